@@ -1,0 +1,1 @@
+//! HTTP Digest as SIP uses it (RFC 7616, 8760).

@@ -1,0 +1,1 @@
+//! Whose certificate is it: the rules of RFC 5922.

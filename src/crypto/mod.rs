@@ -1,0 +1,9 @@
+//! Cryptography: the SRTP context, TLS over memory, peer identity, Digest.
+
+#[cfg(feature = "std")]
+pub mod digest;
+#[cfg(feature = "std")]
+pub mod identity;
+pub mod srtp;
+#[cfg(feature = "std")]
+pub mod tls;

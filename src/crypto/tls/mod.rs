@@ -1,0 +1,1 @@
+//! TLS over memory: rustls behind one door.

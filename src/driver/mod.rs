@@ -1,0 +1,1 @@
+//! The driver: the only sockets, threads and clocks of the crate.

@@ -1,0 +1,1 @@
+//! The engine: accounts, calls, policy, events.

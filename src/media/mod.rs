@@ -1,0 +1,8 @@
+//! The audio of a call: codecs, jitter buffer, concealment, resampling, and the session that joins
+//! them to RTP and SRTP. Pure computation.
+
+pub mod codec;
+pub mod jitter;
+pub mod resample;
+pub mod session;
+pub mod wav;

@@ -1,0 +1,1 @@
+//! One media session: RTP, RTCP, SRTP, codec, jitter buffer.

@@ -1,0 +1,1 @@
+//! Answering Digest challenges (RFC 3261 §22, RFC 8760).

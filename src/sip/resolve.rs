@@ -1,0 +1,1 @@
+//! Locating SIP servers (RFC 3263).

@@ -1,0 +1,12 @@
+//! Small tools that every layer uses: generational ids, injected randomness, bounded queues,
+//! secrets that are zeroized and never printed.
+
+mod arena;
+mod queue;
+mod rng;
+mod secret;
+
+pub use arena::{Arena, Id};
+pub use queue::BoundedQueue;
+pub use rng::{Rng, RngExt, SeededRng};
+pub use secret::Secret;

@@ -1,0 +1,1 @@
+//! DTMF as RTP telephone events (RFC 4733).
