@@ -1,1 +1,110 @@
-//! SRTP and SRTCP (RFC 3711, 6188, 7714).
+//! SRTP and SRTCP (RFC 3711, 6188, 7714): contexts that protect and unprotect packets in place.
+//!
+//! One direction of one session has one [`MasterKey`] and one context: [`SrtpSender`] or
+//! [`SrtpReceiver`]. A context knows no socket and outlives them; it keeps the roll-over counters
+//! of every source, so a moved socket or a paused stream loses nothing. A change of keys is a new
+//! context; keep the old receiver until packets of the old key have died away.
+//!
+//! ```
+//! use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite, UnprotectError};
+//! use subrosa::util::SeededRng;
+//! use subrosa::wire::rtp::{RtpHeaderFields, RtpPacket};
+//!
+//! // In a call the generator is the platform's and the key travels in `a=crypto`.
+//! let key = MasterKey::generate(Suite::AeadAes128Gcm, &mut SeededRng::new(1));
+//! let mut sender = SrtpSender::new(&key)?;
+//! let mut receiver = SrtpReceiver::new(&key)?;
+//!
+//! let header = RtpHeaderFields { ssrc: 0xcafe, sequence_number: 1, ..Default::default() };
+//! let mut buffer = [0; 1500];
+//! let len = header.write_packet(b"sub rosa", 0, &mut buffer)?;
+//! let mut wire = sender.protect_rtp(&mut buffer, len)?.bytes().to_vec();
+//! let mut replay = wire.clone();
+//!
+//! let plain = receiver.unprotect_rtp(&mut wire)?;
+//! assert_eq!(RtpPacket::parse(plain)?.payload, b"sub rosa");
+//! assert_eq!(receiver.unprotect_rtp(&mut replay), Err(UnprotectError::Replayed));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Sources
+//! At most [`MAX_SSRCS`] sources are live in a context and [`MAX_KNOWN_SSRCS`] are remembered.
+//! State is made for authenticated packets only, and never given up: a source that ended is
+//! [retired](SrtpReceiver::retire), which frees its place among the live ones but keeps its replay
+//! window, so that old packets can neither be replayed nor push a live source out.
+//!
+//! # Zeroization
+//! Master keys, AES round keys, HMAC states and salts are zeroized on drop. The expanded GCM keys
+//! inside ring are not: ring has no means for it.
+#![deny(clippy::arithmetic_side_effects)]
+
+mod egress;
+mod error;
+pub mod hazmat;
+mod kdf;
+mod key;
+mod receiver;
+mod replay;
+mod sender;
+mod suite;
+mod transform;
+
+pub use egress::{Egress, PlainPermit};
+pub use error::{ProtectError, UnprotectError};
+pub use key::{KeyError, MasterKey};
+pub use receiver::SrtpReceiver;
+pub use replay::REPLAY_WINDOW;
+pub use sender::SrtpSender;
+pub use suite::{Suite, UnknownSuite};
+
+/// Sources that may be live in one context at a time.
+pub const MAX_SSRCS: usize = 4;
+
+/// Sources whose counters one context remembers, live and retired.
+pub const MAX_KNOWN_SSRCS: usize = 16;
+
+/// The longest packet: what fits a UDP datagram.
+pub const MAX_PACKET_LEN: usize = 65_507;
+
+/// SRTP packets that one master key may protect (RFC 3711 §9.2).
+const MAX_RTP_PACKETS: u64 = 1 << 48;
+
+/// SRTCP packets that one master key may protect (RFC 3711 §9.2).
+const MAX_RTCP_PACKETS: u32 = 1 << 31;
+
+/// The sender of an RTCP packet, from its first eight bytes: version 2, a packet type of RTCP.
+fn rtcp_ssrc(packet: &[u8]) -> Option<u32> {
+    let [b0, b1, _, _, ssrc @ ..] = *packet.first_chunk::<8>()?;
+    (b0 >> 6 == 2 && (192..=223).contains(&b1)).then(|| u32::from_be_bytes(ssrc))
+}
+
+/// Session keys for both protocols, expanded.
+#[derive(Debug)]
+struct Keys {
+    suite: Suite,
+    rtp: transform::Transform,
+    rtcp: transform::Transform,
+}
+
+impl Keys {
+    fn derive(master: &MasterKey) -> Result<Self, KeyError> {
+        let rtp = kdf::SessionKeys::derive(master, 0)?;
+        let rtcp = kdf::SessionKeys::derive(master, 3)?;
+        Self::expand(master.suite(), &rtp, &rtcp)
+    }
+
+    fn expand(
+        suite: Suite,
+        rtp: &kdf::SessionKeys,
+        rtcp: &kdf::SessionKeys,
+    ) -> Result<Self, KeyError> {
+        Ok(Self {
+            suite,
+            rtp: transform::Transform::new(suite, rtp, suite.rtp_overhead())?,
+            rtcp: transform::Transform::new(suite, rtcp, suite.rtcp_tag_len())?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Master keys.
+
+use super::Suite;
+use crate::util::{Rng, Secret};
+use alloc::{vec, vec::Vec};
+
+/// Why bytes are no master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Key and salt together have another length.
+    #[error("{suite} needs {} bytes of key and salt, not {got}", suite.key_len() + suite.salt_len())]
+    Length {
+        /// The suite.
+        suite: Suite,
+        /// Bytes that were given.
+        got: usize,
+    },
+    /// The cryptographic library refused the key.
+    #[error("the cipher of {0} refused the key")]
+    Refused(Suite),
+}
+
+/// A master key with its salt, for one direction of one session (RFC 3711 §3.2.1, §8.1).
+///
+/// Never printed, zeroized on drop. A change of keys is a new `MasterKey` and a new context.
+#[derive(Clone, Debug)]
+pub struct MasterKey {
+    suite: Suite,
+    bytes: Secret<Vec<u8>>,
+}
+
+impl MasterKey {
+    /// From key and salt, concatenated: what `inline:` of `a=crypto` carries (RFC 4568 §6.1).
+    ///
+    /// # Errors
+    /// [`KeyError::Length`] unless there are `key_len + salt_len` bytes.
+    pub fn new(suite: Suite, key_and_salt: &[u8]) -> Result<Self, KeyError> {
+        let expected = suite.key_len().saturating_add(suite.salt_len());
+        if key_and_salt.len() != expected {
+            return Err(KeyError::Length { suite, got: key_and_salt.len() });
+        }
+        Ok(Self { suite, bytes: Secret::new(key_and_salt.to_vec()) })
+    }
+
+    /// A fresh random key.
+    pub fn generate(suite: Suite, rng: &mut dyn Rng) -> Self {
+        let len = suite.key_len().saturating_add(suite.salt_len());
+        let mut bytes = Secret::new(vec![0; len]);
+        rng.fill(bytes.expose_mut());
+        Self { suite, bytes }
+    }
+
+    /// The suite that this key is for.
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Key and salt, concatenated, for the `inline:` of our own offer.
+    pub fn expose(&self) -> &[u8] {
+        self.bytes.expose()
+    }
+
+    pub(crate) fn split(&self) -> (&[u8], &[u8]) {
+        let bytes = self.bytes.expose();
+        bytes.split_at_checked(self.suite.key_len()).unwrap_or((bytes, &[]))
+    }
+}
+
+impl PartialEq for MasterKey {
+    /// Compares in constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.suite == other.suite && self.bytes.ct_eq(other.bytes.expose())
+    }
+}
+impl Eq for MasterKey {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::SeededRng;
+    use alloc::{format, string::ToString};
+
+    #[test]
+    fn a_key_has_the_length_of_its_suite_and_is_not_printed() {
+        for suite in Suite::ALL {
+            let key = MasterKey::generate(suite, &mut SeededRng::new(1));
+            assert_eq!(MasterKey::new(suite, key.expose()).as_ref(), Ok(&key));
+            let (k, s) = key.split();
+            assert_eq!((k.len(), s.len()), (suite.key_len(), suite.salt_len()));
+            assert_eq!(
+                format!("{key:?}"),
+                format!("MasterKey {{ suite: {suite:?}, bytes: [redacted] }}")
+            );
+        }
+        let short = MasterKey::new(Suite::AeadAes128Gcm, &[0; 30]).unwrap_err();
+        assert_eq!(short.to_string(), "AEAD_AES_128_GCM needs 28 bytes of key and salt, not 30");
+    }
+}

@@ -1,0 +1,281 @@
+//! The packet transforms: AES-CM with HMAC-SHA1 (RFC 3711 §4) and AES-GCM (RFC 7714), in place.
+//!
+//! Each knows only bytes: the contexts say which index a packet has and whether it may pass.
+//!
+//! ```text
+//! SRTP           header | encrypted payload | tag
+//! SRTCP, AES-CM  8 bytes | encrypted rest | E and index | tag
+//! SRTCP, GCM     8 bytes | encrypted rest | tag | E and index
+//! ```
+//! An MKI would stand before the tag (AES-CM) or at the very end (GCM); none is negotiated.
+
+use super::{
+    KeyError, Suite,
+    kdf::{AesCtr, SessionKeys, salt_block},
+};
+use core::fmt;
+use hmac::{Hmac, KeyInit, Mac};
+use ring::aead::{Aad, LessSafeKey, Nonce, UnboundKey};
+use sha1::Sha1;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// In clear at the start of every SRTCP packet: header and sender SSRC.
+pub(crate) const RTCP_CLEAR_LEN: usize = 8;
+const GCM_TAG_LEN: usize = 16;
+/// The E bit of SRTCP: the packet is encrypted.
+pub(crate) const E_BIT: u32 = 1 << 31;
+
+/// The tag does not fit the packet, or the packet is shorter than its fixed parts.
+#[derive(Debug)]
+pub(crate) struct Failed;
+
+/// One protocol's session keys, expanded once.
+#[allow(clippy::large_enum_variant)] // one per context: a Box would only add a cache miss
+pub(crate) enum Transform {
+    Cm(Cm),
+    Gcm(Gcm),
+}
+
+impl Transform {
+    /// `tag_len` is the length of the tag in AES-CM; GCM has 16 bytes always.
+    pub(crate) fn new(suite: Suite, keys: &SessionKeys, tag_len: usize) -> Result<Self, KeyError> {
+        let refused = KeyError::Refused(suite);
+        if suite.is_aead() {
+            let algorithm = match suite {
+                Suite::AeadAes128Gcm => &ring::aead::AES_128_GCM,
+                _ => &ring::aead::AES_256_GCM,
+            };
+            let key = UnboundKey::new(algorithm, keys.key()).map_err(|_| refused)?;
+            let salt = Zeroizing::new(salt_block(keys.salt.as_ref()) >> 32);
+            return Ok(Self::Gcm(Gcm { key: LessSafeKey::new(key), salt }));
+        }
+        let cipher = AesCtr::new(keys.key()).ok_or(refused)?;
+        let mac = Hmac::new_from_slice(keys.auth.as_ref()).map_err(|_| refused)?;
+        let salt = Zeroizing::new(salt_block(keys.salt.as_ref()));
+        Ok(Self::Cm(Cm { cipher, mac, salt, tag_len }))
+    }
+
+    /// Encrypts and authenticates an RTP packet: `packet` ends where its tag will end.
+    #[inline]
+    pub(crate) fn seal_rtp(
+        &self,
+        ssrc: u32,
+        index: u64,
+        header_len: usize,
+        packet: &mut [u8],
+    ) -> Result<(), Failed> {
+        match self {
+            Self::Cm(cm) => {
+                let (body, tag) = split_tail(packet, cm.tag_len)?;
+                cm.apply(ssrc, index, body.get_mut(header_len..).ok_or(Failed)?);
+                copy(tag, &cm.tag(body, &roc(index)))
+            }
+            Self::Gcm(gcm) => {
+                let (body, tag) = split_tail(packet, GCM_TAG_LEN)?;
+                let (header, payload) = body.split_at_mut_checked(header_len).ok_or(Failed)?;
+                copy(tag, gcm.seal(ssrc, index, header, payload)?.as_ref())
+            }
+        }
+    }
+
+    /// Checks and decrypts an SRTP packet; returns its length without the tag. If it fails, the
+    /// payload is garbage.
+    #[inline]
+    pub(crate) fn open_rtp(
+        &self,
+        ssrc: u32,
+        index: u64,
+        header_len: usize,
+        packet: &mut [u8],
+    ) -> Result<usize, Failed> {
+        match self {
+            Self::Cm(cm) => {
+                let (body, tag) = split_tail(packet, cm.tag_len)?;
+                cm.verify(body, &roc(index), tag)?;
+                cm.apply(ssrc, index, body.get_mut(header_len..).ok_or(Failed)?);
+                Ok(body.len())
+            }
+            Self::Gcm(gcm) => {
+                let (header, payload) = packet.split_at_mut_checked(header_len).ok_or(Failed)?;
+                let len = gcm.open(ssrc, index, header, payload)?;
+                header_len.checked_add(len).ok_or(Failed)
+            }
+        }
+    }
+
+    /// Encrypts and authenticates a compound RTCP packet: `packet` ends where the protected one
+    /// will end.
+    pub(crate) fn seal_rtcp(&self, ssrc: u32, index: u32, packet: &mut [u8]) -> Result<(), Failed> {
+        let word = (index | E_BIT).to_be_bytes();
+        match self {
+            Self::Cm(cm) => {
+                let (signed, tag) = split_tail(packet, cm.tag_len)?;
+                let (body, place) = split_tail(signed, 4)?;
+                cm.apply(ssrc, index.into(), body.get_mut(RTCP_CLEAR_LEN..).ok_or(Failed)?);
+                copy(place, &word)?;
+                copy(tag, &cm.tag(signed, &[]))
+            }
+            Self::Gcm(gcm) => {
+                let (body, place) = split_tail(packet, 4)?;
+                copy(place, &word)?;
+                let (body, tag) = split_tail(body, GCM_TAG_LEN)?;
+                let (clear, payload) = body.split_at_mut_checked(RTCP_CLEAR_LEN).ok_or(Failed)?;
+                let aad = rtcp_aad(clear, word)?;
+                copy(tag, gcm.seal(ssrc, index.into(), &aad, payload)?.as_ref())
+            }
+        }
+    }
+
+    /// The word with E bit and index. Not authenticated yet.
+    pub(crate) fn rtcp_index_word(&self, packet: &[u8]) -> Option<u32> {
+        let body = match self {
+            Self::Cm(cm) => packet.get(..packet.len().checked_sub(cm.tag_len)?)?,
+            Self::Gcm(_) => packet,
+        };
+        body.last_chunk::<4>().map(|word| u32::from_be_bytes(*word))
+    }
+
+    /// Checks and (if its E bit is set) decrypts an SRTCP packet; returns the length of the
+    /// compound packet.
+    pub(crate) fn open_rtcp(
+        &self,
+        ssrc: u32,
+        word: u32,
+        packet: &mut [u8],
+    ) -> Result<usize, Failed> {
+        let encrypted = word & E_BIT != 0;
+        let index = u64::from(word & !E_BIT);
+        match self {
+            Self::Cm(cm) => {
+                let (signed, tag) = split_tail(packet, cm.tag_len)?;
+                cm.verify(signed, &[], tag)?;
+                let (body, _) = split_tail(signed, 4)?;
+                let payload = body.get_mut(RTCP_CLEAR_LEN..).ok_or(Failed)?;
+                if encrypted {
+                    cm.apply(ssrc, index, payload);
+                }
+                Ok(body.len())
+            }
+            Self::Gcm(gcm) => {
+                let (sealed, _) = split_tail(packet, 4)?;
+                if encrypted {
+                    let (clear, payload) =
+                        sealed.split_at_mut_checked(RTCP_CLEAR_LEN).ok_or(Failed)?;
+                    let aad = rtcp_aad(clear, word.to_be_bytes())?;
+                    let len = gcm.open(ssrc, index, &aad, payload)?;
+                    return RTCP_CLEAR_LEN.checked_add(len).ok_or(Failed);
+                }
+                // Authenticated only (RFC 7714 §9.2): the associated data is the packet followed
+                // by the index word, so the word moves over the start of the tag.
+                let (body, tag) = split_tail(sealed, GCM_TAG_LEN)?;
+                let len = body.len();
+                let mut saved = [0; GCM_TAG_LEN];
+                copy(&mut saved, tag)?;
+                copy(tag.get_mut(..4).ok_or(Failed)?, &word.to_be_bytes())?;
+                let aad = packet.get(..len.checked_add(4).ok_or(Failed)?).ok_or(Failed)?;
+                gcm.open(ssrc, index, aad, &mut saved)?;
+                Ok(len)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// AES counter mode and HMAC-SHA1; the HMAC is kept with its key already absorbed.
+pub(crate) struct Cm {
+    cipher: AesCtr,
+    mac: Hmac<Sha1>,
+    salt: Zeroizing<u128>,
+    tag_len: usize,
+}
+
+impl Cm {
+    /// RFC 3711 §4.1.1: the salt, the SSRC at bit 64 and the index at bit 16.
+    #[inline]
+    fn apply(&self, ssrc: u32, index: u64, data: &mut [u8]) {
+        let iv = *self.salt ^ (u128::from(ssrc) << 64) ^ (u128::from(index) << 16);
+        self.cipher.apply(iv, data);
+    }
+
+    #[inline]
+    fn tag(&self, body: &[u8], suffix: &[u8]) -> [u8; 20] {
+        let mut mac = self.mac.clone();
+        mac.update(body);
+        mac.update(suffix);
+        mac.finalize().into_bytes().into()
+    }
+
+    #[inline]
+    fn verify(&self, body: &[u8], suffix: &[u8], tag: &[u8]) -> Result<(), Failed> {
+        let expected = self.tag(body, suffix);
+        let expected = expected.get(..self.tag_len).ok_or(Failed)?;
+        if bool::from(expected.ct_eq(tag)) { Ok(()) } else { Err(Failed) }
+    }
+}
+
+/// AES-GCM. ring offers no way to zeroize its expanded key.
+pub(crate) struct Gcm {
+    key: LessSafeKey,
+    /// 96 bits.
+    salt: Zeroizing<u128>,
+}
+
+impl Gcm {
+    /// RFC 7714 §8.1, §9.1: two zero bytes, SSRC and 48 bits of index, under the salt.
+    #[inline]
+    fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
+        let nonce = *self.salt ^ (u128::from(ssrc) << 48) ^ u128::from(index);
+        let [_, _, _, _, nonce @ ..] = nonce.to_be_bytes();
+        Nonce::assume_unique_for_key(nonce)
+    }
+
+    #[inline]
+    fn seal(
+        &self,
+        ssrc: u32,
+        index: u64,
+        aad: &[u8],
+        payload: &mut [u8],
+    ) -> Result<ring::aead::Tag, Failed> {
+        let nonce = self.nonce(ssrc, index);
+        self.key.seal_in_place_separate_tag(nonce, Aad::from(aad), payload).map_err(|_| Failed)
+    }
+
+    /// `payload` ends with the tag; returns the length of the plain text.
+    #[inline]
+    fn open(&self, ssrc: u32, index: u64, aad: &[u8], payload: &mut [u8]) -> Result<usize, Failed> {
+        let nonce = self.nonce(ssrc, index);
+        let plain = self.key.open_in_place(nonce, Aad::from(aad), payload).map_err(|_| Failed)?;
+        Ok(plain.len())
+    }
+}
+
+/// RFC 7714 §9.2: what travels in clear, the index word included.
+fn rtcp_aad(clear: &[u8], word: [u8; 4]) -> Result<[u8; 12], Failed> {
+    let [a, b, c, d, e, f, g, h] = *clear.first_chunk::<RTCP_CLEAR_LEN>().ok_or(Failed)?;
+    let [w, x, y, z] = word;
+    Ok([a, b, c, d, e, f, g, h, w, x, y, z])
+}
+
+/// The roll-over counter, which AES-CM authenticates though it does not travel.
+fn roc(index: u64) -> [u8; 4] {
+    let [_, _, a, b, c, d, _, _] = index.to_be_bytes();
+    [a, b, c, d]
+}
+
+fn split_tail(bytes: &mut [u8], tail: usize) -> Result<(&mut [u8], &mut [u8]), Failed> {
+    let at = bytes.len().checked_sub(tail).ok_or(Failed)?;
+    bytes.split_at_mut_checked(at).ok_or(Failed)
+}
+
+/// Copies as many bytes as `to` has: tags are truncated on their right.
+fn copy(to: &mut [u8], from: &[u8]) -> Result<(), Failed> {
+    to.copy_from_slice(from.get(..to.len()).ok_or(Failed)?);
+    Ok(())
+}
