@@ -4,6 +4,7 @@ use crate::util::Id;
 
 pub mod auth;
 pub mod dialog;
+pub mod dns;
 pub mod flow;
 pub mod registration;
 pub mod resolve;

@@ -1,0 +1,180 @@
+//! What the application gives the engine: configuration of the engine, accounts and calls.
+
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::ops::RangeInclusive;
+
+use super::policy::SecurityPolicy;
+use crate::crypto::tls::{TlsIdentity, TrustAnchors};
+use crate::sip::Transport;
+use crate::time::{Duration, UnixTime};
+use crate::util::{Rng, Secret};
+use crate::wire::sip::Uri;
+
+/// Configuration of an engine. Fields may be added: build it with [`Config::new`].
+#[non_exhaustive]
+pub struct Config {
+    /// The platform's cryptographic generator (a seeded one in simulations).
+    pub rng: Box<dyn Rng>,
+    /// The wall clock at the start; [`Input::WallClock`](super::Input::WallClock) corrects it.
+    pub unix_time: UnixTime,
+    /// The local IP address that SIP and media sockets bind to.
+    pub local_ip: IpAddr,
+    /// The local UDP port for SIP; 0 lets the host choose, `None` means no UDP at all.
+    pub udp_port: Option<u16>,
+    /// Where to accept TCP connections.
+    pub listen_tcp: Option<SocketAddr>,
+    /// Where to accept TLS connections; needs an `identity`.
+    pub listen_tls: Option<SocketAddr>,
+    /// The certificate that the engine shows to TLS clients, and to servers that ask for one.
+    pub identity: Option<TlsIdentity>,
+    /// Whom to trust when verifying the far end's certificate.
+    pub trust: TrustAnchors,
+    /// Ports for RTP and RTCP: even ports, RTCP on the next odd one.
+    pub media_ports: RangeInclusive<u16>,
+    /// Value of the User-Agent and Server header fields; empty for none.
+    pub user_agent: String,
+    /// The user part of our Contact for calls without an account, and the display name.
+    pub local_user: String,
+    /// Calls held at the same time at most; further ones are answered 486.
+    pub max_calls: usize,
+}
+
+impl Config {
+    /// Sensible defaults: UDP on a port of the host's choice, no listener, public CAs, ports 16384
+    /// to 32767, at most 64 calls.
+    pub fn new(rng: Box<dyn Rng>, unix_time: UnixTime) -> Self {
+        Self {
+            rng,
+            unix_time,
+            local_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            udp_port: Some(0),
+            listen_tcp: None,
+            listen_tls: None,
+            identity: None,
+            trust: TrustAnchors::webpki_roots(),
+            media_ports: 16_384..=32_767,
+            user_agent: String::from(concat!("subrosa/", env!("CARGO_PKG_VERSION"))),
+            local_user: String::from("phone"),
+            max_calls: 64,
+        }
+    }
+}
+
+impl core::fmt::Debug for Config {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Config")
+            .field("local_ip", &self.local_ip)
+            .field("udp_port", &self.udp_port)
+            .field("listen_tcp", &self.listen_tcp)
+            .field("listen_tls", &self.listen_tls)
+            .field("user_agent", &self.user_agent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An identity of the user's at a domain.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AccountConfig {
+    /// The address of record, for example `sip:alice@example.com`.
+    pub aor: Uri,
+    /// Shown to the people that are called.
+    pub display_name: String,
+    /// User name for Digest; the AOR's user part if empty.
+    pub auth_user: String,
+    /// Password for Digest.
+    pub password: Option<Secret<String>>,
+    /// The only realm whose challenges are answered; `None`: the first one that the verified
+    /// registrar or proxy of the account shows.
+    pub realm: Option<String>,
+    /// Register with the domain's registrar. Without it, calls go directly to their targets.
+    pub register: bool,
+    /// Registrar if it is not the AOR's domain.
+    pub registrar: Option<Uri>,
+    /// All requests go through this proxy (a loose route).
+    pub outbound_proxy: Option<Uri>,
+    /// The one transport to use; `None`: what policy and DNS say.
+    pub transport: Option<Transport>,
+    /// Registration lifetime asked for.
+    pub expires: Duration,
+    /// Keep-alive interval on the account's flow (RFC 5626 §4.4); zero for none.
+    pub keep_alive: Duration,
+    /// May be stricter than the domain's policy.
+    pub policy: SecurityPolicy,
+    /// Codecs in order of preference.
+    pub codecs: Vec<Codec>,
+}
+
+impl AccountConfig {
+    /// An account that registers at its domain, with G.722 and G.711.
+    pub fn new(aor: Uri) -> Self {
+        Self {
+            aor,
+            display_name: String::new(),
+            auth_user: String::new(),
+            password: None,
+            realm: None,
+            register: true,
+            registrar: None,
+            outbound_proxy: None,
+            transport: None,
+            expires: Duration::from_secs(600),
+            keep_alive: Duration::from_secs(90),
+            policy: SecurityPolicy::Off,
+            codecs: Codec::ALL.to_vec(),
+        }
+    }
+}
+
+/// Audio codecs that a call may use.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Codec {
+    /// G.722, 16 kHz audio, 64 kbit/s.
+    G722,
+    /// G.711 mu-law, 8 kHz audio, 64 kbit/s.
+    Pcmu,
+    /// G.711 A-law, 8 kHz audio, 64 kbit/s.
+    Pcma,
+}
+
+impl Codec {
+    /// All codecs, best first.
+    pub const ALL: [Self; 3] = [Self::G722, Self::Pcmu, Self::Pcma];
+
+    /// The encoding name in SDP (RFC 3551 §6).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::G722 => "G722",
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
+}
+
+/// Options of one call.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// May be stricter than the account's policy.
+    pub policy: SecurityPolicy,
+    /// Codecs for this call; empty: the account's.
+    pub codecs: Vec<Codec>,
+    /// Sample rate of the PCM that the host writes and reads, Hz: 8000, 16000, 24000, 32000,
+    /// 44100 or 48000.
+    pub sample_rate: u32,
+    /// Give up if nobody answers within this time.
+    pub ring_timeout: Duration,
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self {
+            policy: SecurityPolicy::Off,
+            codecs: vec![],
+            sample_rate: 16_000,
+            ring_timeout: Duration::from_secs(180),
+        }
+    }
+}

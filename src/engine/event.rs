@@ -1,0 +1,178 @@
+//! What the application is told.
+
+use alloc::string::String;
+
+use super::{AccountId, CallId};
+use crate::sip::Transport;
+use crate::time::Duration;
+
+/// Something happened. Ids lead to the details (`Engine::call`, `Engine::account`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The account is registered; calls reach it.
+    Registered {
+        /// The account.
+        account: AccountId,
+        /// How the registrar is reached.
+        transport: Transport,
+        /// Lifetime granted; the engine refreshes before it ends.
+        expires: Duration,
+    },
+    /// The account's registration was removed, as asked.
+    Unregistered {
+        /// The account.
+        account: AccountId,
+    },
+    /// Registering failed.
+    RegistrationFailed {
+        /// The account.
+        account: AccountId,
+        /// Why.
+        reason: FailureReason,
+        /// When the engine tries again by itself; `None`: not before something changes.
+        retry_in: Option<Duration>,
+    },
+    /// Somebody calls. Answer with `call(id).accept(..)`, or `ring`, `reject`.
+    IncomingCall {
+        /// The call.
+        call: CallId,
+        /// The account that was called; `None` if the request named none of ours.
+        account: Option<AccountId>,
+        /// Who calls, as the request says it (not verified), for example `sip:bob@example.com`.
+        from: String,
+        /// The caller's display name, possibly empty.
+        display_name: String,
+    },
+    /// The far end rings (180), or a provisional response says something else.
+    CallProgress {
+        /// The call.
+        call: CallId,
+        /// The SIP status, 101 to 199.
+        status: u16,
+        /// Audio flows already.
+        early_media: bool,
+    },
+    /// The call is answered; audio flows.
+    CallEstablished {
+        /// The call.
+        call: CallId,
+    },
+    /// Hold or resume took effect, at either end.
+    CallMediaChanged {
+        /// The call.
+        call: CallId,
+        /// We hold the far end.
+        local_hold: bool,
+        /// The far end holds us.
+        remote_hold: bool,
+    },
+    /// What protects the call changed; `call(id).security()` tells how.
+    SecurityChanged {
+        /// The call.
+        call: CallId,
+    },
+    /// The far end pressed a key (RFC 4733).
+    DtmfReceived {
+        /// The call.
+        call: CallId,
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+    },
+    /// The call is over: the last event of this call. Its id lives on, for the statistics and the
+    /// report, until `forget_call` or until newer ended calls displace it.
+    CallEnded {
+        /// The call.
+        call: CallId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A server's certificate did not verify; nothing was sent to it.
+    CertificateRejected {
+        /// The domain that was dialled.
+        domain: String,
+        /// What is wrong with the certificate, as a sentence.
+        problem: String,
+    },
+    /// A listener or SIP socket is ready.
+    Listening {
+        /// The transport.
+        transport: Transport,
+        /// Where.
+        local: core::net::SocketAddr,
+    },
+    /// A listener or socket could not be opened.
+    ListenFailed {
+        /// The transport.
+        transport: Transport,
+    },
+}
+
+/// Why a call ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// We hung up.
+    LocalHangUp,
+    /// The far end hung up.
+    RemoteHangUp,
+    /// We gave up before it was answered.
+    Cancelled,
+    /// The caller gave up before we answered.
+    RemoteCancelled,
+    /// We rejected it, with this status.
+    Rejected(u16),
+    /// The far end refused, with this status and reason phrase (bounded, printable).
+    Refused {
+        /// SIP status, 300 to 699.
+        status: u16,
+        /// Reason phrase.
+        reason: String,
+    },
+    /// Nobody answered in time.
+    NoAnswer,
+    /// Something failed.
+    Failed(FailureReason),
+}
+
+/// Why something failed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// The server's name could not be resolved.
+    #[error("the server's name could not be resolved")]
+    NameNotFound,
+    /// No connection to any of the server's addresses.
+    #[error("the server could not be reached")]
+    Unreachable,
+    /// No answer in time.
+    #[error("the server did not answer in time")]
+    Timeout,
+    /// The certificate did not verify.
+    #[error("the server's certificate was not accepted: {0}")]
+    Certificate(String),
+    /// The TLS handshake failed for another reason.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(String),
+    /// User name or password refused.
+    #[error("the server refused the user name or password")]
+    Credentials,
+    /// The server demands a password and the account has none, or the realm is not the account's.
+    #[error("the server asks for credentials that the account does not have")]
+    NoCredentials,
+    /// A final response.
+    #[error("the far end answered {0} {1}")]
+    Status(u16, String),
+    /// The far end's session description cannot be used.
+    #[error("no common media: {0}")]
+    Negotiation(String),
+    /// The policy forbids what the far end offers.
+    #[error("the security policy does not allow this call: {0}")]
+    Policy(String),
+    /// Media sockets could not be opened.
+    #[error("no media port could be opened")]
+    NoMediaPort,
+    /// The connection broke and could not be restored.
+    #[error("the connection was lost")]
+    ConnectionLost,
+}

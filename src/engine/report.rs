@@ -1,0 +1,145 @@
+//! The evidence: how secure a call really is, computed from what happened.
+
+use alloc::string::String;
+use core::fmt;
+
+use super::policy::SecurityPolicy;
+use crate::crypto::srtp::Suite;
+use crate::crypto::tls::TlsFacts;
+use crate::sip::Transport;
+
+/// What the phone's screen may show. Derived from a [`SecurityReport`] and from nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum Padlock {
+    /// Something travels in the clear.
+    #[default]
+    None,
+    /// Signalling is under verified TLS; the voice is not encrypted (or not yet).
+    SignallingOnly,
+    /// Signalling and voice are encrypted as far as the next hop, whose certificate was verified.
+    /// Further hops cannot be known (RFC 3261 §26.4.4): never "end to end".
+    EncryptedToProvider,
+}
+
+impl Padlock {
+    /// The sentence for the screen.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "not encrypted",
+            Self::SignallingOnly => "signalling encrypted, voice in the clear",
+            Self::EncryptedToProvider => "encrypted to your provider",
+        }
+    }
+}
+
+impl fmt::Display for Padlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How the signalling of a call travels.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct SignallingLeg {
+    /// The transport.
+    pub transport: Transport,
+    /// TLS facts, from the handshake itself.
+    pub tls: Option<TlsFacts>,
+    /// True if the far end of the connection proved an identity that we checked: as a client,
+    /// always (a certificate that does not verify ends the flow); as a server, only with a
+    /// client certificate.
+    pub peer_verified: bool,
+}
+
+/// How the media of one direction travels.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct MediaLeg {
+    /// The SRTP suite; `None`: plain RTP.
+    pub suite: Option<Suite>,
+    /// How the key was agreed.
+    pub keying: Keying,
+}
+
+/// How SRTP keys were agreed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Keying {
+    /// No keys: plain RTP.
+    None,
+    /// `a=crypto` in the session description (RFC 4568): as secret as the signalling.
+    Sdes,
+}
+
+/// The facts about one call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct SecurityReport {
+    /// The policy that this call was made under.
+    pub policy: SecurityPolicy,
+    /// The signalling leg to the next hop.
+    pub signalling: Option<SignallingLeg>,
+    /// What we send; `None` before media is agreed.
+    pub media_out: Option<MediaLeg>,
+    /// What we receive; `None` before media is agreed.
+    pub media_in: Option<MediaLeg>,
+    /// Packets protected by SRTP and SRTCP.
+    pub packets_protected: u64,
+    /// Packets whose authentication was checked and good.
+    pub packets_authenticated: u64,
+    /// Packets whose authentication failed.
+    pub auth_failures: u64,
+    /// Packets that were seen before or too old.
+    pub replays: u64,
+    /// Plain packets that arrived where SRTP was agreed.
+    pub plain_dropped: u64,
+}
+
+impl SecurityReport {
+    /// An empty report: nothing is known, so nothing is secure.
+    pub(crate) fn new(policy: SecurityPolicy) -> Self {
+        Self {
+            policy,
+            signalling: None,
+            media_out: None,
+            media_in: None,
+            packets_protected: 0,
+            packets_authenticated: 0,
+            auth_failures: 0,
+            replays: 0,
+            plain_dropped: 0,
+        }
+    }
+
+    /// The padlock: the one place where it is decided.
+    pub fn padlock(&self) -> Padlock {
+        let signalling = self
+            .signalling
+            .as_ref()
+            .is_some_and(|leg| leg.transport.is_secure() && leg.tls.is_some());
+        let encrypted = |leg: &Option<MediaLeg>| leg.as_ref().is_some_and(|l| l.suite.is_some());
+        match (signalling, encrypted(&self.media_out) && encrypted(&self.media_in)) {
+            (false, _) => Padlock::None,
+            (true, false) => Padlock::SignallingOnly,
+            (true, true) => Padlock::EncryptedToProvider,
+        }
+    }
+}
+
+impl fmt::Display for SecurityReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.padlock())?;
+        match &self.signalling {
+            None => {}
+            Some(SignallingLeg { tls: Some(tls), .. }) => write!(f, "; signalling: {tls}")?,
+            Some(leg) => write!(f, "; signalling: {} in the clear", leg.transport)?,
+        }
+        match self.media_out.as_ref().map(|leg| leg.suite) {
+            None => Ok(()),
+            Some(None) => f.write_str("; voice: plain RTP"),
+            Some(Some(suite)) => write!(f, "; voice: SRTP {}, keys by SDES", suite.as_str()),
+        }
+    }
+}

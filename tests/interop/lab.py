@@ -1,0 +1,193 @@
+"""Foreign peers on loopback: start, watch, stop. Every process is ended by its own id."""
+import atexit, json, os, pathlib, shutil, signal, socket, subprocess, sys, time, wave
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROJECT = HERE.parent.parent
+
+
+def free_port(span=2):
+    """An even loopback port with its successors free for UDP and TCP."""
+    for _ in range(200):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1] & ~1
+        try:
+            for p in range(port, port + span):
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    with socket.socket(socket.AF_INET, kind) as s:
+                        s.bind(("127.0.0.1", p))
+            return port
+        except OSError:
+            continue
+    raise RuntimeError("no free ports on loopback")
+
+
+class Proc:
+    """A foreground process with its output in a file."""
+    alive = []
+
+    def __init__(self, name, argv, cwd, stdin=None, env=None):
+        self.name, self.log = name, pathlib.Path(cwd) / f"{name}.log"
+        self.file = open(self.log, "wb")
+        self.p = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdin=subprocess.PIPE,
+                                  stdout=self.file, stderr=subprocess.STDOUT, start_new_session=True,
+                                  env=env)
+        Proc.alive.append(self)
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, what, seconds=20):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if what in self.text():
+                return True
+            if self.p.poll() is not None:
+                return what in self.text()
+            time.sleep(0.1)
+        return False
+
+    def send(self, line):
+        self.p.stdin.write((line + "\n").encode())
+        self.p.stdin.flush()
+
+    def wait(self, seconds):
+        try:
+            return self.p.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            return None
+
+    def stop(self):
+        if self.p.poll() is None:
+            self.p.terminate()
+            try:
+                self.p.wait(5)
+            except subprocess.TimeoutExpired:
+                self.p.kill()
+                self.p.wait()
+        self.file.close()
+        if self in Proc.alive:
+            Proc.alive.remove(self)
+
+
+@atexit.register
+def stop_all():
+    for proc in reversed(list(Proc.alive)):
+        proc.stop()
+
+
+def fill(template, target, **values):
+    text = (HERE / template).read_text()
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", str(value))
+    target.write_text(text)
+
+
+class Kamailio:
+    """Registrar and proxy of lab.test: users alice, bob and carol, password = name + '-pass'."""
+
+    def __init__(self, base, certs, algorithm="MD5"):
+        self.dir = pathlib.Path(base) / "kamailio"
+        (self.dir / "db").mkdir(parents=True)
+        (self.dir / "run").mkdir()
+        self.sip, self.sips = free_port(), free_port()
+        fill("kamailio.cfg", self.dir / "kamailio.cfg", DIR=self.dir, SIP=self.sip, SIPS=self.sips,
+             ALGORITHM=algorithm)
+        (self.dir / "tls.cfg").write_text(
+            "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n"
+            f"private_key = {certs}/server.key\ncertificate = {certs}/server.crt\nca_list = {certs}/ca.pem\n"
+            "[client:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n")
+        (self.dir / "db/version").write_text(
+            "table_name(string) table_version(int)\nsubscriber:7\n")
+        users = "".join(f"{i}:{u}:lab.test:{u}-pass\n" for i, u in enumerate(["alice", "bob", "carol"], 1))
+        (self.dir / "db/subscriber").write_text(
+            "id(int,auto) username(string) domain(string) password(string)\n" + users)
+        self.proc = Proc("kamailio", ["kamailio", "-f", self.dir / "kamailio.cfg", "-DD", "-E", "-m", "32",
+                                      "-M", "8", "-Y", self.dir / "run", "-w", self.dir], self.dir)
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.sips), 1).close()
+                return
+            except OSError:
+                if self.proc.p.poll() is not None:
+                    break
+                time.sleep(0.2)
+        raise RuntimeError("kamailio did not start:\n" + self.proc.text()[-2000:])
+
+    def rpc(self, method, *params):
+        client = self.dir / f"rpc-client-{os.getpid()}"
+        client.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(str(client))
+            s.settimeout(5)
+            s.sendto(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode(),
+                     str(self.dir / "rpc.sock"))
+            return json.loads(s.recv(65536))
+
+    def registered(self, user, seconds=15):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if f'"{user}"' in json.dumps(self.rpc("ul.dump")):
+                return True
+            time.sleep(0.3)
+        return False
+
+
+class Baresip:
+    """baresip with WAV in and out. `account` is a line of its accounts file with @P@ for its port."""
+
+    def __init__(self, base, name, certs, account, play, rate=8000, dial=None, seconds=40):
+        self.dir = pathlib.Path(base) / name
+        self.dir.mkdir()
+        self.port, self.rtp = free_port(6), free_port(20)
+        (self.dir / "contacts").write_text("")
+        (self.dir / "accounts").write_text(account.replace("@P@", str(self.port)) + "\n")
+        modules = "".join(f"module {m}.so\n" for m in ["g711", "g722", "aufile", "sndfile", "srtp"])
+        (self.dir / "config").write_text(
+            f"sip_listen 127.0.0.1:{self.port}\nsip_certificate {certs}/server.pem\nsip_cafile {certs}/ca.pem\n"
+            f"net_interface 127.0.0.1\naudio_source aufile,{play}\naudio_player aufile,{self.dir}/null.wav\n"
+            f"ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels 1\nauplay_channels 1\n"
+            f"rtp_ports {self.rtp}-{self.rtp + 18}\nmodule_path /usr/lib/baresip/modules\n{modules}"
+            f"module_tmp account.so\nmodule_app menu.so\nsnd_path {self.dir}\n")
+        argv = ["baresip", "-v", "-s", "-f", self.dir, "-t", seconds]
+        if dial:
+            argv += ["-e", f"/dial {dial}"]
+        self.proc = Proc(name, argv, self.dir)
+
+    def heard(self):
+        found = sorted(self.dir.glob("*-dec.wav"), key=lambda p: p.stat().st_size)
+        return found[-1] if found else None
+
+
+def sox(*args):
+    subprocess.run(["sox", *[str(a) for a in args]], check=True)
+
+
+def correlation(sent, heard):
+    """The best correlation of a 2 s stretch of `heard` with `sent`, over all alignments."""
+    import numpy
+
+    def load(path):
+        out = pathlib.Path(str(path) + ".cmp.wav")
+        sox(path, "-r", 8000, "-c", 1, "-b", 16, "-e", "signed", out)
+        with wave.open(str(out)) as w:
+            return numpy.frombuffer(w.readframes(w.getnframes()), dtype="<i2").astype(float)
+
+    a, b = load(sent), load(heard)
+    n = 16000
+    if len(b) < n or len(a) < n:
+        return 0.0
+    best = 0.0
+    for start in range(0, len(b) - n, 8000):
+        window = b[start:start + n]
+        if numpy.sqrt((window ** 2).mean()) < 200:
+            continue
+        size = 1 << (len(a) + n).bit_length()
+        cross = numpy.fft.irfft(numpy.fft.rfft(a, size) * numpy.conj(numpy.fft.rfft(window, size)), size)
+        energy = numpy.cumsum(numpy.concatenate(([0.0], a ** 2)))
+        valid = len(a) - n
+        norm = numpy.sqrt((energy[n:n + valid] - energy[:valid]) * (window ** 2).sum()) + 1e-9
+        best = max(best, float((cross[:valid] / norm).max()))
+    return best
