@@ -8,6 +8,7 @@ pub mod dns;
 pub mod flow;
 pub mod registration;
 pub mod resolve;
+pub mod route;
 pub mod transaction;
 
 /// Names what a [`FlowId`] identifies.
