@@ -2,7 +2,9 @@
 //! them to RTP and SRTP. Pure computation.
 
 pub mod codec;
+pub mod conceal;
 pub mod jitter;
 pub mod resample;
 pub mod session;
+pub mod timescale;
 pub mod wav;

@@ -1,1 +1,208 @@
-//! Audio codecs behind one trait.
+//! Audio codecs behind two traits, and the names by which SDP knows them.
+//!
+//! A codec works on whole frames in the caller's buffers and allocates nothing after its
+//! construction. Further codecs (Opus) implement [`Encoder`] and [`Decoder`] and need no change
+//! elsewhere: the session asks them for their rates and lengths.
+
+mod g711;
+mod g722;
+
+pub use g711::{G711, Law};
+pub use g722::{G722Decoder, G722Encoder};
+
+use core::fmt::Debug;
+
+/// The longest frame that the session encodes or decodes at once, in milliseconds.
+pub const MAX_FRAME_MS: u32 = 120;
+/// The largest sample rate of a codec, in Hz.
+pub const MAX_CODEC_RATE: u32 = 48_000;
+/// Samples of the longest frame at the largest rate: what a decode buffer must hold.
+pub const MAX_FRAME_SAMPLES: usize = (MAX_CODEC_RATE / 1_000 * MAX_FRAME_MS) as usize;
+/// The largest payload that the session takes from or gives to a codec, in bytes.
+pub const MAX_PAYLOAD: usize = 1_280;
+
+/// Why a codec refused a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The output buffer is too small: give one of at least this many elements.
+    #[error("the output buffer is too small: {needed} elements are needed")]
+    OutputTooSmall {
+        /// Elements (bytes when encoding, samples when decoding) needed.
+        needed: usize,
+    },
+    /// The encoder was given a number of samples that is no whole frame.
+    #[error("{samples} samples are no whole number of codec units: give a multiple of {unit}")]
+    NotAFrame {
+        /// What was given.
+        samples: usize,
+        /// The number of samples must be a multiple of this.
+        unit: usize,
+    },
+    /// The payload cannot be decoded (peer garbage).
+    #[error("the payload is no valid frame of this codec")]
+    BadPayload,
+}
+
+/// Turns PCM into payloads. One encoder per stream: it keeps state between frames.
+pub trait Encoder: Send + Debug {
+    /// Encodes one frame of mono PCM at [`CodecDescription::sample_rate`] into `payload`;
+    /// returns its length in bytes.
+    ///
+    /// # Errors
+    /// [`CodecError::OutputTooSmall`] or [`CodecError::NotAFrame`]; the state is unchanged.
+    fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, CodecError>;
+
+    /// Forgets the past, as before the first frame.
+    fn reset(&mut self);
+}
+
+/// Turns payloads into PCM. One decoder per stream: it keeps state between frames.
+pub trait Decoder: Send + Debug {
+    /// How many samples `payload` decodes to, without decoding it.
+    ///
+    /// # Errors
+    /// [`CodecError::BadPayload`] if it is empty or not a frame of this codec.
+    fn samples(&self, payload: &[u8]) -> Result<usize, CodecError>;
+
+    /// Decodes one payload to mono PCM at [`CodecDescription::sample_rate`]; returns the number
+    /// of samples.
+    ///
+    /// # Errors
+    /// [`CodecError::BadPayload`] or [`CodecError::OutputTooSmall`].
+    fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, CodecError>;
+
+    /// The codec's own concealment of a lost frame, given the next payload if it has come
+    /// already (for in-band error correction). Fills `pcm` and returns true, or returns false if
+    /// the codec has none (the session's [`Conceal`](crate::media::conceal::Conceal) does it).
+    fn conceal(&mut self, next: Option<&[u8]>, pcm: &mut [i16]) -> bool {
+        let _ = (next, pcm);
+        false
+    }
+
+    /// Forgets the past, as before the first frame.
+    fn reset(&mut self);
+}
+
+/// The codecs of this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CodecId {
+    /// G.711 mu-law, RFC 3551 §4.5.14.
+    Pcmu,
+    /// G.711 A-law, RFC 3551 §4.5.14.
+    Pcma,
+    /// G.722 at 64 kbit/s, RFC 3551 §4.5.2.
+    G722,
+    /// DTMF events, RFC 4733. No audio codec: it has no encoder and no decoder.
+    TelephoneEvent,
+}
+
+/// What SDP and RTP need to know of a codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CodecDescription {
+    /// Which codec.
+    pub id: CodecId,
+    /// Encoding name in `a=rtpmap` (compared without case).
+    pub name: &'static str,
+    /// RTP clock in Hz, as in `a=rtpmap`. For G.722 it is 8000 although the codec samples at
+    /// 16000 Hz (RFC 3551 §4.5.2).
+    pub clock_rate: u32,
+    /// True sampling rate in Hz.
+    pub sample_rate: u32,
+    /// Channels.
+    pub channels: u8,
+    /// The static payload type of RFC 3551 §6, if it has one.
+    pub static_payload_type: Option<u8>,
+}
+
+impl CodecDescription {
+    /// RTP clock ticks of `samples` samples.
+    pub const fn ticks(&self, samples: usize) -> u32 {
+        (samples as u64 * self.clock_rate as u64 / self.sample_rate as u64) as u32
+    }
+
+    /// Samples in `ms` milliseconds.
+    pub const fn samples_in_ms(&self, ms: u32) -> usize {
+        (self.sample_rate as u64 * ms as u64 / 1_000) as usize
+    }
+}
+
+impl CodecId {
+    /// All codecs, the preferred ones first.
+    pub const ALL: [Self; 4] = [Self::G722, Self::Pcma, Self::Pcmu, Self::TelephoneEvent];
+
+    /// Its names and rates.
+    pub const fn description(self) -> CodecDescription {
+        let (name, clock_rate, sample_rate, payload_type) = match self {
+            Self::Pcmu => ("PCMU", 8_000, 8_000, Some(0)),
+            Self::Pcma => ("PCMA", 8_000, 8_000, Some(8)),
+            Self::G722 => ("G722", 8_000, 16_000, Some(9)),
+            Self::TelephoneEvent => ("telephone-event", 8_000, 8_000, None),
+        };
+        CodecDescription {
+            id: self,
+            name,
+            clock_rate,
+            sample_rate,
+            channels: 1,
+            static_payload_type: payload_type,
+        }
+    }
+
+    /// The codec of an `a=rtpmap` entry, by name (without case) and RTP clock.
+    pub fn from_rtpmap(name: &str, clock_rate: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|id| {
+            let d = id.description();
+            d.name.eq_ignore_ascii_case(name) && d.clock_rate == clock_rate
+        })
+    }
+
+    /// The codec of a static payload type (RFC 3551 §6) that came without `a=rtpmap`.
+    pub fn from_static_payload_type(payload_type: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|id| id.description().static_payload_type == Some(payload_type))
+    }
+
+    /// A new encoder; none for [`CodecId::TelephoneEvent`].
+    pub fn encoder(self) -> Option<Box<dyn Encoder>> {
+        match self {
+            Self::Pcmu => Some(Box::new(G711::new(Law::Mu))),
+            Self::Pcma => Some(Box::new(G711::new(Law::A))),
+            Self::G722 => Some(Box::new(G722Encoder::new())),
+            Self::TelephoneEvent => None,
+        }
+    }
+
+    /// A new decoder; none for [`CodecId::TelephoneEvent`].
+    pub fn decoder(self) -> Option<Box<dyn Decoder>> {
+        match self {
+            Self::Pcmu => Some(Box::new(G711::new(Law::Mu))),
+            Self::Pcma => Some(Box::new(G711::new(Law::A))),
+            Self::G722 => Some(Box::new(G722Decoder::new())),
+            Self::TelephoneEvent => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sdp_names_find_their_codec() {
+        assert_eq!(CodecId::from_rtpmap("pcmu", 8_000), Some(CodecId::Pcmu));
+        assert_eq!(CodecId::from_rtpmap("G722", 8_000), Some(CodecId::G722));
+        assert_eq!(CodecId::from_rtpmap("G722", 16_000), None);
+        assert_eq!(CodecId::from_rtpmap("telephone-event", 8_000), Some(CodecId::TelephoneEvent));
+        assert_eq!(CodecId::from_static_payload_type(8), Some(CodecId::Pcma));
+        assert_eq!(CodecId::from_static_payload_type(101), None);
+    }
+
+    #[test]
+    fn a_g722_frame_counts_half_as_many_ticks_as_samples() {
+        let d = CodecId::G722.description();
+        assert_eq!(d.samples_in_ms(20), 320);
+        assert_eq!(d.ticks(320), 160);
+    }
+}
