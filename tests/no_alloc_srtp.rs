@@ -1,0 +1,62 @@
+//! Protecting and unprotecting a packet allocates nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(unsafe_code)] // a global allocator cannot be written without
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+use subrosa::util::SeededRng;
+use subrosa::wire::{rtcp::CompoundWriter, rtp::RtpHeaderFields};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn packets_allocate_nothing_not_even_the_first_of_a_source() {
+    for suite in Suite::ALL {
+        let key = MasterKey::generate(suite, &mut SeededRng::new(3));
+        let mut sender = SrtpSender::new(&key).unwrap();
+        let mut receiver = SrtpReceiver::new(&key).unwrap();
+        let mut buffer = [0; 300];
+        let before = ALLOCATIONS.get();
+        for sequence_number in 0..100 {
+            for ssrc in 1..=4 {
+                let header = RtpHeaderFields { ssrc, sequence_number, ..Default::default() };
+                let len = header.write_packet(&[0x55; 160], 0, &mut buffer).unwrap();
+                let end = sender.protect_rtp(&mut buffer, len).unwrap().bytes().len();
+                assert_eq!(receiver.unprotect_rtp(&mut buffer[..end]).unwrap().len(), len);
+                assert!(receiver.unprotect_rtp(&mut buffer[..end]).is_err());
+                let mut writer = CompoundWriter::new(&mut buffer);
+                writer.receiver_report(ssrc, &[]).unwrap();
+                writer.cname(ssrc, "nobody").unwrap();
+                let len = writer.finish().unwrap();
+                let end = sender.protect_rtcp(&mut buffer, len).unwrap().bytes().len();
+                assert_eq!(receiver.unprotect_rtcp(&mut buffer[..end]).unwrap().len(), len);
+            }
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{suite}");
+    }
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![1u8; 10]));
+    assert_eq!(ALLOCATIONS.get() - before, 1, "the counter counts");
+}
