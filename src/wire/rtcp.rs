@@ -168,7 +168,7 @@ pub struct Reports<'a>(&'a [[u8; BLOCK_LEN]]);
 impl<'a> Reports<'a> {
     /// The blocks.
     pub fn iter(&self) -> impl Iterator<Item = ReportBlock> + use<'a> {
-        self.0.iter().filter_map(|bytes| block(bytes))
+        self.0.iter().filter_map(block)
     }
 
     /// The block on one source.

@@ -9,7 +9,7 @@ use alloc::{vec, vec::Vec};
 #[non_exhaustive]
 pub enum KeyError {
     /// Key and salt together have another length.
-    #[error("{suite} needs {} bytes of key and salt, not {got}", suite.key_len() + suite.salt_len())]
+    #[error("{suite} needs {} bytes of key and salt, not {got}", suite.master_len())]
     Length {
         /// The suite.
         suite: Suite,
@@ -36,8 +36,7 @@ impl MasterKey {
     /// # Errors
     /// [`KeyError::Length`] unless there are `key_len + salt_len` bytes.
     pub fn new(suite: Suite, key_and_salt: &[u8]) -> Result<Self, KeyError> {
-        let expected = suite.key_len().saturating_add(suite.salt_len());
-        if key_and_salt.len() != expected {
+        if key_and_salt.len() != suite.master_len() {
             return Err(KeyError::Length { suite, got: key_and_salt.len() });
         }
         Ok(Self { suite, bytes: Secret::new(key_and_salt.to_vec()) })
@@ -45,8 +44,7 @@ impl MasterKey {
 
     /// A fresh random key.
     pub fn generate(suite: Suite, rng: &mut dyn Rng) -> Self {
-        let len = suite.key_len().saturating_add(suite.salt_len());
-        let mut bytes = Secret::new(vec![0; len]);
+        let mut bytes = Secret::new(vec![0; suite.master_len()]);
         rng.fill(bytes.expose_mut());
         Self { suite, bytes }
     }

@@ -71,6 +71,11 @@ impl Suite {
         if self.is_aead() { 12 } else { 14 }
     }
 
+    /// Bytes of master key and master salt together: what `inline:` carries (RFC 4568 §6.1).
+    pub const fn master_len(self) -> usize {
+        self.key_len().saturating_add(self.salt_len())
+    }
+
     /// Bytes that protection adds to an RTP packet: the tag.
     pub const fn rtp_overhead(self) -> usize {
         match self {

@@ -1,0 +1,48 @@
+//! RTP, RTCP and telephone events: what parses is walked to its end, and RTP headers that are
+//! written again read the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use subrosa::wire::{
+    dtmf::TelephoneEvent,
+    rtcp::{Compound, RtcpPacket},
+    rtp::{RtpHeaderFields, RtpPacket, classify},
+};
+
+fuzz_target!(|data: &[u8]| {
+    let _ = classify(data);
+    if let Ok(packet) = RtpPacket::parse(data) {
+        let _ = TelephoneEvent::parse(packet.payload).map(TelephoneEvent::to_bytes);
+        let h = packet.header;
+        let csrc: Vec<u32> = h.csrc().collect();
+        let fields = RtpHeaderFields {
+            marker: h.marker,
+            payload_type: h.payload_type,
+            sequence_number: h.sequence_number,
+            timestamp: h.timestamp,
+            ssrc: h.ssrc,
+            csrc: &csrc,
+            extension: h.extension,
+        };
+        let mut out = vec![0; data.len()];
+        let len = fields.write_packet(packet.payload, 0, &mut out).expect("it was read");
+        let again = RtpPacket::parse(&out[..len]).expect("it was written");
+        assert_eq!(again.payload, packet.payload);
+        assert!(again.header.csrc().eq(csrc.iter().copied()));
+        assert_eq!(again.header.extension, h.extension);
+    }
+    if let Ok(compound) = Compound::parse(data) {
+        let _ = compound.sender_ssrc();
+        for packet in compound.iter() {
+            match packet {
+                RtcpPacket::SenderReport { reports, .. }
+                | RtcpPacket::ReceiverReport { reports, .. } => assert!(reports.iter().count() < 32),
+                RtcpPacket::SourceDescription(sdes) => {
+                    assert!(sdes.items().count() <= data.len());
+                }
+                RtcpPacket::Goodbye(bye) => assert!(bye.ssrcs().count() < 32),
+                _ => {}
+            }
+        }
+    }
+});
