@@ -1,1 +1,19 @@
-//! Transactions (RFC 3261 §17, RFC 6026).
+//! Transactions (RFC 3261 §17, RFC 6026): a request, its retransmissions and its responses.
+//!
+//! The four machines are the figures of the RFC and hold no message.
+
+mod action;
+mod client_invite;
+mod client_non_invite;
+mod server_invite;
+mod server_non_invite;
+#[cfg(test)]
+mod testing;
+mod timers;
+
+pub use action::{Action, Actions, Failure};
+pub use client_invite::ClientInvite;
+pub use client_non_invite::ClientNonInvite;
+pub use server_invite::ServerInvite;
+pub use server_non_invite::ServerNonInvite;
+pub use timers::Timers;
