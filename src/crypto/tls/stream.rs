@@ -1,0 +1,307 @@
+//! One TLS connection over memory.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use rustls::pki_types::{ServerName, TrustAnchor};
+use rustls::{ClientConnection, Connection, HandshakeKind, ProtocolVersion, ServerConnection};
+use zeroize::Zeroize;
+
+use super::entropy::{self, Notes};
+use super::error::TlsError;
+use super::facts::{TlsFacts, TlsVersion};
+use super::settings::{TlsClientSettings, TlsServerSettings};
+use super::verify::{Role, check_peer, peer_facts};
+use crate::crypto::identity::Dialled;
+use crate::time::UnixTime;
+use crate::util::Rng;
+
+/// The most bytes that wait inside a stream in each direction.
+pub const MAX_BUFFERED: usize = 256 * 1024;
+
+/// What a call of [`TlsStream::read_tls`] achieved.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct TlsProgress {
+    /// The handshake completed in this call: [`TlsStream::facts`] has the evidence.
+    pub handshake_done: bool,
+    /// How many bytes of plaintext wait in [`TlsStream::read_plain`].
+    pub plain_waiting: usize,
+    /// The peer has closed its side properly (close_notify); nothing more will come.
+    pub peer_closed: bool,
+}
+
+/// One TLS connection over memory: ciphertext in and out on one side, plaintext on the other.
+pub struct TlsStream {
+    conn: Connection,
+    roots: Arc<[TrustAnchor<'static>]>,
+    dialled: Option<Dialled>,
+    plain: Vec<u8>,
+    anchor: Option<String>,
+    own_certificate_sent: bool,
+    facts: Option<TlsFacts>,
+    peer_closed: bool,
+    closed: bool,
+    failed: Option<TlsError>,
+}
+
+impl TlsStream {
+    /// Starts the dialling side: the ClientHello waits in [`write_tls`](Self::write_tls).
+    ///
+    /// `domain` is the domain dialled or a literal address (never the host name that DNS gave
+    /// for it): the certificate must bear it (RFC 5922 §7).
+    ///
+    /// # Errors
+    /// [`TlsError::InvalidDomain`] if `domain` is no host name or address.
+    pub fn client(
+        settings: &TlsClientSettings,
+        domain: &str,
+        now: UnixTime,
+        rng: &mut dyn Rng,
+    ) -> Result<Self, TlsError> {
+        let dialled = Dialled::parse(domain)?;
+        let name = match &dialled {
+            Dialled::Ip(ip) => ServerName::IpAddress((*ip).into()),
+            Dialled::Domain(name) => ServerName::try_from(name.clone())
+                .map_err(|_| crate::crypto::identity::InvalidDomain)?,
+        };
+        let make = || ClientConnection::new(settings.config.clone(), name);
+        let (conn, notes) = entropy::lend(now, rng, make);
+        let conn = conn.map_err(|e| TlsError::from_rustls(e, notes.problem))?;
+        Ok(Self::new(conn.into(), settings.roots.clone(), Some(dialled)))
+    }
+
+    /// Starts the accepting side.
+    ///
+    /// # Errors
+    /// [`TlsError::Internal`] if rustls refuses to start.
+    pub fn server(
+        settings: &TlsServerSettings,
+        now: UnixTime,
+        rng: &mut dyn Rng,
+    ) -> Result<Self, TlsError> {
+        let make = || ServerConnection::new(settings.config.clone());
+        let (conn, notes) = entropy::lend(now, rng, make);
+        let conn = conn.map_err(|e| TlsError::from_rustls(e, notes.problem))?;
+        Ok(Self::new(conn.into(), settings.roots.clone(), None))
+    }
+
+    fn new(
+        mut conn: Connection,
+        roots: Arc<[TrustAnchor<'static>]>,
+        dialled: Option<Dialled>,
+    ) -> Self {
+        conn.set_buffer_limit(Some(MAX_BUFFERED));
+        Self {
+            conn,
+            roots,
+            dialled,
+            plain: Vec::new(),
+            anchor: None,
+            own_certificate_sent: false,
+            facts: None,
+            peer_closed: false,
+            closed: false,
+            failed: None,
+        }
+    }
+
+    /// Takes ciphertext from the peer. Afterwards there may be plaintext to read and, during the
+    /// handshake, ciphertext to send; after an error an alert waits to be sent. What follows the
+    /// peer's close_notify is ignored.
+    ///
+    /// # Errors
+    /// [`TlsError`]: the stream is dead, and each further call returns the same error.
+    pub fn read_tls(
+        &mut self,
+        now: UnixTime,
+        ciphertext: &[u8],
+        rng: &mut dyn Rng,
+    ) -> Result<TlsProgress, TlsError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let was_handshaking = self.facts.is_none();
+        let (result, notes) = entropy::lend(now, rng, || self.feed(ciphertext));
+        let result = self.settle(result, notes, now);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        result?;
+        Ok(TlsProgress {
+            handshake_done: was_handshaking && self.facts.is_some(),
+            plain_waiting: self.plain.len(),
+            peer_closed: self.peer_closed,
+        })
+    }
+
+    /// Feeds rustls until it has everything, collecting plaintext between records.
+    fn feed(&mut self, mut ciphertext: &[u8]) -> Result<(), FeedError> {
+        while !ciphertext.is_empty() && !self.peer_closed {
+            // An error here says that rustls's buffer is full, which processing would have
+            // emptied, or that the peer has closed.
+            match self.conn.read_tls(&mut ciphertext) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) => return Err(FeedError::Full),
+            }
+            let state = self.conn.process_new_packets().map_err(FeedError::Tls)?;
+            let waiting = state.plaintext_bytes_to_read();
+            self.peer_closed |= state.peer_has_closed();
+            if waiting.saturating_add(self.plain.len()) > MAX_BUFFERED {
+                return Err(FeedError::Full);
+            }
+            if waiting > 0 {
+                // Ends with "would block" or "end of stream", both of which are known from
+                // elsewhere.
+                let _ = self.conn.reader().take(waiting as u64).read_to_end(&mut self.plain);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(
+        &mut self,
+        result: Result<(), FeedError>,
+        notes: Notes,
+        now: UnixTime,
+    ) -> Result<(), TlsError> {
+        self.own_certificate_sent |= notes.own_certificate_sent;
+        if notes.anchor.is_some() {
+            self.anchor = notes.anchor;
+        }
+        result.map_err(|e| match e {
+            FeedError::Full => TlsError::BufferFull,
+            FeedError::Tls(e) => TlsError::from_rustls(e, notes.problem),
+        })?;
+        if self.facts.is_none() && !self.conn.is_handshaking() {
+            self.facts = Some(self.establish(now)?);
+        }
+        Ok(())
+    }
+
+    /// The handshake is complete: collect the evidence. A resumed session shows the certificate
+    /// of the earlier one, so it passes the same gate again (it may have expired since).
+    fn establish(&self, now: UnixTime) -> Result<TlsFacts, TlsError> {
+        let chain = self.conn.peer_certificates().unwrap_or_default();
+        let role = if self.dialled.is_some() { Role::Server } else { Role::Client };
+        let peer = match (chain.first(), &self.anchor) {
+            (None, _) => None,
+            (Some(leaf), Some(anchor)) => peer_facts(leaf, self.dialled.as_ref(), anchor.clone()),
+            (Some(leaf), None) => {
+                let now = entropy::pki_time(now);
+                let anchor = check_peer(chain, &self.roots, role, self.dialled.as_ref(), now)
+                    .map_err(TlsError::Certificate)?;
+                peer_facts(leaf, self.dialled.as_ref(), anchor)
+            }
+        };
+        let suite = self.conn.negotiated_cipher_suite().and_then(|s| s.suite().as_str());
+        let resumed = self.conn.handshake_kind() == Some(HandshakeKind::Resumed);
+        let group = self.conn.negotiated_key_exchange_group().and_then(|g| g.name().as_str());
+        Ok(TlsFacts {
+            version: match self.conn.protocol_version() {
+                Some(ProtocolVersion::TLSv1_3) => TlsVersion::V1_3,
+                _ => TlsVersion::V1_2,
+            },
+            cipher_suite: suite.unwrap_or("unknown"),
+            key_exchange: group,
+            resumed,
+            peer,
+            own_certificate_sent: self.own_certificate_sent || (role == Role::Client && !resumed),
+        })
+    }
+
+    /// Appends the waiting plaintext to `out`; returns how many bytes.
+    pub fn read_plain(&mut self, out: &mut Vec<u8>) -> usize {
+        let len = self.plain.len();
+        out.extend_from_slice(&self.plain);
+        self.plain.zeroize();
+        len
+    }
+
+    /// Encrypts `plain`, all of it; before the handshake is complete it waits.
+    ///
+    /// # Errors
+    /// [`TlsError::Closed`] after [`close`](Self::close) or a failure, [`TlsError::BufferFull`]
+    /// if [`MAX_BUFFERED`] bytes already wait to be sent (part of `plain` may then be queued:
+    /// close the stream).
+    pub fn write_plain(&mut self, plain: &[u8]) -> Result<(), TlsError> {
+        if self.closed || self.failed.is_some() {
+            return Err(TlsError::Closed);
+        }
+        self.conn.writer().write_all(plain).map_err(|_| TlsError::BufferFull)
+    }
+
+    /// Moves ciphertext for the peer into `out`; returns how many bytes, 0 if none waits.
+    pub fn write_tls(&mut self, mut out: &mut [u8]) -> usize {
+        let mut written = 0_usize;
+        while !out.is_empty() && self.conn.wants_write() {
+            match self.conn.write_tls(&mut out) {
+                Ok(n @ 1..) => written = written.saturating_add(n),
+                _ => break,
+            }
+        }
+        written
+    }
+
+    /// Appends all ciphertext for the peer to `out`; returns how many bytes.
+    pub fn write_tls_to(&mut self, out: &mut Vec<u8>) -> usize {
+        let before = out.len();
+        while self.conn.wants_write() {
+            // Writing into memory does not fail.
+            if !matches!(self.conn.write_tls(out), Ok(1..)) {
+                break;
+            }
+        }
+        out.len().saturating_sub(before)
+    }
+
+    /// True if ciphertext waits to be sent.
+    pub fn wants_write(&self) -> bool {
+        self.conn.wants_write()
+    }
+
+    /// Closes this side: a close_notify waits to be sent.
+    pub fn close(&mut self) {
+        if !self.closed {
+            self.closed = true;
+            self.conn.send_close_notify();
+        }
+    }
+
+    /// True until the handshake is complete and the certificate accepted.
+    pub fn is_handshaking(&self) -> bool {
+        self.facts.is_none()
+    }
+
+    /// True once the peer has sent its close_notify.
+    pub fn peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    /// What was negotiated and with whom; `None` before the handshake is complete.
+    pub fn facts(&self) -> Option<&TlsFacts> {
+        self.facts.as_ref()
+    }
+}
+
+enum FeedError {
+    Full,
+    Tls(rustls::Error),
+}
+
+impl Drop for TlsStream {
+    fn drop(&mut self) {
+        self.plain.zeroize();
+    }
+}
+
+impl core::fmt::Debug for TlsStream {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TlsStream")
+            .field("dialled", &self.dialled)
+            .field("facts", &self.facts)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
