@@ -1,1 +1,33 @@
 //! SDP and the offer/answer model (RFC 4566, 3264, 4568).
+//!
+//! [`SessionDescription`] is what was read or will be written, [`Negotiator`] the offer/answer
+//! machine of one dialog. Parsing and printing stand on the crate `sdp-types`, which no public
+//! item shows.
+
+mod crypto_attribute;
+mod description;
+mod error;
+mod negotiate;
+mod negotiator;
+mod offer;
+mod parse;
+mod print;
+
+pub use crypto_attribute::{CryptoAttribute, InlineKey, Lifetime, Mki};
+pub use description::{
+    CodecDescription, ConnectionAddress, Direction, MediaDescription, MediaKind, Origin, Profile,
+    RtcpAddress, SessionDescription,
+};
+pub use error::{CryptoError, NegotiationError, SdpError};
+pub use negotiate::{NegotiatedCodec, NegotiatedMedia, SdesKeys};
+pub use negotiator::{NegotiationState, Negotiator};
+pub use offer::{LocalMedia, MediaSecurity, OfferSummary};
+
+/// The most bytes that a session description may have.
+pub const MAX_BYTES: usize = 64 * 1024;
+/// The most m= lines that a session description may have.
+pub const MAX_MEDIA: usize = 32;
+/// The most attributes that one m= line, or the session level, may have.
+pub const MAX_ATTRIBUTES: usize = 256;
+/// The most a=crypto lines that one m= line may have.
+pub const MAX_CRYPTO_LINES: usize = 16;
