@@ -1,0 +1,335 @@
+//! One call: an INVITE dialog from its first request to its end.
+//!
+//! [`CallMachine`] gets responses, requests and commands, and says what to send through a queue of
+//! [`CallAction`]; it knows nothing of flows and transactions. `uac` is the caller's side, `uas` the
+//! callee's, `session` what happens in the established dialog, `media` the session description and
+//! the media session.
+
+mod media;
+mod session;
+mod uac;
+mod uas;
+
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+pub(super) use media::{CallMedia, MediaPlan};
+
+use super::config::CallOptions;
+use super::error::CallError;
+use super::event::{EndReason, Event, FailureReason};
+use super::policy::SecurityPolicy;
+use super::{AccountId, CallId};
+use crate::sip::dialog::Dialog;
+use crate::sip::transaction::ServerTxId;
+use crate::time::{Duration, Instant};
+use crate::util::Rng;
+use crate::wire::sip::{Message, MessageBuilder, Method, Uri};
+
+/// How long a 2xx is repeated, and how long a re-INVITE may wait: 64 × T1.
+pub(super) const GIVE_UP: Duration = Duration::from_secs(32);
+
+/// Where a call stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum CallState {
+    /// We call; nothing heard yet.
+    Dialing,
+    /// We call; the far end rings or is being looked for.
+    Ringing,
+    /// We are called and have not answered.
+    Incoming,
+    /// Talking.
+    Established,
+    /// Hanging up.
+    Ending,
+    /// Over.
+    Ended,
+}
+
+impl CallState {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dialing => "dialing",
+            Self::Ringing => "ringing",
+            Self::Incoming => "incoming",
+            Self::Established => "established",
+            Self::Ending => "ending",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Who called whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// We called.
+    Outgoing,
+    /// We were called.
+    Incoming,
+}
+
+/// What a request is for; comes back with its response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    Invite,
+    ReInvite,
+    Bye,
+    /// The BYE to an additional dialog of a forked INVITE.
+    StrayBye,
+}
+
+/// What a call wants done. Via and Contact are added on the way out.
+#[derive(Debug)]
+pub(super) enum CallAction {
+    Send { request: MessageBuilder, purpose: Purpose },
+    Ack { request: MessageBuilder },
+    CancelInvite,
+    Respond { tx: ServerTxId, response: MessageBuilder },
+    Event(Event),
+}
+
+/// A final 2xx that is repeated until its ACK comes (RFC 3261 §13.3.1.4).
+#[derive(Debug)]
+struct PendingAck {
+    tx: ServerTxId,
+    response: MessageBuilder,
+    next: Instant,
+    interval: Duration,
+    give_up: Instant,
+    /// The offer was ours, in the 2xx: the ACK brings the answer.
+    expects_answer: bool,
+}
+
+/// A re-INVITE of ours that is wanted, under way or waits after a 491.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Change {
+    None,
+    UnderWay { hold: bool },
+    Retry { hold: bool, at: Instant },
+}
+
+#[derive(Debug)]
+pub(super) struct CallMachine {
+    pub(super) id: CallId,
+    pub(super) account: Option<AccountId>,
+    pub(super) direction: Direction,
+    pub(super) policy: SecurityPolicy,
+    pub(super) options: CallOptions,
+    pub(super) target: Uri,
+    pub(super) remote: String,
+    pub(super) media: CallMedia,
+    /// Our signalling leg is under TLS whose peer was verified (as client), or that the far end
+    /// opened to us (as server): the condition for keys in SDP.
+    pub(super) signalling_secure: bool,
+    state: CallState,
+    dialog: Option<Dialog>,
+    early: Vec<Dialog>,
+    local_tag: String,
+    /// The INVITE of the callee's side, until answered.
+    incoming: Option<(ServerTxId, Message)>,
+    /// A re-INVITE of theirs is being answered (always at once), ours is under way.
+    change: Change,
+    pending_ack: Option<PendingAck>,
+    acks: Vec<(u32, String, MessageBuilder)>,
+    cancelling: Option<EndReason>,
+    ring_deadline: Option<Instant>,
+    local_hold: bool,
+    remote_hold: bool,
+    end: Option<EndReason>,
+    actions: VecDeque<CallAction>,
+}
+
+impl CallMachine {
+    fn new(id: CallId, account: Option<AccountId>, direction: Direction, target: Uri, media: CallMedia,
+        policy: SecurityPolicy, options: CallOptions, local_tag: String) -> Self {
+        Self {
+            id,
+            account,
+            direction,
+            policy,
+            options,
+            remote: target.to_string(),
+            target,
+            media,
+            signalling_secure: false,
+            state: match direction {
+                Direction::Outgoing => CallState::Dialing,
+                Direction::Incoming => CallState::Incoming,
+            },
+            dialog: None,
+            early: Vec::new(),
+            local_tag,
+            incoming: None,
+            change: Change::None,
+            pending_ack: None,
+            acks: Vec::new(),
+            cancelling: None,
+            ring_deadline: None,
+            local_hold: false,
+            remote_hold: false,
+            end: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn state(&self) -> CallState {
+        self.state
+    }
+    pub(super) fn end_reason(&self) -> Option<&EndReason> {
+        self.end.as_ref()
+    }
+    pub(super) fn dialog(&self) -> Option<&Dialog> {
+        self.dialog.as_ref()
+    }
+    pub(super) fn local_tag(&self) -> &str {
+        &self.local_tag
+    }
+    pub(super) fn is_over(&self) -> bool {
+        self.state == CallState::Ended
+    }
+    pub(super) fn holds(&self) -> (bool, bool) {
+        (self.local_hold, self.remote_hold)
+    }
+
+    pub(super) fn poll_action(&mut self) -> Option<CallAction> {
+        self.actions.pop_front()
+    }
+
+    fn act(&mut self, action: CallAction) {
+        self.actions.push_back(action);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.act(CallAction::Event(event));
+    }
+
+    /// Ends the call, once.
+    fn finish(&mut self, reason: EndReason) {
+        if self.state == CallState::Ended {
+            return;
+        }
+        self.state = CallState::Ended;
+        self.pending_ack = None;
+        self.change = Change::None;
+        self.ring_deadline = None;
+        self.end = Some(reason.clone());
+        self.media.stop();
+        let call = self.id;
+        self.event(Event::CallEnded { call, reason });
+    }
+
+    /// Something below failed for good before the call was up.
+    pub(super) fn fail(&mut self, reason: FailureReason) {
+        match self.cancelling.take() {
+            Some(wanted) => self.finish(wanted),
+            None => self.finish(EndReason::Failed(reason)),
+        }
+    }
+
+    /// Ends the call from our side, whatever its state.
+    pub(super) fn hang_up(&mut self, now: Instant) -> Result<(), CallError> {
+        match self.state {
+            CallState::Dialing | CallState::Ringing => {
+                self.give_up(EndReason::Cancelled);
+                Ok(())
+            }
+            CallState::Incoming => self.reject(now, 603),
+            CallState::Established => {
+                self.bye(EndReason::LocalHangUp);
+                Ok(())
+            }
+            CallState::Ending | CallState::Ended => Err(self.wrong_state("hang up")),
+        }
+    }
+
+    /// Sends BYE; the call is over when it is answered, or given up.
+    fn bye(&mut self, reason: EndReason) {
+        self.pending_ack = None;
+        self.change = Change::None;
+        self.media.stop();
+        if let Some(dialog) = &mut self.dialog {
+            let request = dialog.request(&Method::Bye);
+            self.state = CallState::Ending;
+            self.cancelling = Some(reason);
+            self.act(CallAction::Send { request, purpose: Purpose::Bye });
+        } else {
+            self.finish(reason);
+        }
+    }
+
+    fn wrong_state(&self, command: &'static str) -> CallError {
+        CallError::WrongState { command, state: self.state.as_str() }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let ack = self.pending_ack.as_ref().map(|p| p.next.min(p.give_up));
+        let retry = match self.change {
+            Change::Retry { at, .. } => Some(at),
+            _ => None,
+        };
+        [self.ring_deadline, ack, retry].into_iter().flatten().min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, rng: &mut dyn Rng) {
+        if self.ring_deadline.is_some_and(|d| d <= now) {
+            self.ring_deadline = None;
+            match self.state {
+                CallState::Dialing | CallState::Ringing => self.give_up(EndReason::NoAnswer),
+                CallState::Incoming => {
+                    self.refuse_incoming(480, "Temporarily Unavailable", EndReason::NoAnswer);
+                }
+                _ => {}
+            }
+        }
+        self.retransmit_2xx(now);
+        if let Change::Retry { hold, at } = self.change
+            && at <= now
+        {
+            self.change = Change::None;
+            self.send_reinvite(hold, rng);
+        }
+    }
+
+    /// The response to a request of ours, or why there is none.
+    pub(super) fn handle_response(
+        &mut self,
+        now: Instant,
+        purpose: Purpose,
+        request: &Message,
+        response: &Message,
+        rng: &mut dyn Rng,
+    ) {
+        match purpose {
+            Purpose::Invite => self.invite_response(now, request, response),
+            Purpose::ReInvite => self.reinvite_response(now, request, response, rng),
+            Purpose::Bye => {
+                if response.status().is_some_and(|s| s >= 200) {
+                    let reason = self.cancelling.take().unwrap_or(EndReason::LocalHangUp);
+                    self.finish(reason);
+                }
+            }
+            Purpose::StrayBye => {}
+        }
+    }
+
+    pub(super) fn handle_failure(&mut self, purpose: Purpose, reason: FailureReason) {
+        match purpose {
+            Purpose::Invite => self.fail(reason),
+            Purpose::Bye => {
+                let reason = self.cancelling.take().unwrap_or(EndReason::LocalHangUp);
+                self.finish(reason);
+            }
+            // A re-INVITE that nobody answers ends the dialog (RFC 3261 §14.1).
+            Purpose::ReInvite => self.bye(EndReason::Failed(reason)),
+            Purpose::StrayBye => {}
+        }
+    }
+}
+
+/// A reason phrase from the network, made safe to show.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
+}

@@ -1,0 +1,252 @@
+//! What happens in the established dialog: hold, resume, their re-INVITEs, BYE.
+
+use alloc::string::ToString;
+
+use super::{CallAction, CallMachine, CallState, Change, EndReason, Event, FailureReason, Purpose};
+use crate::engine::error::CallError;
+use crate::sip::transaction::ServerTxId;
+use crate::time::{Duration, Instant};
+use crate::util::{Rng, RngExt};
+use crate::wire::sip::{HeaderName, Message, Method};
+
+impl CallMachine {
+    /// Holds or resumes by re-INVITE (RFC 3264 §8.4).
+    pub(in crate::engine) fn set_hold(&mut self, hold: bool, rng: &mut dyn Rng) -> Result<(), CallError> {
+        if self.state != CallState::Established {
+            return Err(self.wrong_state(if hold { "hold" } else { "resume" }));
+        }
+        if self.change != Change::None || self.pending_ack.is_some() {
+            return Err(CallError::Busy);
+        }
+        self.send_reinvite(hold, rng);
+        Ok(())
+    }
+
+    pub(super) fn send_reinvite(&mut self, hold: bool, rng: &mut dyn Rng) {
+        let offer = self.media.offer(self.policy, self.signalling_secure, hold, rng);
+        let Some(dialog) = self.dialog.as_mut().filter(|_| self.state == CallState::Established) else {
+            return;
+        };
+        match offer {
+            Ok(offer) => {
+                let request = dialog
+                    .request(&Method::Invite)
+                    .header(HeaderName::Allow, crate::engine::ALLOW)
+                    .body("application/sdp", &offer);
+                self.change = Change::UnderWay { hold };
+                self.act(CallAction::Send { request, purpose: Purpose::ReInvite });
+            }
+            Err(_) => self.report_holds(),
+        }
+    }
+
+    fn report_holds(&mut self) {
+        let event = Event::CallMediaChanged {
+            call: self.id,
+            local_hold: self.local_hold,
+            remote_hold: self.remote_hold,
+        };
+        self.event(event);
+    }
+
+    pub(super) fn reinvite_response(
+        &mut self,
+        now: Instant,
+        request: &Message,
+        response: &Message,
+        rng: &mut dyn Rng,
+    ) {
+        let status = response.status().unwrap_or(0);
+        let Change::UnderWay { hold } = self.change else {
+            if (200..300).contains(&status) {
+                self.ack_reinvite(request);
+            }
+            return;
+        };
+        match status {
+            0..=199 => {}
+            200..=299 => self.reinvite_accepted(now, request, response, hold),
+            491 => {
+                // RFC 3261 §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s.
+                self.media.rollback();
+                let tens = match self.direction {
+                    super::Direction::Outgoing => 210 + rng.below(191),
+                    super::Direction::Incoming => rng.below(201),
+                };
+                let at = now + Duration::from_millis(u64::from(tens) * 10);
+                self.change = Change::Retry { hold, at };
+            }
+            // The dialog is gone at the far end (§12.2.1.2).
+            408 | 481 => {
+                self.change = Change::None;
+                let reason = FailureReason::Status(status, super::printable(response.reason()));
+                self.bye(EndReason::Failed(reason));
+            }
+            _ => {
+                self.media.rollback();
+                self.change = Change::None;
+                self.report_holds();
+            }
+        }
+    }
+
+    fn reinvite_accepted(&mut self, now: Instant, request: &Message, response: &Message, hold: bool) {
+        self.change = Change::None;
+        if let Some(dialog) = &mut self.dialog {
+            dialog.handle_success(response);
+        }
+        self.ack_reinvite(request);
+        let tag = response.to().tag().unwrap_or("").to_string();
+        let agreed = match self.sdp(response) {
+            Some(sdp) => self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy),
+            None => Err(FailureReason::Negotiation("the answer has no session description".to_string())),
+        };
+        match agreed {
+            Ok(()) => {
+                self.local_hold = hold;
+                self.report_holds();
+            }
+            // The session stays as it was (§14.1).
+            Err(_) => {
+                self.media.rollback();
+                self.report_holds();
+            }
+        }
+    }
+
+    /// A request in the dialog, its sequence number not yet checked.
+    pub(in crate::engine) fn handle_request(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        request: &Message,
+        rng: &mut dyn Rng,
+    ) {
+        let checked = self.dialog.as_mut().map_or(Err(481), |d| d.check_request(request));
+        if let Err(status) = checked {
+            let phrase = if status == 481 { "Call Does Not Exist" } else { "Server Internal Error" };
+            return self.respond(tx, request, status, phrase);
+        }
+        match request.method() {
+            Method::Bye => self.handle_bye(tx, request),
+            Method::Invite => self.handle_reinvite(now, tx, request, rng),
+            Method::Update => self.handle_update(now, tx, request, rng),
+            Method::Options | Method::Info | Method::Notify | Method::Message => {
+                let (status, phrase) = match request.method() {
+                    Method::Options => (200, "OK"),
+                    _ => (405, "Method Not Allowed"),
+                };
+                self.respond(tx, request, status, phrase);
+            }
+            _ => self.respond(tx, request, 405, "Method Not Allowed"),
+        }
+    }
+
+    fn respond(&mut self, tx: ServerTxId, request: &Message, status: u16, phrase: &str) {
+        let response = request
+            .response(status, phrase)
+            .to_tag(&self.local_tag)
+            .header(HeaderName::Allow, crate::engine::ALLOW);
+        self.act(CallAction::Respond { tx, response });
+    }
+
+    fn handle_bye(&mut self, tx: ServerTxId, request: &Message) {
+        self.respond(tx, request, 200, "OK");
+        // A BYE before our answer: the INVITE is answered too (RFC 3261 §15.1.2).
+        if self.state == CallState::Incoming {
+            return self.refuse_incoming(487, "Request Terminated", EndReason::RemoteHangUp);
+        }
+        let reason = self.cancelling.take().unwrap_or(EndReason::RemoteHangUp);
+        self.finish(reason);
+    }
+
+    fn handle_reinvite(&mut self, now: Instant, tx: ServerTxId, request: &Message, rng: &mut dyn Rng) {
+        if self.state != CallState::Established || self.pending_ack.is_some() {
+            // Our earlier answer is not acknowledged yet (§14.2).
+            let response = request
+                .response(500, "Server Internal Error")
+                .to_tag(&self.local_tag)
+                .header(HeaderName::RetryAfter, rng.below(11));
+            return self.act(CallAction::Respond { tx, response });
+        }
+        if matches!(self.change, Change::UnderWay { .. }) {
+            return self.respond(tx, request, 491, "Request Pending");
+        }
+        let (body, expects_answer) = match self.sdp(request) {
+            Some(sdp) => {
+                let protected = self.media.is_protected();
+                let (secure, policy) = (self.signalling_secure, self.policy);
+                (self.media.answer_to(now, &sdp, secure, policy, protected, rng), false)
+            }
+            None => {
+                let hold = self.local_hold;
+                (self.media.offer(self.policy, self.signalling_secure, hold, rng), true)
+            }
+        };
+        match body {
+            Err(reason) => self.refuse_offer(tx, request, &reason),
+            Ok(body) => {
+                if let Some(dialog) = &mut self.dialog {
+                    dialog.refresh_target(request);
+                }
+                let response = request
+                    .response(200, "OK")
+                    .to_tag(&self.local_tag)
+                    .header(HeaderName::Allow, crate::engine::ALLOW)
+                    .body("application/sdp", &body);
+                self.send_2xx(now, tx, response, expects_answer);
+                self.note_remote_hold();
+            }
+        }
+    }
+
+    fn handle_update(&mut self, now: Instant, tx: ServerTxId, request: &Message, rng: &mut dyn Rng) {
+        if matches!(self.change, Change::UnderWay { .. }) {
+            return self.respond(tx, request, 491, "Request Pending");
+        }
+        let Some(sdp) = self.sdp(request) else {
+            // A target refresh alone (RFC 3311 §5.2).
+            if let Some(dialog) = &mut self.dialog {
+                dialog.refresh_target(request);
+            }
+            return self.respond(tx, request, 200, "OK");
+        };
+        if self.state != CallState::Established {
+            return self.respond(tx, request, 500, "Server Internal Error");
+        }
+        let protected = self.media.is_protected();
+        match self.media.answer_to(now, &sdp, self.signalling_secure, self.policy, protected, rng) {
+            Err(reason) => self.refuse_offer(tx, request, &reason),
+            Ok(body) => {
+                if let Some(dialog) = &mut self.dialog {
+                    dialog.refresh_target(request);
+                }
+                let response = request
+                    .response(200, "OK")
+                    .to_tag(&self.local_tag)
+                    .body("application/sdp", &body);
+                self.act(CallAction::Respond { tx, response });
+                self.note_remote_hold();
+            }
+        }
+    }
+
+    fn refuse_offer(&mut self, tx: ServerTxId, request: &Message, reason: &FailureReason) {
+        let text = reason.to_string().replace('"', "'");
+        let response = request
+            .response(488, "Not Acceptable Here")
+            .to_tag(&self.local_tag)
+            .header(HeaderName::Warning, alloc::format!("399 subrosa \"{text}\""));
+        self.act(CallAction::Respond { tx, response });
+    }
+
+    fn note_remote_hold(&mut self) {
+        let held = self.media.remote_holds();
+        if held != self.remote_hold {
+            self.remote_hold = held;
+            self.report_holds();
+        }
+        let call = self.id;
+        self.event(Event::SecurityChanged { call });
+    }
+}

@@ -1,0 +1,230 @@
+//! The callee's side: ringing, answering, rejecting, being cancelled.
+
+use alloc::string::{String, ToString};
+
+use super::{
+    CallAction, CallMachine, CallMedia, CallState, Direction, EndReason, Event, FailureReason,
+    GIVE_UP, PendingAck,
+};
+use crate::engine::config::CallOptions;
+use crate::engine::error::CallError;
+use crate::engine::policy::SecurityPolicy;
+use crate::engine::{AccountId, CallId};
+use crate::sip::dialog::{Dialog, DialogId};
+use crate::sip::transaction::ServerTxId;
+use crate::time::{Duration, Instant};
+use crate::util::Rng;
+use crate::wire::sip::{HeaderName, Message, MessageBuilder};
+
+const T1: Duration = Duration::from_millis(500);
+const T2: Duration = Duration::from_secs(4);
+
+impl CallMachine {
+    /// A call that comes in. `Err` is the status to refuse it with.
+    #[allow(clippy::too_many_arguments)] // a constructor of one caller
+    pub(in crate::engine) fn incoming(
+        now: Instant,
+        id: CallId,
+        account: Option<AccountId>,
+        tx: ServerTxId,
+        request: Message,
+        media: CallMedia,
+        policy: SecurityPolicy,
+        local_tag: String,
+    ) -> Result<Self, u16> {
+        let dialog = Dialog::uas(&request, &local_tag).map_err(|_| 400_u16)?;
+        let target = dialog.target().clone();
+        let options = CallOptions::default();
+        let ring = options.ring_timeout;
+        let mut call =
+            Self::new(id, account, Direction::Incoming, target, media, policy, options, local_tag);
+        call.remote = request.from().uri().to_string();
+        let (from, display_name) = (call.remote.clone(), request.from().display());
+        call.dialog = Some(dialog);
+        call.incoming = Some((tx, request));
+        call.ring_deadline = Some(now + ring);
+        call.event(Event::IncomingCall { call: id, account, from, display_name });
+        Ok(call)
+    }
+
+    /// The offer of the INVITE that waits, if it has one.
+    pub(in crate::engine) fn pending_offer(&self) -> Option<alloc::vec::Vec<u8>> {
+        self.incoming.as_ref().and_then(|(_, request)| self.sdp(request))
+    }
+
+    /// 180 Ringing.
+    pub(in crate::engine) fn ring(&mut self) -> Result<(), CallError> {
+        let response = self.reply(180, "Ringing");
+        match (self.state, response) {
+            (CallState::Incoming, Some((tx, response))) => {
+                self.act(CallAction::Respond { tx, response });
+                Ok(())
+            }
+            _ => Err(self.wrong_state("ring")),
+        }
+    }
+
+    fn reply(&self, status: u16, reason: &str) -> Option<(ServerTxId, MessageBuilder)> {
+        let (tx, request) = self.incoming.as_ref()?;
+        Some((*tx, request.response(status, reason).to_tag(&self.local_tag)))
+    }
+
+    /// 200 with our answer (or with our offer, if the INVITE had none).
+    pub(in crate::engine) fn accept(&mut self, now: Instant, rng: &mut dyn Rng) -> Result<(), CallError> {
+        let Some((tx, response)) = self.reply(200, "OK").filter(|_| self.state == CallState::Incoming)
+        else {
+            return Err(self.wrong_state("accept"));
+        };
+        let offer = self.pending_offer();
+        let expects_answer = offer.is_none();
+        let body = match offer {
+            Some(sdp) => self.media.answer_to(now, &sdp, self.signalling_secure, self.policy, false, rng),
+            None => self.media.offer(self.policy, self.signalling_secure, false, rng),
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(reason) => {
+                self.refuse_media(&reason);
+                return Ok(());
+            }
+        };
+        let response = response
+            .header(HeaderName::Allow, crate::engine::ALLOW)
+            .body("application/sdp", &body);
+        self.incoming = None;
+        self.ring_deadline = None;
+        self.send_2xx(now, tx, response, expects_answer);
+        if let Some(dialog) = &mut self.dialog {
+            dialog.confirm();
+        }
+        self.state = CallState::Established;
+        let call = self.id;
+        if !expects_answer {
+            self.event(Event::SecurityChanged { call });
+        }
+        self.event(Event::CallEstablished { call });
+        Ok(())
+    }
+
+    fn refuse_media(&mut self, reason: &FailureReason) {
+        let text = reason.to_string().replace('"', "'");
+        if let Some((tx, response)) = self.reply(488, "Not Acceptable Here") {
+            let response = response
+                .header(HeaderName::Warning, alloc::format!("399 subrosa \"{text}\""));
+            self.act(CallAction::Respond { tx, response });
+        }
+        self.incoming = None;
+        self.finish(EndReason::Failed(reason.clone()));
+    }
+
+    /// Checks the offer against the policy before anybody's phone rings; a call that could not be
+    /// answered is refused at once, with the reason in a Warning.
+    pub(in crate::engine) fn check_offer(&mut self) -> bool {
+        let Some(sdp) = self.pending_offer() else {
+            // Without an offer only the signalling can be checked.
+            if let Err(reason) = self.media.check_signalling(self.policy, self.signalling_secure) {
+                self.refuse_media(&reason);
+                return false;
+            }
+            return true;
+        };
+        match self.media.check_offer(&sdp, self.signalling_secure, self.policy) {
+            Ok(()) => true,
+            Err(reason) => {
+                self.refuse_media(&reason);
+                false
+            }
+        }
+    }
+
+    pub(super) fn send_2xx(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        response: MessageBuilder,
+        expects_answer: bool,
+    ) {
+        self.pending_ack = Some(PendingAck {
+            tx,
+            response: response.clone(),
+            next: now + T1,
+            interval: T1,
+            give_up: now + GIVE_UP,
+            expects_answer,
+        });
+        self.act(CallAction::Respond { tx, response });
+    }
+
+    pub(super) fn retransmit_2xx(&mut self, now: Instant) {
+        let Some(pending) = &mut self.pending_ack else { return };
+        if pending.give_up <= now {
+            self.pending_ack = None;
+            return self.bye(EndReason::Failed(FailureReason::Timeout));
+        }
+        if pending.next <= now {
+            pending.interval = (pending.interval * 2).min(T2);
+            pending.next = now + pending.interval;
+            let (tx, response) = (pending.tx, pending.response.clone());
+            self.act(CallAction::Respond { tx, response });
+        }
+    }
+
+    /// The ACK to our 2xx; with an answer, if the offer was ours.
+    pub(in crate::engine) fn handle_ack(&mut self, now: Instant, ack: &Message) {
+        let Some(pending) = self.pending_ack.take() else { return };
+        if !pending.expects_answer {
+            return;
+        }
+        let tag = ack.from().tag().unwrap_or("").to_string();
+        let agreed = match self.sdp(ack) {
+            Some(sdp) => self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy),
+            None => Err(FailureReason::Negotiation("the ACK has no session description".to_string())),
+        };
+        match agreed {
+            Ok(()) => {
+                let call = self.id;
+                self.event(Event::SecurityChanged { call });
+            }
+            Err(reason) => self.bye(EndReason::Failed(reason)),
+        }
+    }
+
+    /// Refuses the call with a status from 400 to 699.
+    pub(in crate::engine) fn reject(&mut self, _now: Instant, status: u16) -> Result<(), CallError> {
+        if !(400..700).contains(&status) {
+            return Err(CallError::BadStatus(status));
+        }
+        if self.state != CallState::Incoming {
+            return Err(self.wrong_state("reject"));
+        }
+        let reason = match status {
+            480 => "Temporarily Unavailable",
+            486 => "Busy Here",
+            600 => "Busy Everywhere",
+            603 => "Decline",
+            _ => "Rejected",
+        };
+        self.refuse_incoming(status, reason, EndReason::Rejected(status));
+        Ok(())
+    }
+
+    pub(super) fn refuse_incoming(&mut self, status: u16, phrase: &str, reason: EndReason) {
+        if let Some((tx, response)) = self.reply(status, phrase) {
+            self.act(CallAction::Respond { tx, response });
+        }
+        self.incoming = None;
+        self.finish(reason);
+    }
+
+    /// The caller cancelled before we answered; a CANCEL that comes later changes nothing.
+    pub(in crate::engine) fn handle_cancel(&mut self) {
+        if self.state == CallState::Incoming {
+            self.refuse_incoming(487, "Request Terminated", EndReason::RemoteCancelled);
+        }
+    }
+
+    /// True if this call's dialog is the one that a message belongs to.
+    pub(in crate::engine) fn is_dialog(&self, id: &DialogId) -> bool {
+        self.dialog.as_ref().is_some_and(|d| d.id() == id)
+    }
+}
