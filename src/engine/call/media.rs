@@ -1,0 +1,324 @@
+//! The session description of a call, and what was agreed about its media.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use crate::crypto::srtp::{MasterKey, Suite};
+use crate::engine::config::Codec;
+use crate::engine::event::FailureReason;
+use crate::engine::policy::{MediaRule, SecurityPolicy, rule_for_answer, rule_for_offer};
+use crate::media::codec::CodecId;
+use crate::sdp::{
+    CodecDescription, CryptoAttribute, Direction, LocalMedia, MediaSecurity, NegotiatedMedia,
+    NegotiationState, Negotiator, OfferSummary, SessionDescription,
+};
+use crate::time::Instant;
+use crate::util::{Rng, RngExt, Secret};
+
+/// Suites offered, strongest first; the last one is what every SRTP peer has.
+const SUITES: [Suite; 4] = [
+    Suite::AeadAes256Gcm,
+    Suite::AeadAes128Gcm,
+    Suite::AesCm256HmacSha1_80,
+    Suite::AesCm128HmacSha1_80,
+];
+/// Suites accepted when offered.
+const ACCEPTED: [Suite; 6] = [
+    Suite::AeadAes256Gcm,
+    Suite::AeadAes128Gcm,
+    Suite::AesCm256HmacSha1_80,
+    Suite::AesCm128HmacSha1_80,
+    Suite::AesCm256HmacSha1_32,
+    Suite::AesCm128HmacSha1_32,
+];
+
+/// What was agreed, ready to be carried out by a media session.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct MediaPlan {
+    pub(in crate::engine) agreed: NegotiatedMedia,
+    pub(in crate::engine) codec: CodecId,
+    pub(in crate::engine) keys: Option<(MasterKey, MasterKey)>,
+    pub(in crate::engine) rule: MediaRule,
+    /// The keys are the ones in use already: contexts go on (RFC 4568 §7.1.4).
+    pub(in crate::engine) same_keys: bool,
+}
+
+/// The media of one call: negotiation and its outcome.
+#[derive(Debug)]
+pub(in crate::engine) struct CallMedia {
+    negotiator: Option<Negotiator>,
+    /// The negotiator with our offer open, for the answers of several forks.
+    offered: Option<Negotiator>,
+    answered_by: String,
+    rule: MediaRule,
+    offered_rule: MediaRule,
+    codecs: Vec<Codec>,
+    locals: Option<(SocketAddr, SocketAddr)>,
+    lines: Vec<CryptoAttribute>,
+    hold: bool,
+    plan: Option<MediaPlan>,
+    fresh: Option<MediaPlan>,
+    running: bool,
+    stopped: bool,
+}
+
+impl CallMedia {
+    pub(in crate::engine) fn new(codecs: Vec<Codec>) -> Self {
+        Self {
+            negotiator: None,
+            offered: None,
+            answered_by: String::new(),
+            rule: MediaRule::Plain,
+            offered_rule: MediaRule::Plain,
+            codecs,
+            locals: None,
+            lines: Vec::new(),
+            hold: false,
+            plan: None,
+            fresh: None,
+            running: false,
+            stopped: false,
+        }
+    }
+
+    /// The media sockets are bound.
+    pub(in crate::engine) fn set_locals(&mut self, rtp: SocketAddr, rtcp: SocketAddr) {
+        self.locals = Some((rtp, rtcp));
+    }
+    pub(in crate::engine) fn set_codecs(&mut self, codecs: Vec<Codec>) {
+        self.codecs = codecs;
+    }
+    /// What a media session must now do; given once per change.
+    pub(in crate::engine) fn take_plan(&mut self) -> Option<MediaPlan> {
+        self.fresh.take()
+    }
+    pub(in crate::engine) fn plan(&self) -> Option<&MediaPlan> {
+        self.plan.as_ref()
+    }
+    pub(in crate::engine) fn is_running(&self) -> bool {
+        self.running
+    }
+    pub(in crate::engine) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+    /// True once media was agreed to be SRTP: it stays so.
+    pub(in crate::engine) fn is_protected(&self) -> bool {
+        self.plan.as_ref().is_some_and(|p| p.keys.is_some())
+    }
+    pub(in crate::engine) fn remote_holds(&self) -> bool {
+        self.plan.as_ref().is_some_and(|p| {
+            matches!(p.agreed.remote_direction, Direction::SendOnly | Direction::Inactive)
+        })
+    }
+    pub(super) fn stop(&mut self) {
+        self.running = false;
+        self.stopped = true;
+        self.fresh = None;
+    }
+    /// Our offer was refused: what was agreed before holds.
+    pub(super) fn rollback(&mut self) {
+        if let Some(negotiator) = &mut self.negotiator {
+            negotiator.rollback();
+        }
+        self.offered = None;
+    }
+
+    fn negotiator(&mut self, rng: &mut dyn Rng) -> &mut Negotiator {
+        self.negotiator.get_or_insert_with(|| Negotiator::new(rng.next_u64() >> 2))
+    }
+
+    fn local(&self, rule: MediaRule, direction: Direction) -> Option<LocalMedia> {
+        let (rtp, rtcp) = self.locals?;
+        let security = match rule {
+            MediaRule::Plain => MediaSecurity::Plain,
+            MediaRule::Encrypted => MediaSecurity::Sdes(self.lines.clone()),
+            MediaRule::EncryptedIfPossible => MediaSecurity::SdesIfPossible(self.lines.clone()),
+        };
+        Some(LocalMedia {
+            rtp,
+            rtcp: Some(rtcp),
+            rtcp_mux: true,
+            codecs: codec_lines(&self.codecs),
+            direction,
+            ptime: Some(20),
+            security,
+        })
+    }
+
+    /// Fresh keys for a new session; an established one keeps its own, so that a hold makes no gap.
+    fn make_lines(&mut self, suites: &[Suite], rng: &mut dyn Rng) {
+        if let Some(keys) = self.plan.as_ref().and_then(|p| p.agreed.keys.as_ref()) {
+            self.lines = alloc::vec![keys.local.clone()];
+            return;
+        }
+        self.lines = suites
+            .iter()
+            .zip(1_u32..)
+            .map(|(suite, tag)| {
+                let key = MasterKey::generate(*suite, rng);
+                CryptoAttribute::new(tag, suite.sdp_name(), Secret::new(key.expose().to_vec()))
+            })
+            .collect();
+    }
+
+    /// Our offer, as the gate allows.
+    pub(super) fn offer(
+        &mut self,
+        policy: SecurityPolicy,
+        secure: bool,
+        hold: bool,
+        rng: &mut dyn Rng,
+    ) -> Result<Vec<u8>, FailureReason> {
+        let rule = rule_for_offer(policy, secure).map_err(refused)?;
+        let rule = if self.is_protected() { MediaRule::Encrypted } else { rule };
+        self.make_lines(&SUITES, rng);
+        let direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
+        let local = self.local(rule, direction).ok_or(FailureReason::NoMediaPort)?;
+        let negotiator = self.negotiator(rng);
+        if negotiator.state() != NegotiationState::Stable {
+            negotiator.rollback();
+        }
+        let offer = negotiator.create_offer(&local).map_err(negotiation)?;
+        self.offered = self.negotiator.clone();
+        self.offered_rule = rule;
+        self.hold = hold;
+        self.answered_by.clear();
+        Ok(offer.to_bytes())
+    }
+
+    /// The answer to our offer, from the fork with this tag. The same fork's repetition changes
+    /// nothing; another fork's answer replaces an earlier one.
+    pub(super) fn answer(
+        &mut self,
+        _now: Instant,
+        sdp: &[u8],
+        tag: &str,
+        secure: bool,
+        policy: SecurityPolicy,
+    ) -> Result<(), FailureReason> {
+        if self.answered_by == tag && !tag.is_empty() {
+            return Ok(());
+        }
+        let mut negotiator =
+            self.offered.clone().ok_or(FailureReason::Negotiation("no offer is open".to_string()))?;
+        let answer = SessionDescription::parse(sdp).map_err(negotiation)?;
+        let agreed = negotiator.handle_answer(answer).map_err(negotiation)?;
+        let has_keys = agreed.keys.is_some();
+        // The answer passes the same gate as an offer would.
+        rule_for_answer(policy, secure, has_keys, self.is_protected()).map_err(refused)?;
+        self.negotiator = Some(negotiator);
+        self.answered_by = tag.to_string();
+        self.carry_out(agreed, self.offered_rule)
+    }
+
+    /// Would an answer to this offer be possible and allowed?
+    pub(super) fn check_offer(
+        &self,
+        sdp: &[u8],
+        secure: bool,
+        policy: SecurityPolicy,
+    ) -> Result<(), FailureReason> {
+        let offer = SessionDescription::parse(sdp).map_err(negotiation)?;
+        let summary = OfferSummary::of(&offer);
+        if !summary.has_audio {
+            return Err(FailureReason::Negotiation("no audio is offered".to_string()));
+        }
+        rule_for_answer(policy, secure, offers_srtp(&summary), false).map_err(refused).map(|_| ())
+    }
+
+    /// Is the signalling itself allowed?
+    pub(super) fn check_signalling(&self, policy: SecurityPolicy, secure: bool) -> Result<(), FailureReason> {
+        rule_for_offer(policy, secure).map_err(refused).map(|_| ())
+    }
+
+    /// Our answer to their offer.
+    pub(super) fn answer_to(
+        &mut self,
+        _now: Instant,
+        sdp: &[u8],
+        secure: bool,
+        policy: SecurityPolicy,
+        protected: bool,
+        rng: &mut dyn Rng,
+    ) -> Result<Vec<u8>, FailureReason> {
+        let offer = SessionDescription::parse(sdp).map_err(negotiation)?;
+        let summary = OfferSummary::of(&offer);
+        let rule =
+            rule_for_answer(policy, secure, offers_srtp(&summary), protected).map_err(refused)?;
+        self.make_lines(&ACCEPTED, rng);
+        let direction = if self.hold { Direction::SendOnly } else { Direction::SendRecv };
+        let local = self.local(rule, direction).ok_or(FailureReason::NoMediaPort)?;
+        let negotiator = self.negotiator(rng);
+        negotiator.handle_offer(offer).map_err(negotiation)?;
+        match negotiator.create_answer(&local) {
+            Ok((answer, agreed)) => {
+                self.carry_out(agreed, rule)?;
+                Ok(answer.to_bytes())
+            }
+            Err(error) => {
+                negotiator.rollback();
+                Err(negotiation(error))
+            }
+        }
+    }
+
+    fn carry_out(&mut self, agreed: NegotiatedMedia, rule: MediaRule) -> Result<(), FailureReason> {
+        let codec = agreed
+            .codecs
+            .iter()
+            .find_map(|c| CodecId::from_rtpmap(&c.name, c.clock_rate))
+            .ok_or(FailureReason::Negotiation("no common codec".to_string()))?;
+        let keys = match &agreed.keys {
+            None => None,
+            Some(keys) => Some((master_key(&keys.local)?, master_key(&keys.remote)?)),
+        };
+        let before = self.plan.as_ref().map(|p| &p.agreed.keys);
+        let same_keys = before.is_some_and(|keys| *keys == agreed.keys);
+        let rule = if keys.is_some() { MediaRule::Encrypted } else { rule };
+        self.rule = rule;
+        let plan = MediaPlan { agreed, codec, keys, rule, same_keys };
+        self.plan = Some(plan.clone());
+        self.fresh = Some(plan);
+        self.running = true;
+        Ok(())
+    }
+}
+
+fn offers_srtp(summary: &OfferSummary) -> bool {
+    summary.suites.iter().any(|name| Suite::from_sdp_name(name).is_some())
+}
+
+fn master_key(attribute: &CryptoAttribute) -> Result<MasterKey, FailureReason> {
+    let bad = || FailureReason::Negotiation("unusable SRTP key".to_string());
+    let suite = Suite::from_sdp_name(&attribute.suite).ok_or_else(bad)?;
+    let key = attribute.simple_key().ok_or_else(bad)?;
+    MasterKey::new(suite, key.key_and_salt.expose()).map_err(|_| bad())
+}
+
+fn codec_lines(codecs: &[Codec]) -> Vec<CodecDescription> {
+    let mut lines: Vec<_> = codecs
+        .iter()
+        .map(|codec| {
+            let id = match codec {
+                Codec::G722 => CodecId::G722,
+                Codec::Pcmu => CodecId::Pcmu,
+                Codec::Pcma => CodecId::Pcma,
+            };
+            let d = id.description();
+            CodecDescription::new(d.static_payload_type.unwrap_or(96), d.name, d.clock_rate)
+        })
+        .collect();
+    let mut events = CodecDescription::new(101, "telephone-event", 8000);
+    events.fmtp = Some("0-16".to_string());
+    lines.push(events);
+    lines
+}
+
+fn refused(reason: &'static str) -> FailureReason {
+    FailureReason::Policy(reason.to_string())
+}
+
+fn negotiation(error: impl core::fmt::Display) -> FailureReason {
+    FailureReason::Negotiation(error.to_string())
+}
