@@ -27,7 +27,13 @@ impl core::fmt::Debug for Connection {
 
 impl Connection {
     pub(super) fn new(stream: StreamId) -> Self {
-        Self { stream, tls: None, framer: StreamFramer::new(), output: Vec::new(), plain: Vec::new() }
+        Self {
+            stream,
+            tls: None,
+            framer: StreamFramer::new(),
+            output: Vec::new(),
+            plain: Vec::new(),
+        }
     }
 
     pub(super) fn stream(&self) -> StreamId {
@@ -61,7 +67,12 @@ impl Connection {
     }
 
     /// Takes bytes from the host.
-    pub(super) fn read(&mut self, data: &[u8], now: UnixTime, rng: &mut dyn Rng) -> Result<(), FlowFailure> {
+    pub(super) fn read(
+        &mut self,
+        data: &[u8],
+        now: UnixTime,
+        rng: &mut dyn Rng,
+    ) -> Result<(), FlowFailure> {
         let Some(tls) = &mut self.tls else {
             self.framer.push(data);
             return Ok(());

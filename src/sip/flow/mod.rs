@@ -171,7 +171,11 @@ pub struct Flows {
 
 impl Flows {
     /// No flows yet.
-    pub fn new(client: TlsClientSettings, server: Option<TlsServerSettings>, unix: UnixTime) -> Self {
+    pub fn new(
+        client: TlsClientSettings,
+        server: Option<TlsServerSettings>,
+        unix: UnixTime,
+    ) -> Self {
         Self {
             client,
             server,
@@ -247,15 +251,20 @@ impl Flows {
         Ok(flow)
     }
 
-    fn udp_flow(&mut self, now: Instant, socket: Option<SocketId>, remote: SocketAddr) -> Option<FlowId> {
-        let (socket, local) = self
-            .sockets
-            .iter()
-            .copied()
-            .find(|(s, a)| socket.map_or(a.is_ipv4() == remote.is_ipv4(), |wanted| *s == wanted))?;
-        let found = self.flows.iter_mut().find(
-            |(_, f)| f.remote == remote && matches!(f.link, Link::Udp(s) if s == socket),
-        );
+    fn udp_flow(
+        &mut self,
+        now: Instant,
+        socket: Option<SocketId>,
+        remote: SocketAddr,
+    ) -> Option<FlowId> {
+        let (socket, local) =
+            self.sockets.iter().copied().find(|(s, a)| {
+                socket.map_or(a.is_ipv4() == remote.is_ipv4(), |wanted| *s == wanted)
+            })?;
+        let found = self
+            .flows
+            .iter_mut()
+            .find(|(_, f)| f.remote == remote && matches!(f.link, Link::Udp(s) if s == socket));
         if let Some((id, flow)) = found {
             flow.used = now;
             return Some(id);
@@ -408,7 +417,13 @@ impl Flows {
     }
 
     /// Bytes arrived on a stream. False if the stream is not ours.
-    pub fn handle_data(&mut self, now: Instant, stream: StreamId, data: &[u8], rng: &mut dyn Rng) -> bool {
+    pub fn handle_data(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        data: &[u8],
+        rng: &mut dyn Rng,
+    ) -> bool {
         let Some(id) = self.streams.get(stream).copied() else { return false };
         let Some(flow) = self.flows.get_mut(id) else { return false };
         flow.used = now;
@@ -436,8 +451,14 @@ impl Flows {
     /// Takes the complete frames out of a connection.
     fn frames(&mut self, now: Instant, id: FlowId) {
         loop {
-            let Some(Flow { link: Link::Stream(connection), next_ping, keep_alive, deadline, up: true, .. }) =
-                self.flows.get_mut(id)
+            let Some(Flow {
+                link: Link::Stream(connection),
+                next_ping,
+                keep_alive,
+                deadline,
+                up: true,
+                ..
+            }) = self.flows.get_mut(id)
             else {
                 return;
             };
@@ -477,7 +498,13 @@ impl Flows {
     }
 
     /// A datagram arrived on a SIP socket.
-    pub fn handle_datagram(&mut self, now: Instant, socket: SocketId, remote: SocketAddr, data: &[u8]) {
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        remote: SocketAddr,
+        data: &[u8],
+    ) {
         // Keep-alives: a pong, or a ping that wants one (answered with the same two bytes).
         if data.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
             if data == b"\r\n\r\n" {
@@ -532,7 +559,13 @@ impl Flows {
 
     /// Pings every `interval` on this flow (RFC 5626 §4.4.1); zero stops it. The interval is cut
     /// to 80–100 % at random each time.
-    pub fn set_keep_alive(&mut self, now: Instant, flow: FlowId, interval: Duration, rng: &mut dyn Rng) {
+    pub fn set_keep_alive(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        interval: Duration,
+        rng: &mut dyn Rng,
+    ) {
         if let Some(flow) = self.flows.get_mut(flow) {
             flow.keep_alive = interval;
             flow.next_ping = (!interval.is_zero()).then(|| now + jittered(interval, rng));

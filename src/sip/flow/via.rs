@@ -23,7 +23,8 @@ pub(super) fn stamp(message: Message, source: SocketAddr) -> Message {
 fn stamped(via: ViaRef<'_>, ip: IpAddr, port: u16, wants_port: bool) -> alloc::string::String {
     let mut out = format!("SIP/2.0/{} {}", via.transport(), via.sent_by());
     for (name, value) in via.params().iter() {
-        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") && wants_port {
+        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") && wants_port
+        {
             continue;
         }
         out.push(';');
@@ -76,13 +77,15 @@ mod tests {
     #[test]
     fn received_and_rport_are_filled_in_and_decide_where_responses_go() {
         let source = "192.0.2.7:9988".parse().unwrap();
-        let stamped = stamp(request("SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff"), source);
+        let stamped =
+            stamp(request("SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff"), source);
         let via = stamped.top_via().unwrap();
         assert_eq!((via.received(), via.rport()), (Some(source.ip()), Some(Some(9988))));
         assert_eq!(via.branch(), Some("z9hG4bKkjshdyff"));
         let response = stamped.response(200, "OK").to_tag("x").finish().unwrap();
         assert_eq!(response_target(&response, source), source);
-        let stamped = stamp(request("SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bKa;received=1.2.3.4"), source);
+        let stamped =
+            stamp(request("SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bKa;received=1.2.3.4"), source);
         assert_eq!(stamped.top_via().unwrap().received(), Some(source.ip()));
         let response = stamped.response(200, "OK").to_tag("x").finish().unwrap();
         assert_eq!(response_target(&response, source).to_string(), "192.0.2.7:4540");
@@ -90,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_source_that_matches_sent_by_leaves_the_message_alone() {
-        let message = request("SIP/2.0/UDP 192.0.2.7:9988;branch=z9hG4bKa, SIP/2.0/UDP x;branch=z9hG4bKb");
+        let message =
+            request("SIP/2.0/UDP 192.0.2.7:9988;branch=z9hG4bKa, SIP/2.0/UDP x;branch=z9hG4bKb");
         let before = message.as_bytes().to_vec();
         assert_eq!(stamp(message, "192.0.2.7:9988".parse().unwrap()).as_bytes(), before);
     }
