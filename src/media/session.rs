@@ -1,1 +1,0 @@
-//! One media session: RTP, RTCP, SRTP, codec, jitter buffer.

@@ -1,0 +1,251 @@
+//! What a media session is told: at its start, and when the call is renegotiated.
+
+use crate::crypto::srtp::{PlainPermit, SrtpReceiver, SrtpSender};
+use crate::media::codec::CodecId;
+use crate::media::resample::UnsupportedRate;
+use crate::time::{Duration, UnixTime};
+use core::net::SocketAddr;
+
+/// Which way media flows, from our side (RFC 3264 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    SendRecv,
+    /// We send only: the peer is on hold, or we play announcements.
+    SendOnly,
+    /// We receive only.
+    RecvOnly,
+    /// Neither. RTCP goes on.
+    Inactive,
+}
+
+impl Direction {
+    /// Whether we send.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether we receive.
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+}
+
+/// How packets are protected.
+#[derive(Debug)]
+pub enum MediaSecurity {
+    /// SRTP and SRTCP both ways. Whatever does not authenticate is dropped.
+    Srtp {
+        /// For what goes out.
+        sender: SrtpSender,
+        /// For what comes in.
+        receiver: SrtpReceiver,
+    },
+    /// RTP in clear, as the policy permits.
+    Plain(PlainPermit),
+}
+
+/// From where packets are taken (symmetric RTP, RFC 4961).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceLock {
+    /// From the signalled address only.
+    Signalled,
+    /// With SRTP: from wherever an authenticated packet comes, which moves the address that we send
+    /// to as well. Plain packets are taken from the signalled address only.
+    Authenticated,
+    /// As `Authenticated` with SRTP. Plain: the first source within this time after the start (or
+    /// after an update of the address) is taken for the peer, for phones behind NAT. An attacker
+    /// who is faster is taken for the peer too.
+    LatchPlain(Duration),
+}
+
+/// A payload type and its codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// Payload type, 0 to 127, as negotiated.
+    pub payload_type: u8,
+    /// The codec.
+    pub codec: CodecId,
+}
+
+/// The start of a [`MediaSession`](super::MediaSession).
+#[derive(Debug)]
+pub struct MediaConfig {
+    /// Our SSRC; drawn at random if `None`.
+    pub ssrc: Option<u32>,
+    /// Canonical name for RTCP: random, never a user's address (RFC 7022). At most 255 bytes.
+    pub cname: String,
+    /// What we send.
+    pub send: Payload,
+    /// What we take; each entry has an audio codec. At most [`MAX_RECEIVE`].
+    pub receive: Vec<Payload>,
+    /// Payload type of the DTMF events that we send.
+    pub dtmf_send: Option<u8>,
+    /// Payload type of the DTMF events that we take.
+    pub dtmf_receive: Option<u8>,
+    /// Packet length in ms: 10 to 60, a multiple of 10.
+    pub ptime_ms: u32,
+    /// Which way media flows.
+    pub direction: Direction,
+    /// Rate of [`write_pcm`](super::MediaSession::write_pcm), in Hz.
+    pub write_rate: u32,
+    /// Rate of [`read_pcm`](super::MediaSession::read_pcm), in Hz.
+    pub read_rate: u32,
+    /// Keys, or the permit to go without.
+    pub security: MediaSecurity,
+    /// Where the peer receives RTP, as signalled.
+    pub remote_rtp: SocketAddr,
+    /// Where the peer receives RTCP; ignored with `rtcp_mux`.
+    pub remote_rtcp: SocketAddr,
+    /// RTP and RTCP share one port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// From where packets are taken.
+    pub source_lock: SourceLock,
+    /// The wall clock at the start, for RTCP's sender reports.
+    pub wall_clock: UnixTime,
+    /// No packet for this long while we receive is reported as an event.
+    pub no_media_timeout: Duration,
+}
+
+/// Payload types that one session takes at most.
+pub const MAX_RECEIVE: usize = 8;
+
+impl MediaConfig {
+    /// A session with one codec both ways, 20 ms packets, host rates of the codec, and rtcp-mux.
+    pub fn new(payload: Payload, remote: SocketAddr, security: MediaSecurity) -> Self {
+        let rate = payload.codec.description().sample_rate;
+        Self {
+            ssrc: None,
+            cname: String::new(),
+            send: payload,
+            receive: vec![payload],
+            dtmf_send: None,
+            dtmf_receive: None,
+            ptime_ms: 20,
+            direction: Direction::SendRecv,
+            write_rate: rate,
+            read_rate: rate,
+            security,
+            remote_rtp: remote,
+            remote_rtcp: remote,
+            rtcp_mux: true,
+            source_lock: SourceLock::Authenticated,
+            wall_clock: UnixTime::default(),
+            no_media_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A renegotiation, made where the call is and applied where the session is (perhaps on another
+/// thread). What is not set stays as it is.
+#[derive(Debug, Default)]
+pub struct MediaUpdate {
+    pub(super) direction: Option<Direction>,
+    pub(super) remote: Option<(SocketAddr, SocketAddr, bool)>,
+    pub(super) security: Option<MediaSecurity>,
+    pub(super) send: Option<Payload>,
+    pub(super) receive: Option<Vec<Payload>>,
+    pub(super) dtmf: Option<(Option<u8>, Option<u8>)>,
+    pub(super) ptime_ms: Option<u32>,
+}
+
+impl MediaUpdate {
+    /// An update that changes nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Another direction (hold, resume).
+    pub fn direction(mut self, direction: Direction) -> Self {
+        self.direction = Some(direction);
+        self
+    }
+
+    /// Other addresses of the peer, and whether RTCP shares the port.
+    pub fn remote(mut self, rtp: SocketAddr, rtcp: SocketAddr, rtcp_mux: bool) -> Self {
+        self.remote = Some((rtp, rtcp, rtcp_mux));
+        self
+    }
+
+    /// New keys (or none any more, or the first ones). The old key is still taken for two seconds.
+    pub fn security(mut self, security: MediaSecurity) -> Self {
+        self.security = Some(security);
+        self
+    }
+
+    /// Another codec to send.
+    pub fn send(mut self, payload: Payload) -> Self {
+        self.send = Some(payload);
+        self
+    }
+
+    /// Other payload types to take.
+    pub fn receive(mut self, payloads: Vec<Payload>) -> Self {
+        self.receive = Some(payloads);
+        self
+    }
+
+    /// Other payload types for DTMF, to send and to take.
+    pub fn dtmf(mut self, send: Option<u8>, receive: Option<u8>) -> Self {
+        self.dtmf = Some((send, receive));
+        self
+    }
+
+    /// Another packet length in ms.
+    pub fn ptime_ms(mut self, ptime_ms: u32) -> Self {
+        self.ptime_ms = Some(ptime_ms);
+        self
+    }
+}
+
+/// Why a session cannot be made or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaConfigError {
+    /// A host rate that the resampler does not have.
+    #[error(transparent)]
+    Rate(#[from] UnsupportedRate),
+    /// The codec has no audio (telephone-event among the audio payloads).
+    #[error("{0:?} carries no audio: name its payload type in dtmf_send and dtmf_receive")]
+    NoAudio(CodecId),
+    /// A payload type above 127, or one that collides with RTCP (64 to 95).
+    #[error("payload type {0} cannot be used: take 0 to 63 or 96 to 127")]
+    PayloadType(u8),
+    /// No payload types to receive, or too many.
+    #[error("{0} payload types to receive: give 1 to 8")]
+    ReceiveCount(usize),
+    /// The packet length is out of range.
+    #[error("packets of {0} ms: give 10, 20, 30, 40, 50 or 60")]
+    Ptime(u32),
+    /// The canonical name does not fit RTCP.
+    #[error("the CNAME has {0} bytes: at most 255 fit")]
+    CnameTooLong(usize),
+}
+
+/// Why a DTMF digit cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DtmfError {
+    /// The peer did not offer telephone-event.
+    #[error("the peer takes no DTMF events (no telephone-event was negotiated)")]
+    NotNegotiated,
+    /// We do not send now.
+    #[error("the call is on hold or receives only: resume it first")]
+    NotSending,
+    /// Too short or too long.
+    #[error("a digit must last 40 ms to 6 s")]
+    Duration,
+    /// Too many digits wait.
+    #[error("32 digits wait already: send more when they are out")]
+    QueueFull,
+}
+
+/// The buffer given to [`poll_transmit`](super::MediaSession::poll_transmit) is too small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the buffer is too small: {needed} bytes are needed")]
+pub struct BufferTooSmall {
+    /// Bytes needed.
+    pub needed: usize,
+}

@@ -1,0 +1,197 @@
+//! DTMF digits in and out of the RTP stream (RFC 4733).
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::config::DtmfError;
+use crate::time::Duration;
+use crate::util::BoundedQueue;
+use crate::wire::dtmf::{Digit, TelephoneEvent};
+
+/// Digits that wait at most.
+const QUEUE: usize = 32;
+/// The last packet of a digit is sent this often (RFC 4733 §2.5.1.4).
+const END_PACKETS: u8 = 3;
+/// Audio between two digits, in packets.
+const PAUSE_PACKETS: u8 = 3;
+const VOLUME: u8 = 10;
+
+/// One event packet to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EventPacket {
+    pub(super) payload: [u8; TelephoneEvent::LEN],
+    pub(super) timestamp: u32,
+    pub(super) marker: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sending {
+    digit: Digit,
+    timestamp: u32,
+    total: u32,
+    so_far: u32,
+    ends: u8,
+}
+
+/// Turns digits into event packets, one per packet time, in place of audio.
+#[derive(Debug)]
+pub(super) struct DtmfSender {
+    queue: BoundedQueue<(Digit, u32)>,
+    current: Option<Sending>,
+    pause: u8,
+}
+
+impl DtmfSender {
+    pub(super) fn new() -> Self {
+        Self { queue: BoundedQueue::new(QUEUE), current: None, pause: 0 }
+    }
+
+    /// Queues a digit; `clock_rate` is the RTP clock in Hz.
+    pub(super) fn push(
+        &mut self,
+        digit: Digit,
+        duration: Duration,
+        clock_rate: u32,
+    ) -> Result<(), DtmfError> {
+        if !(40..=6_000).contains(&duration.as_millis()) {
+            return Err(DtmfError::Duration);
+        }
+        let ticks = crate::media::jitter::ticks(duration, clock_rate);
+        if self.queue.push((digit, ticks)) { Ok(()) } else { Err(DtmfError::QueueFull) }
+    }
+
+    /// Forgets all digits.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// The event packet for the packet time that begins at `timestamp` and lasts `ticks`, if a
+    /// digit is being sent.
+    pub(super) fn next(&mut self, timestamp: u32, ticks: u32) -> Option<EventPacket> {
+        let Some(sending) = &mut self.current else {
+            self.pause = self.pause.saturating_sub(1);
+            if self.pause > 0 {
+                return None;
+            }
+            let (digit, total) = self.queue.pop()?;
+            let first = Sending { digit, timestamp, total, so_far: ticks.min(total), ends: 0 };
+            let end = first.so_far >= total;
+            self.current = Some(Sending { ends: u8::from(end), ..first });
+            return Some(packet(&first, end, true));
+        };
+        sending.so_far = sending.so_far.saturating_add(ticks).min(sending.total);
+        let end = sending.so_far >= sending.total;
+        sending.ends = sending.ends.saturating_add(u8::from(end));
+        let out = packet(sending, end, false);
+        if sending.ends >= END_PACKETS {
+            self.current = None;
+            self.pause = PAUSE_PACKETS;
+        }
+        Some(out)
+    }
+}
+
+fn packet(s: &Sending, end: bool, marker: bool) -> EventPacket {
+    let duration = u16::try_from(s.so_far).unwrap_or(u16::MAX);
+    let event = TelephoneEvent { event: s.digit.event(), end, volume: VOLUME, duration };
+    EventPacket { payload: event.to_bytes(), timestamp: s.timestamp, marker }
+}
+
+/// Finds each press once in the event packets that come.
+#[derive(Debug, Default)]
+pub(super) struct DtmfReceiver {
+    /// Event code, timestamp and highest duration of the last press.
+    last: Option<(u8, u32, u16)>,
+}
+
+impl DtmfReceiver {
+    /// The digit, if this packet begins a press that was not reported yet.
+    pub(super) fn receive(&mut self, timestamp: u32, event: TelephoneEvent) -> Option<Digit> {
+        let digit = Digit::from_event(event.event)?;
+        if let Some((code, began, duration)) = &mut self.last {
+            let ahead = timestamp.wrapping_sub(*began).cast_signed();
+            if ahead == 0 && *code == event.event {
+                *duration = (*duration).max(event.duration);
+                return None;
+            }
+            if ahead < 0 && ahead > -80_000 {
+                // A late packet of an earlier press.
+                return None;
+            }
+            // A press of more than 0xffff ticks goes on in a new segment (RFC 4733 §2.5.1.3).
+            if *code == event.event && *duration == u16::MAX && ahead == i32::from(u16::MAX) {
+                (*began, *duration) = (timestamp, event.duration);
+                return None;
+            }
+        }
+        self.last = Some((event.event, timestamp, event.duration));
+        Some(digit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digit(c: char) -> Digit {
+        Digit::from_char(c).unwrap()
+    }
+
+    #[test]
+    fn a_digit_has_one_marker_a_growing_duration_and_three_ends() {
+        let mut s = DtmfSender::new();
+        s.push(digit('5'), Duration::from_millis(100), 8_000).unwrap();
+        let packets: Vec<_> =
+            (0..20).map_while(|n| s.next(1_000u32.wrapping_add(n * 160), 160)).collect();
+        let events: Vec<_> =
+            packets.iter().map(|p| TelephoneEvent::parse(&p.payload).unwrap()).collect();
+        assert!(packets.iter().all(|p| p.timestamp == 1_000));
+        assert_eq!(packets.iter().map(|p| p.marker).filter(|m| *m).count(), 1);
+        assert!(packets[0].marker);
+        let durations: Vec<_> = events.iter().map(|e| (e.duration, e.end)).collect();
+        assert_eq!(
+            durations,
+            [
+                (160, false),
+                (320, false),
+                (480, false),
+                (640, false),
+                (800, true),
+                (800, true),
+                (800, true)
+            ]
+        );
+    }
+
+    #[test]
+    fn each_press_is_reported_once_whatever_is_lost_or_repeated() {
+        let mut s = DtmfSender::new();
+        let mut r = DtmfReceiver::default();
+        for c in "1122".chars() {
+            s.push(digit(c), Duration::from_millis(60), 8_000).unwrap();
+        }
+        let mut got = String::new();
+        let mut late = None;
+        for n in 0..60u32 {
+            let Some(p) = s.next(n * 160, 160) else { continue };
+            let event = TelephoneEvent::parse(&p.payload).unwrap();
+            if n % 3 == 1 {
+                continue; // lost
+            }
+            got.extend(r.receive(p.timestamp, event).map(Digit::to_char));
+            got.extend(r.receive(p.timestamp, event).map(Digit::to_char));
+            if let Some((t, e)) = late.replace((p.timestamp, event)) {
+                got.extend(r.receive(t, e).map(Digit::to_char));
+            }
+        }
+        assert_eq!(got, "1122");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let mut s = DtmfSender::new();
+        let ms = Duration::from_millis;
+        assert_eq!(s.push(digit('1'), ms(39), 8_000), Err(DtmfError::Duration));
+        assert_eq!(s.push(digit('1'), ms(6_001), 8_000), Err(DtmfError::Duration));
+        (0..32).for_each(|_| s.push(digit('1'), ms(40), 8_000).unwrap());
+        assert_eq!(s.push(digit('1'), ms(40), 8_000), Err(DtmfError::QueueFull));
+    }
+}

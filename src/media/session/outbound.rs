@@ -1,0 +1,302 @@
+//! From the microphone to packets: resampling, framing, encoding, and a short queue.
+
+use super::config::{MediaConfigError, Payload};
+use super::dtmf::DtmfSender;
+use crate::media::codec::{Encoder, MAX_PAYLOAD};
+use crate::media::resample::Resampler;
+use crate::time::{Duration, Instant};
+
+/// Packets that wait for `poll_transmit` at most; older ones are dropped for newer ones.
+pub(super) const MAX_QUEUED: usize = 16;
+/// A pause of the host of more than this shows in the timestamps.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// A packet that waits, without its sequence number, which it gets when it leaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Queued {
+    pub(super) payload_type: u8,
+    pub(super) marker: bool,
+    pub(super) timestamp: u32,
+    pub(super) len: usize,
+}
+
+/// Fixed ring of packets with their payloads.
+#[derive(Debug)]
+struct PacketRing {
+    heads: [Queued; MAX_QUEUED],
+    payloads: Vec<u8>,
+    first: usize,
+    len: usize,
+    dropped: u64,
+}
+
+impl PacketRing {
+    fn new() -> Self {
+        Self {
+            heads: [Queued::default(); MAX_QUEUED],
+            payloads: vec![0; MAX_QUEUED * MAX_PAYLOAD],
+            first: 0,
+            len: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Adds a packet whose payload `fill` writes; drops the oldest if the ring is full.
+    fn push(&mut self, head: Queued, fill: impl FnOnce(&mut [u8]) -> Option<usize>) {
+        if self.len == MAX_QUEUED {
+            self.first = (self.first + 1) % MAX_QUEUED;
+            self.len -= 1;
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        let at = (self.first + self.len) % MAX_QUEUED;
+        let begin = at * MAX_PAYLOAD;
+        let Some(room) = self.payloads.get_mut(begin..begin + MAX_PAYLOAD) else { return };
+        if let (Some(len), Some(slot)) = (fill(room), self.heads.get_mut(at)) {
+            *slot = Queued { len, ..head };
+            self.len += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<(Queued, &[u8])> {
+        if self.len == 0 {
+            return None;
+        }
+        let at = self.first;
+        let head = *self.heads.get(at)?;
+        self.first = (at + 1) % MAX_QUEUED;
+        self.len -= 1;
+        self.payloads.get(at * MAX_PAYLOAD..at * MAX_PAYLOAD + head.len).map(|p| (head, p))
+    }
+}
+
+/// The sending side of a session.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    payload: Payload,
+    ptime_ms: u32,
+    resampler: Resampler,
+    framer: Framer,
+    written: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Framer {
+    payload_type: u8,
+    dtmf_payload_type: Option<u8>,
+    encoder: Box<dyn Encoder>,
+    frame: Vec<i16>,
+    filled: usize,
+    ticks: u32,
+    timestamp: u32,
+    marker: bool,
+    sending: bool,
+    muted: bool,
+    level: f32,
+    dtmf: DtmfSender,
+    ring: PacketRing,
+}
+
+impl Outbound {
+    pub(super) fn new(
+        payload: Payload,
+        ptime_ms: u32,
+        host_rate: u32,
+        first_timestamp: u32,
+    ) -> Result<Self, MediaConfigError> {
+        check_payload_type(payload.payload_type)?;
+        if ptime_ms == 0 || ptime_ms > 60 || !ptime_ms.is_multiple_of(10) {
+            return Err(MediaConfigError::Ptime(ptime_ms));
+        }
+        let description = payload.codec.description();
+        let encoder = payload.codec.encoder().ok_or(MediaConfigError::NoAudio(payload.codec))?;
+        let samples = description.samples_in_ms(ptime_ms);
+        Ok(Self {
+            payload,
+            ptime_ms,
+            resampler: Resampler::new(host_rate, description.sample_rate)?,
+            framer: Framer {
+                payload_type: payload.payload_type,
+                dtmf_payload_type: None,
+                encoder,
+                frame: vec![0; samples],
+                filled: 0,
+                ticks: description.ticks(samples),
+                timestamp: first_timestamp,
+                marker: true,
+                sending: true,
+                muted: false,
+                level: 0.0,
+                dtmf: DtmfSender::new(),
+                ring: PacketRing::new(),
+            },
+            written: None,
+        })
+    }
+
+    /// Another codec or packet length; the timestamps go on, what waits is still sent.
+    pub(super) fn change(
+        &mut self,
+        payload: Payload,
+        ptime_ms: u32,
+    ) -> Result<(), MediaConfigError> {
+        if (payload, ptime_ms) == (self.payload, self.ptime_ms) {
+            return Ok(());
+        }
+        let f = &self.framer;
+        let mut new = Self::new(payload, ptime_ms, self.resampler.input_rate(), f.timestamp)?;
+        core::mem::swap(&mut new.framer.dtmf, &mut self.framer.dtmf);
+        core::mem::swap(&mut new.framer.ring, &mut self.framer.ring);
+        new.framer.dtmf_payload_type = self.framer.dtmf_payload_type;
+        new.framer.sending = self.framer.sending;
+        new.framer.muted = self.framer.muted;
+        new.written = self.written;
+        *self = new;
+        Ok(())
+    }
+
+    pub(super) fn payload(&self) -> Payload {
+        self.payload
+    }
+
+    pub(super) fn ptime_ms(&self) -> u32 {
+        self.ptime_ms
+    }
+
+    pub(super) fn set_dtmf_payload_type(&mut self, payload_type: Option<u8>) {
+        self.framer.dtmf_payload_type = payload_type;
+    }
+
+    pub(super) fn dtmf(&mut self) -> Option<&mut DtmfSender> {
+        self.framer.dtmf_payload_type.map(|_| &mut self.framer.dtmf)
+    }
+
+    pub(super) fn set_sending(&mut self, sending: bool) {
+        if sending && !self.framer.sending {
+            self.framer.marker = true;
+        }
+        if !sending {
+            self.framer.dtmf.clear();
+            self.framer.ring.len = 0;
+        }
+        self.framer.sending = sending;
+    }
+
+    pub(super) fn set_muted(&mut self, muted: bool) {
+        self.framer.muted = muted;
+    }
+
+    /// Takes PCM at the host's rate.
+    pub(super) fn write(&mut self, now: Instant, pcm: &[i16]) {
+        let silent = self.written.map_or(Duration::ZERO, |at| now - at);
+        if silent > PAUSE {
+            self.framer.skip(silent, self.payload.codec.description().clock_rate);
+        }
+        let length = Duration::from_micros(
+            (pcm.len() as u64 * 1_000_000) / u64::from(self.resampler.input_rate()),
+        );
+        // A host that writes in bursts is ahead of the clock for a while.
+        let end = self.written.filter(|at| *at > now).unwrap_or(now) + length;
+        self.written = Some(end.min(now + length + PAUSE));
+        let Self { resampler, framer, .. } = self;
+        resampler.process(pcm, |block| framer.push(block));
+    }
+
+    /// The next packet to send.
+    pub(super) fn pop(&mut self) -> Option<(Queued, &[u8])> {
+        self.framer.ring.pop()
+    }
+
+    /// Packets that wait.
+    pub(super) fn queued(&self) -> usize {
+        self.framer.ring.len
+    }
+
+    /// Packets dropped because nobody polled.
+    pub(super) fn dropped(&self) -> u64 {
+        self.framer.ring.dropped
+    }
+
+    /// Mean amplitude of what is sent, decaying.
+    pub(super) fn level(&self) -> f32 {
+        self.framer.level
+    }
+
+    /// The RTP timestamp that is being recorded at `now`.
+    pub(super) fn timestamp_at(&self, now: Instant) -> u32 {
+        let since = self.written.map_or(Duration::ZERO, |at| now - at);
+        let clock_rate = self.payload.codec.description().clock_rate;
+        self.framer.timestamp.wrapping_add(crate::media::jitter::ticks(since, clock_rate))
+    }
+}
+
+impl Framer {
+    fn push(&mut self, mut pcm: &[i16]) {
+        while !pcm.is_empty() {
+            let room = self.frame.get_mut(self.filled..).unwrap_or_default();
+            let n = room.len().min(pcm.len());
+            let (now, later) = pcm.split_at(n);
+            room.iter_mut().zip(now).for_each(|(r, s)| *r = *s);
+            pcm = later;
+            self.filled += n;
+            if self.filled == self.frame.len() {
+                self.filled = 0;
+                self.emit();
+            }
+        }
+    }
+
+    /// The host wrote nothing for a while: time went on all the same.
+    fn skip(&mut self, silent: Duration, clock_rate: u32) {
+        let ticks = crate::media::jitter::ticks(silent, clock_rate);
+        self.timestamp = self.timestamp.wrapping_add(ticks);
+        self.marker = true;
+        self.filled = 0;
+    }
+
+    /// A frame is full: an event packet, an audio packet, or nothing goes out.
+    fn emit(&mut self) {
+        let timestamp = self.timestamp;
+        self.timestamp = timestamp.wrapping_add(self.ticks);
+        if !self.sending {
+            return;
+        }
+        let event = self.dtmf_payload_type.zip(self.dtmf.next(timestamp, self.ticks));
+        if let Some((payload_type, event)) = event {
+            let head = Queued {
+                payload_type,
+                marker: event.marker,
+                timestamp: event.timestamp,
+                len: event.payload.len(),
+            };
+            self.ring.push(head, |out| {
+                out.get_mut(..event.payload.len())?.copy_from_slice(&event.payload);
+                Some(event.payload.len())
+            });
+            return;
+        }
+        if self.muted {
+            self.frame.fill(0);
+        }
+        self.level = follow_level(self.level, &self.frame);
+        let head =
+            Queued { payload_type: self.payload_type, marker: self.marker, timestamp, len: 0 };
+        let Self { ring, encoder, frame, .. } = self;
+        ring.push(head, |out| encoder.encode(frame, out).ok());
+        self.marker = false;
+    }
+}
+
+/// Rises at once to the mean amplitude of a frame, falls by a tenth of the difference.
+pub(super) fn follow_level(level: f32, pcm: &[i16]) -> f32 {
+    let sum: u64 = pcm.iter().map(|s| u64::from(s.unsigned_abs())).sum();
+    let mean = sum as f32 / pcm.len().max(1) as f32;
+    if mean > level { mean } else { level + (mean - level) * 0.1 }
+}
+
+/// Payload types that RTP with rtcp-mux can carry (RFC 5761 §4).
+pub(super) fn check_payload_type(payload_type: u8) -> Result<(), MediaConfigError> {
+    match payload_type {
+        0..=63 | 96..=127 => Ok(()),
+        other => Err(MediaConfigError::PayloadType(other)),
+    }
+}
