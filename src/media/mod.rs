@@ -4,6 +4,7 @@
 pub mod codec;
 pub mod conceal;
 pub mod jitter;
+pub mod reception;
 pub mod resample;
 pub mod session;
 pub mod timescale;

@@ -160,7 +160,10 @@ impl Reception {
         let share = if lost <= 0 {
             0
         } else {
-            u64::from(lost.unsigned_abs()).saturating_mul(256).checked_div(expected.into()).unwrap_or(0)
+            u64::from(lost.unsigned_abs())
+                .saturating_mul(256)
+                .checked_div(expected.into())
+                .unwrap_or(0)
         };
         self.last_fraction = u8::try_from(share).unwrap_or(u8::MAX);
         self.last_fraction

@@ -16,6 +16,11 @@ impl<T> BoundedQueue<T> {
         Self { items: VecDeque::new(), limit, dropped: 0 }
     }
 
+    /// An empty queue with room for all `limit` values from the start: `push` never allocates.
+    pub fn with_capacity(limit: usize) -> Self {
+        Self { items: VecDeque::with_capacity(limit), limit, dropped: 0 }
+    }
+
     /// Appends a value; `false` if the queue was full and the value was dropped.
     pub fn push(&mut self, value: T) -> bool {
         if self.items.len() >= self.limit {

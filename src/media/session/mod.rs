@@ -1,0 +1,441 @@
+//! One audio stream of a call: PCM on one side, protected packets on the other.
+//!
+//! Inputs are [`handle_datagram`](MediaSession::handle_datagram),
+//! [`write_pcm`](MediaSession::write_pcm) and [`handle_timeout`](MediaSession::handle_timeout);
+//! outputs are [`poll_transmit`](MediaSession::poll_transmit),
+//! [`read_pcm`](MediaSession::read_pcm), [`poll_event`](MediaSession::poll_event) and
+//! [`stats`](MediaSession::stats). After the start nothing is allocated per packet.
+
+mod config;
+mod control;
+mod dtmf;
+mod guard;
+mod inbound;
+mod outbound;
+mod receive;
+mod stats;
+
+pub use config::{
+    BufferTooSmall, Direction, DtmfError, MAX_RECEIVE, MediaConfig, MediaConfigError,
+    MediaSecurity, MediaUpdate, Payload, SourceLock,
+};
+pub use stats::{MediaEvent, MediaStats, NoMediaReason};
+
+use crate::crypto::srtp::{Egress, Suite};
+use crate::media::reception::Reception;
+use crate::time::{Duration, Instant};
+use crate::util::{BoundedQueue, Rng, RngExt, SeededRng};
+use crate::wire::dtmf::Digit;
+use crate::wire::rtp::RtpHeaderFields;
+use control::{Control, Sent};
+use core::net::SocketAddr;
+use dtmf::DtmfReceiver;
+use guard::{Guard, Protocol};
+use inbound::Inbound;
+use outbound::{Outbound, check_payload_type};
+
+/// No packet of a session is longer: give [`MediaSession::poll_transmit`] such a buffer.
+pub const MAX_TRANSMIT: usize = 1_500;
+/// Events that wait at most.
+const MAX_EVENTS: usize = 64;
+
+/// One of the two sockets of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// RTP (and RTCP, with rtcp-mux).
+    Rtp,
+    /// RTCP on a port of its own.
+    Rtcp,
+}
+
+/// A packet to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmit<'b> {
+    /// From which socket.
+    pub channel: Channel,
+    /// To where.
+    pub remote: SocketAddr,
+    /// The packet, protected or permitted to be plain.
+    pub packet: Egress<'b>,
+}
+
+/// The source that we hear.
+#[derive(Debug)]
+struct Remote {
+    ssrc: u32,
+    reception: Reception,
+    /// Loss of earlier sources.
+    lost_before: i64,
+}
+
+/// Where packets go to and come from.
+#[derive(Debug)]
+struct Path {
+    rtp: SocketAddr,
+    rtcp: SocketAddr,
+    mux: bool,
+    lock: SourceLock,
+    /// Plain packets of any source may latch until then.
+    latch_until: Option<Instant>,
+}
+
+/// Watches for media that does not come.
+#[derive(Debug)]
+struct Watch {
+    timeout: Duration,
+    deadline: Instant,
+    reported: bool,
+    /// The statistics when the watch began.
+    before: MediaStats,
+}
+
+/// An audio stream of a call. See the [module](self) for how it is driven.
+#[derive(Debug)]
+pub struct MediaSession {
+    ssrc: u32,
+    sequence: u16,
+    direction: Direction,
+    outbound: Outbound,
+    inbound: Inbound,
+    guard: Guard,
+    path: Path,
+    control: Control,
+    remote: Option<Remote>,
+    /// Another source that is not believed yet.
+    candidate: Option<Remote>,
+    dtmf_receive: Option<u8>,
+    dtmf: DtmfReceiver,
+    watch: Watch,
+    events: BoundedQueue<MediaEvent>,
+    counters: MediaStats,
+    octets: u64,
+    closed: bool,
+    send_blocked: bool,
+    collisions: u8,
+}
+
+impl MediaSession {
+    /// Starts a session. `rng` gives the SSRC, the first sequence number and timestamp, and the
+    /// seed of RTCP's timing.
+    ///
+    /// # Errors
+    /// [`MediaConfigError`], which names what to change.
+    pub fn new(
+        now: Instant,
+        config: MediaConfig,
+        rng: &mut dyn Rng,
+    ) -> Result<Self, MediaConfigError> {
+        if config.cname.len() > 255 {
+            return Err(MediaConfigError::CnameTooLong(config.cname.len()));
+        }
+        for payload_type in config.dtmf_send.iter().chain(&config.dtmf_receive) {
+            check_payload_type(*payload_type)?;
+        }
+        let first_timestamp = rng.next_u32();
+        let mut outbound =
+            Outbound::new(config.send, config.ptime_ms, config.write_rate, first_timestamp)?;
+        outbound.set_dtmf_payload_type(config.dtmf_send);
+        outbound.set_sending(config.direction.sends());
+        let latch_until = latch_until(now, config.source_lock);
+        Ok(Self {
+            ssrc: config.ssrc.unwrap_or_else(|| rng.next_u32()),
+            // Below 2^15, so that no receiver misses the first wrap (RFC 3711 §3.3.1).
+            sequence: rng.next_u16() & 0x7fff,
+            direction: config.direction,
+            outbound,
+            inbound: Inbound::new(&config.receive, config.read_rate)?,
+            guard: Guard::new(config.security),
+            path: Path {
+                rtp: config.remote_rtp,
+                rtcp: if config.rtcp_mux { config.remote_rtp } else { config.remote_rtcp },
+                mux: config.rtcp_mux,
+                lock: config.source_lock,
+                latch_until,
+            },
+            control: Control::new(
+                now,
+                config.wall_clock,
+                config.cname,
+                SeededRng::new(rng.next_u64()),
+            ),
+            remote: None,
+            candidate: None,
+            dtmf_receive: config.dtmf_receive,
+            dtmf: DtmfReceiver::default(),
+            watch: Watch {
+                timeout: config.no_media_timeout,
+                deadline: now + config.no_media_timeout,
+                reported: false,
+                before: MediaStats::default(),
+            },
+            events: BoundedQueue::with_capacity(MAX_EVENTS),
+            counters: MediaStats::default(),
+            octets: 0,
+            closed: false,
+            send_blocked: false,
+            collisions: 0,
+        })
+    }
+
+    /// Takes PCM at the host's rate, any number of samples, to be encoded and sent. Write in real
+    /// time (10 or 20 ms at once are usual): each full packet waits for
+    /// [`poll_transmit`](Self::poll_transmit), and only sixteen packets wait.
+    pub fn write_pcm(&mut self, now: Instant, pcm: &[i16]) {
+        if !self.closed {
+            self.outbound.write(now, pcm);
+        }
+    }
+
+    /// Fills `pcm` with what is to be heard now, at the host's rate. Silence if nothing is.
+    pub fn read_pcm(&mut self, now: Instant, pcm: &mut [i16]) {
+        if self.closed || !self.direction.receives() {
+            pcm.fill(0);
+        } else {
+            self.inbound.read(now, pcm);
+        }
+    }
+
+    /// Silences what is sent without the peer noticing more than silence; packets go on.
+    pub fn set_muted(&mut self, muted: bool) {
+        self.outbound.set_muted(muted);
+    }
+
+    /// Sends a key press as RTP events in place of audio (RFC 4733), after those that wait.
+    ///
+    /// # Errors
+    /// [`DtmfError`] says why it cannot be sent.
+    pub fn send_dtmf(&mut self, digit: Digit, duration: Duration) -> Result<(), DtmfError> {
+        let clock_rate = self.outbound.payload().codec.description().clock_rate;
+        let sending = self.direction.sends() && !self.closed;
+        let dtmf = self.outbound.dtmf().ok_or(DtmfError::NotNegotiated)?;
+        if !sending {
+            return Err(DtmfError::NotSending);
+        }
+        dtmf.push(digit, duration, clock_rate)
+    }
+
+    /// Applies a renegotiation.
+    ///
+    /// # Errors
+    /// [`MediaConfigError`]; nothing but the codec to send may have been applied then.
+    pub fn handle_update(
+        &mut self,
+        now: Instant,
+        update: MediaUpdate,
+    ) -> Result<(), MediaConfigError> {
+        for payload_type in update.dtmf.iter().flat_map(|(a, b)| a.iter().chain(b)) {
+            check_payload_type(*payload_type)?;
+        }
+        let send = update.send.unwrap_or(self.outbound.payload());
+        let ptime_ms = update.ptime_ms.unwrap_or(self.outbound.ptime_ms());
+        self.outbound.change(send, ptime_ms)?;
+        if let Some(payloads) = update.receive {
+            self.inbound.change(&payloads)?;
+        }
+        if let Some((send, receive)) = update.dtmf {
+            self.outbound.set_dtmf_payload_type(send);
+            self.dtmf_receive = receive;
+        }
+        if let Some(security) = update.security {
+            self.guard.change(now, security);
+            self.send_blocked = false;
+        }
+        if let Some((rtp, rtcp, mux)) = update.remote {
+            self.path.rtp = rtp;
+            self.path.rtcp = if mux { rtp } else { rtcp };
+            self.path.mux = mux;
+            self.path.latch_until = latch_until(now, self.path.lock);
+        }
+        if let Some(direction) = update.direction {
+            self.set_direction(now, direction);
+        }
+        Ok(())
+    }
+
+    /// Changes which way media flows: hold, resume.
+    pub fn set_direction(&mut self, now: Instant, direction: Direction) {
+        if direction.receives() != self.direction.receives() {
+            self.inbound.reset();
+            self.rewatch(now);
+        }
+        self.direction = direction;
+        self.outbound.set_sending(direction.sends());
+    }
+
+    /// Ends the session: an RTCP BYE leaves with the next polls, nothing else any more.
+    pub fn close(&mut self) {
+        if !self.closed {
+            self.closed = true;
+            self.outbound.set_sending(false);
+            self.control.leave(self.ssrc);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None` once closed.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        if self.closed {
+            return None;
+        }
+        let watch =
+            (self.direction.receives() && !self.watch.reported).then_some(self.watch.deadline);
+        Some(watch.map_or(self.control.due(), |at| at.min(self.control.due())))
+    }
+
+    /// Runs the timers that are due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        self.control.handle_timeout(now);
+        if self.direction.receives() && !self.watch.reported && now >= self.watch.deadline {
+            self.watch.reported = true;
+            let reason = self.diagnose();
+            self.events.push(MediaEvent::NoMedia { reason });
+        }
+    }
+
+    /// Writes the next packet to be sent into `buffer`, which has at least [`MAX_TRANSMIT`] bytes.
+    /// Call it until it gives `None`.
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`]; nothing is lost.
+    pub fn poll_transmit<'b>(
+        &mut self,
+        now: Instant,
+        buffer: &'b mut [u8],
+    ) -> Result<Option<Transmit<'b>>, BufferTooSmall> {
+        if buffer.len() < MAX_TRANSMIT {
+            return Err(BufferTooSmall { needed: MAX_TRANSMIT });
+        }
+        if self.outbound.queued() > 0 {
+            return Ok(self.transmit_rtp(buffer));
+        }
+        if self.control.pending() {
+            return Ok(self.transmit_rtcp(now, buffer));
+        }
+        Ok(None)
+    }
+
+    fn transmit_rtp<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Transmit<'b>> {
+        let (head, payload) = self.outbound.pop()?;
+        let fields = RtpHeaderFields {
+            marker: head.marker,
+            payload_type: head.payload_type,
+            sequence_number: self.sequence,
+            timestamp: head.timestamp,
+            ssrc: self.ssrc,
+            ..RtpHeaderFields::default()
+        };
+        let octets = payload.len() as u64;
+        let len = fields.write_packet(payload, 0, buffer).ok()?;
+        self.sequence = self.sequence.wrapping_add(1);
+        match self.guard.protect(Protocol::Rtp, buffer, len) {
+            Ok(packet) => {
+                self.octets = self.octets.wrapping_add(octets);
+                self.counters.packets_sent += 1;
+                self.counters.bytes_sent += packet.bytes().len() as u64;
+                Some(Transmit { channel: Channel::Rtp, remote: self.path.rtp, packet })
+            }
+            Err(_) => {
+                self.counters.protect_failures += 1;
+                if !self.send_blocked {
+                    self.send_blocked = true;
+                    self.events.push(MediaEvent::SendBlocked);
+                }
+                None
+            }
+        }
+    }
+
+    fn transmit_rtcp<'b>(&mut self, now: Instant, buffer: &'b mut [u8]) -> Option<Transmit<'b>> {
+        let sent = Sent {
+            ssrc: self.ssrc,
+            packets: self.counters.packets_sent,
+            octets: self.octets,
+            timestamp: self.outbound.timestamp_at(now),
+        };
+        let received = self.remote.as_mut().map(|r| (r.ssrc, &mut r.reception));
+        let len = self.control.write(now, sent, received, buffer).ok()?;
+        let channel = if self.path.mux { Channel::Rtp } else { Channel::Rtcp };
+        match self.guard.protect(Protocol::Rtcp, buffer, len) {
+            Ok(packet) => Some(Transmit { channel, remote: self.path.rtcp, packet }),
+            Err(_) => {
+                self.counters.protect_failures += 1;
+                None
+            }
+        }
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<MediaEvent> {
+        self.events.pop()
+    }
+
+    /// Statistics so far.
+    pub fn stats(&self) -> MediaStats {
+        let jitter = self.inbound.jitter().stats();
+        let remote = self.remote.as_ref();
+        let reported = self.control.remote();
+        MediaStats {
+            rtcp_sent: self.control.sent,
+            rtcp_received: self.control.received,
+            lost: remote.map_or(0, |r| r.lost_before + i64::from(r.reception.lost())),
+            fraction_lost: remote
+                .map_or(0.0, |r| f32::from(r.reception.last_fraction_lost()) / 256.0),
+            jitter: remote.map_or(Duration::ZERO, |r| r.reception.jitter_duration()),
+            rtt: self.control.rtt(),
+            remote_lost: reported.map_or(0, |r| r.cumulative_lost.into()),
+            remote_fraction_lost: reported.map_or(0.0, |r| f32::from(r.fraction_lost) / 256.0),
+            bad_payload: self.inbound.bad_payloads(),
+            late: jitter.late,
+            duplicate: jitter.duplicate,
+            reordered: jitter.reordered,
+            concealed_frames: jitter.concealed_frames,
+            jitter_overflow: jitter.overflowed,
+            send_overflow: self.outbound.dropped(),
+            events_dropped: self.events.dropped(),
+            buffer_level: self.inbound.jitter().level() + self.inbound.ready(),
+            buffer_target: self.inbound.jitter().target(),
+            level_sent: stats::dbfs(self.outbound.level()),
+            level_received: stats::dbfs(self.inbound.level()),
+            ..self.counters
+        }
+    }
+
+    /// Our SSRC.
+    pub fn local_ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The peer's SSRC, once heard.
+    pub fn remote_ssrc(&self) -> Option<u32> {
+        self.remote.as_ref().map(|r| r.ssrc)
+    }
+
+    /// Where RTP goes to now.
+    pub fn remote_rtp(&self) -> SocketAddr {
+        self.path.rtp
+    }
+
+    /// The SRTP suites of what we send and of what we take; `None` if the stream is plain.
+    pub fn suites(&self) -> Option<(Suite, Suite)> {
+        self.guard.suites()
+    }
+
+    /// Which way media flows.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// What we send now.
+    pub fn sending_codec(&self) -> Payload {
+        self.outbound.payload()
+    }
+}
+
+fn latch_until(now: Instant, lock: SourceLock) -> Option<Instant> {
+    match lock {
+        SourceLock::LatchPlain(window) => Some(now + window),
+        SourceLock::Signalled | SourceLock::Authenticated => None,
+    }
+}

@@ -1,0 +1,265 @@
+//! The way in: which datagrams are taken, and what they change.
+
+use super::guard::Protocol;
+use super::stats::{MediaStats, NoMediaReason};
+use super::{Channel, MediaEvent, MediaSession, Remote, SourceLock};
+use crate::crypto::srtp::UnprotectError;
+use crate::media::reception::{Reception, Sequence};
+use crate::time::Instant;
+use crate::util::RngExt;
+use crate::wire::dtmf::TelephoneEvent;
+use crate::wire::rtcp::Compound;
+use crate::wire::rtp::{PacketKind, RtpPacket, classify};
+use core::net::SocketAddr;
+
+/// A peer that collides more often than this does it on purpose.
+const MAX_COLLISIONS: u8 = 2;
+
+impl MediaSession {
+    /// Takes a datagram from one of the two sockets; it is decrypted in place. Whatever is wrong
+    /// with it is counted in [`stats`](Self::stats).
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        datagram: &mut [u8],
+        from: SocketAddr,
+    ) {
+        match (classify(datagram), channel) {
+            (PacketKind::Rtp, Channel::Rtp) => self.handle_rtp(now, datagram, from),
+            (PacketKind::Rtcp, Channel::Rtcp) => self.handle_rtcp(now, datagram, from),
+            (PacketKind::Rtcp, Channel::Rtp) if self.path.mux => {
+                self.handle_rtcp(now, datagram, from);
+            }
+            (
+                PacketKind::Stun | PacketKind::Dtls | PacketKind::Zrtp | PacketKind::TurnChannel,
+                _,
+            ) => {
+                self.counters.other_protocol += 1;
+            }
+            (_, Channel::Rtp) => self.counters.malformed_rtp += 1,
+            (_, Channel::Rtcp) => self.counters.malformed_rtcp += 1,
+        }
+    }
+
+    /// Takes an RTP (or SRTP) packet.
+    pub fn handle_rtp(&mut self, now: Instant, packet: &mut [u8], from: SocketAddr) {
+        if self.closed || !self.may_come_from(now, self.path.rtp, from) {
+            self.counters.wrong_source += u64::from(!self.closed);
+            return;
+        }
+        let looks_plain = self.guard.is_srtp() && self.looks_like_plain_rtp(packet);
+        let Some(plain) = self.open(now, Protocol::Rtp, packet, looks_plain) else { return };
+        let Ok(rtp) = RtpPacket::parse(plain) else {
+            self.counters.malformed_rtp += 1;
+            return;
+        };
+        let header = rtp.header;
+        let is_dtmf = self.dtmf_receive == Some(header.payload_type);
+        let clock_rate = self.inbound.clock_rate(header.payload_type);
+        if !is_dtmf && clock_rate.is_none() {
+            self.counters.unknown_payload_type += 1;
+            return;
+        }
+        if header.ssrc == self.ssrc {
+            self.collide();
+        }
+        let ahead = self.is_ahead(header.ssrc, header.sequence_number);
+        if !self.follow(header.ssrc, header.sequence_number, clock_rate.unwrap_or(8_000)) {
+            self.counters.out_of_sequence += 1;
+            return;
+        }
+        self.accept(now, from, ahead);
+        self.counters.packets_received += 1;
+        self.counters.bytes_received += plain.len() as u64;
+        if is_dtmf {
+            let event = TelephoneEvent::parse(rtp.payload).ok();
+            let digit = event.and_then(|e| self.dtmf.receive(header.timestamp, e));
+            digit.into_iter().for_each(|d| {
+                self.events.push(MediaEvent::Dtmf(d));
+            });
+            return;
+        }
+        if let Some(remote) = &mut self.remote {
+            remote.reception.arrived(now, header.timestamp);
+        }
+        if !self.direction.receives() {
+            self.counters.while_held += 1;
+            return;
+        }
+        let (sequence, timestamp) = (header.sequence_number, header.timestamp);
+        self.inbound.insert(now, sequence, timestamp, header.payload_type, rtp.payload);
+    }
+
+    /// Takes an RTCP (or SRTCP) packet.
+    pub fn handle_rtcp(&mut self, now: Instant, packet: &mut [u8], from: SocketAddr) {
+        if self.closed || !self.may_come_from(now, self.path.rtcp, from) {
+            self.counters.wrong_source += u64::from(!self.closed);
+            return;
+        }
+        let looks_plain = self.guard.is_srtp() && Compound::parse(packet).is_ok();
+        let Some(plain) = self.open(now, Protocol::Rtcp, packet, looks_plain) else { return };
+        let Ok(compound) = Compound::parse(plain) else {
+            self.counters.malformed_rtcp += 1;
+            return;
+        };
+        let known = self.remote.as_ref().map(|r| r.ssrc);
+        let heard = self.control.handle(now, &compound, self.ssrc, known);
+        if !self.path.mux && self.guard.is_srtp() && self.path.lock != SourceLock::Signalled {
+            self.path.rtcp = from;
+        }
+        if heard.bye {
+            self.guard.retire(known.unwrap_or(heard.ssrc));
+            self.events.push(MediaEvent::RemoteBye);
+        }
+    }
+
+    /// Before anything is decrypted: can a packet from there be taken at all?
+    fn may_come_from(&self, now: Instant, expected: SocketAddr, from: SocketAddr) -> bool {
+        if same(expected, from) {
+            return true;
+        }
+        match self.path.lock {
+            SourceLock::Signalled => false,
+            SourceLock::Authenticated => self.guard.is_srtp(),
+            SourceLock::LatchPlain(_) => {
+                self.guard.is_srtp() || self.path.latch_until.is_some_and(|until| now < until)
+            }
+        }
+    }
+
+    /// Authenticates and decrypts; counts what fails.
+    fn open<'p>(
+        &mut self,
+        now: Instant,
+        protocol: Protocol,
+        packet: &'p mut [u8],
+        looks_plain: bool,
+    ) -> Option<&'p [u8]> {
+        match self.guard.unprotect(now, protocol, packet) {
+            Ok(len) => packet.get(..len),
+            Err(reason) => {
+                if let Some(count) = self.counters.refused.get_mut(reason.index()) {
+                    *count += 1;
+                }
+                let forged = matches!(reason, UnprotectError::AuthFailed)
+                    || matches!(reason, UnprotectError::Unencrypted | UnprotectError::TooShort);
+                self.counters.plain_dropped += u64::from(forged && looks_plain);
+                None
+            }
+        }
+    }
+
+    /// A payload of whole 10 ms of audio, or of one event: SRTP would have a tag behind it.
+    fn looks_like_plain_rtp(&self, packet: &[u8]) -> bool {
+        RtpPacket::parse(packet).is_ok_and(|rtp| match rtp.payload.len() {
+            TelephoneEvent::LEN => self.dtmf_receive == Some(rtp.header.payload_type),
+            n => n > 0 && n.is_multiple_of(80),
+        })
+    }
+
+    /// Whether a packet is newer than all before of its source.
+    fn is_ahead(&self, ssrc: u32, sequence: u16) -> bool {
+        self.remote.as_ref().is_none_or(|r| {
+            let highest = (r.reception.highest() & 0xffff) as u16;
+            r.ssrc != ssrc || sequence.wrapping_sub(highest).cast_signed() > 0
+        })
+    }
+
+    /// Keeps track of the peer's source; false if the packet is not to be believed yet.
+    fn follow(&mut self, ssrc: u32, sequence: u16, clock_rate: u32) -> bool {
+        if let Some(remote) = self.remote.as_mut().filter(|r| r.ssrc == ssrc) {
+            let verdict = remote.reception.update(sequence);
+            if verdict == Sequence::Restarted {
+                self.inbound.reset();
+            }
+            return matches!(verdict, Sequence::Valid | Sequence::Restarted);
+        }
+        // Another source does not disturb the one that is heard until it is believed. An
+        // authentic packet needs no probation.
+        let min_sequential = if self.guard.is_srtp() { 1 } else { 2 };
+        let candidate = match &mut self.candidate {
+            Some(candidate) if candidate.ssrc == ssrc => candidate,
+            other => other.insert(Remote {
+                ssrc,
+                reception: Reception::new(clock_rate, sequence, min_sequential),
+                lost_before: 0,
+            }),
+        };
+        if candidate.reception.update(sequence) != Sequence::Valid {
+            return false;
+        }
+        let lost =
+            self.remote.as_ref().map_or(0, |r| r.lost_before + i64::from(r.reception.lost()));
+        let new = self.candidate.take().map(|c| Remote { lost_before: lost, ..c });
+        if let Some(old) = core::mem::replace(&mut self.remote, new) {
+            self.guard.retire(old.ssrc);
+            self.inbound.reset();
+            self.counters.ssrc_changes += 1;
+            self.events.push(MediaEvent::SsrcChanged { old: old.ssrc, new: ssrc });
+        }
+        true
+    }
+
+    /// A packet of the peer is good: its source address is, too.
+    fn accept(&mut self, now: Instant, from: SocketAddr, ahead: bool) {
+        if ahead && !same(self.path.rtp, from) {
+            let before = core::mem::replace(&mut self.path.rtp, from);
+            if self.path.mux {
+                self.path.rtcp = from;
+            }
+            self.events.push(MediaEvent::SourceChanged { from: before, to: from });
+        }
+        // The first one latches, the others cannot.
+        self.path.latch_until = None;
+        let first = self.counters.packets_received == 0;
+        if let Some(remote) = self.remote.as_ref().filter(|_| first) {
+            self.events.push(MediaEvent::FirstPacket { ssrc: remote.ssrc, from });
+        }
+        if self.watch.reported {
+            self.events.push(MediaEvent::MediaResumed);
+        }
+        self.rewatch(now);
+    }
+
+    pub(super) fn rewatch(&mut self, now: Instant) {
+        self.watch.reported = false;
+        self.watch.deadline = now + self.watch.timeout;
+        self.watch.before = self.counters;
+    }
+
+    /// The peer uses our SSRC: take another (RFC 3550 §8.2).
+    fn collide(&mut self) {
+        if self.collisions >= MAX_COLLISIONS {
+            return;
+        }
+        self.collisions += 1;
+        self.control.leave(self.ssrc);
+        self.ssrc = self.control.random().next_u32();
+        self.events.push(MediaEvent::SsrcCollision { new: self.ssrc });
+    }
+
+    /// What the packets that came instead of media were.
+    pub(super) fn diagnose(&self) -> NoMediaReason {
+        let (now, before) = (&self.counters, &self.watch.before);
+        let more = |count: fn(&MediaStats) -> u64| count(now) > count(before);
+        if more(|s| s.plain_dropped) {
+            NoMediaReason::Plain
+        } else if more(MediaStats::auth_failures) {
+            NoMediaReason::WrongKeys
+        } else if more(|s| s.wrong_source) {
+            NoMediaReason::WrongSource
+        } else if more(|s| s.unknown_payload_type) {
+            NoMediaReason::WrongPayloadType
+        } else if more(|s| s.malformed_rtp) || more(|s| s.out_of_sequence) {
+            NoMediaReason::Malformed
+        } else {
+            NoMediaReason::Silence
+        }
+    }
+}
+
+/// The same address, whether or not IPv4 is written as IPv6.
+fn same(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
+}

@@ -1,0 +1,168 @@
+//! What a media session tells of itself: events and statistics.
+
+use crate::crypto::srtp::UnprotectError;
+use crate::time::Duration;
+use crate::wire::dtmf::Digit;
+use core::net::SocketAddr;
+
+/// Something happened that a person or the call may want to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaEvent {
+    /// The first valid (and with SRTP authentic) packet came.
+    FirstPacket {
+        /// Its source.
+        ssrc: u32,
+        /// From where.
+        from: SocketAddr,
+    },
+    /// The peer pressed a key; once per press.
+    Dtmf(Digit),
+    /// The peer's source changed (a transfer, a restart).
+    SsrcChanged {
+        /// Before.
+        old: u32,
+        /// Now.
+        new: u32,
+    },
+    /// The peer used our SSRC, so we took another (RFC 3550 §8.2).
+    SsrcCollision {
+        /// Ours from now on.
+        new: u32,
+    },
+    /// Media now comes from, and goes to, another address.
+    SourceChanged {
+        /// Before.
+        from: SocketAddr,
+        /// Now.
+        to: SocketAddr,
+    },
+    /// The peer's RTCP said goodbye: its media ends (the call is ended by signalling only).
+    RemoteBye,
+    /// Nothing usable has come for the configured time although we receive.
+    NoMedia {
+        /// What is likely wrong.
+        reason: NoMediaReason,
+    },
+    /// Media comes again after [`NoMedia`](Self::NoMedia).
+    MediaResumed,
+    /// The SRTP key is used up or the context refuses: nothing can be sent until new keys come.
+    SendBlocked,
+}
+
+/// Why there is no media: what the packets that did come were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoMediaReason {
+    /// Not one datagram came: a firewall, a NAT, or a peer that does not send.
+    Silence,
+    /// Packets came that do not authenticate: the keys differ.
+    WrongKeys,
+    /// Packets came in clear where SRTP was agreed.
+    Plain,
+    /// Packets came from another address than the signalled one.
+    WrongSource,
+    /// Packets came with payload types that were not negotiated.
+    WrongPayloadType,
+    /// Packets came that are no RTP.
+    Malformed,
+}
+
+/// Statistics of a session. Counters never go back.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct MediaStats {
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP bytes sent, headers and tags included.
+    pub bytes_sent: u64,
+    /// RTP packets accepted.
+    pub packets_received: u64,
+    /// RTP bytes accepted, headers included, tags excluded.
+    pub bytes_received: u64,
+    /// RTCP compound packets sent.
+    pub rtcp_sent: u64,
+    /// RTCP compound packets accepted.
+    pub rtcp_received: u64,
+    /// Packets of the peer that were lost on the way; negative with duplicates.
+    pub lost: i64,
+    /// Share lost between our last two reports, 0 to 1.
+    pub fraction_lost: f32,
+    /// Interarrival jitter (RFC 3550 A.8).
+    pub jitter: Duration,
+    /// Round-trip time by RTCP, once known.
+    pub rtt: Option<Duration>,
+    /// Of what we sent, lost as the peer reports.
+    pub remote_lost: i64,
+    /// Share of what we sent that the peer lost lately, 0 to 1.
+    pub remote_fraction_lost: f32,
+    /// Packets that SRTP refused, by [`UnprotectError::index`].
+    pub refused: [u64; UnprotectError::ALL.len()],
+    /// Of those, packets that look like plain RTP or RTCP.
+    pub plain_dropped: u64,
+    /// Datagrams that are no RTP.
+    pub malformed_rtp: u64,
+    /// Datagrams that are no RTCP.
+    pub malformed_rtcp: u64,
+    /// Datagrams of other protocols (STUN, DTLS).
+    pub other_protocol: u64,
+    /// Packets from an address that is not the peer's.
+    pub wrong_source: u64,
+    /// Packets with a payload type that was not negotiated.
+    pub unknown_payload_type: u64,
+    /// Payloads that are no frame of their codec.
+    pub bad_payload: u64,
+    /// Packets whose sequence number is not believed (probation, jumps).
+    pub out_of_sequence: u64,
+    /// Packets that came while we do not receive.
+    pub while_held: u64,
+    /// Packets that came too late to be played.
+    pub late: u64,
+    /// Packets that came twice.
+    pub duplicate: u64,
+    /// Packets that came out of order, yet in time.
+    pub reordered: u64,
+    /// Frames that were concealed.
+    pub concealed_frames: u64,
+    /// Packets dropped because too many waited in the jitter buffer.
+    pub jitter_overflow: u64,
+    /// Packets dropped because nobody polled for them.
+    pub send_overflow: u64,
+    /// Packets that SRTP would not protect.
+    pub protect_failures: u64,
+    /// Changes of the peer's SSRC.
+    pub ssrc_changes: u64,
+    /// Events dropped because nobody polled for them.
+    pub events_dropped: u64,
+    /// Audio in the jitter buffer and behind it.
+    pub buffer_level: Duration,
+    /// The delay that the jitter buffer aims at.
+    pub buffer_target: Duration,
+    /// Level of what is sent, in dB of full scale (-127 to 0).
+    pub level_sent: f32,
+    /// Level of what is heard, in dB of full scale (-127 to 0).
+    pub level_received: f32,
+}
+
+impl MediaStats {
+    /// Packets that SRTP refused for this reason.
+    pub fn refused_for(&self, reason: UnprotectError) -> u64 {
+        self.refused.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    /// Packets that did not authenticate.
+    pub fn auth_failures(&self) -> u64 {
+        self.refused_for(UnprotectError::AuthFailed)
+    }
+
+    /// Packets that were replayed or older than the replay window.
+    pub fn replays(&self) -> u64 {
+        self.refused_for(UnprotectError::Replayed)
+            .saturating_add(self.refused_for(UnprotectError::TooOld))
+    }
+}
+
+/// dB of full scale of a mean amplitude.
+pub(super) fn dbfs(mean: f32) -> f32 {
+    if mean <= 0.0 { -127.0 } else { (20.0 * (mean / 32_768.0).log10()).max(-127.0) }
+}

@@ -1,0 +1,109 @@
+//! After its start the media path allocates nothing: the whole tick of two sessions, with SRTP,
+//! runs under a counting allocator.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+use subrosa::media::codec::CodecId;
+use subrosa::media::session::{MAX_TRANSMIT, MediaConfig, MediaSecurity, MediaSession, Payload};
+use subrosa::time::{Duration, Instant};
+use subrosa::util::SeededRng;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: all calls go to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|c| c.set(c.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.with(|c| c.set(c.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_tick_allocates_nothing() {
+    for suite in [Suite::AesCm128HmacSha1_80, Suite::AeadAes128Gcm] {
+        for (codec, rate) in
+            [(CodecId::Pcmu, 8_000), (CodecId::G722, 16_000), (CodecId::G722, 48_000)]
+        {
+            let allocations = run(codec, rate, suite);
+            assert_eq!(allocations, 0, "{codec:?} at {rate} Hz, {suite:?}");
+        }
+    }
+}
+
+/// Allocations of ten seconds after the first second, RTCP, loss and drift of delay included.
+fn run(codec: CodecId, rate: u32, suite: Suite) -> u64 {
+    let mut rng = SeededRng::new(3);
+    let (ka, kb) = (MasterKey::generate(suite, &mut rng), MasterKey::generate(suite, &mut rng));
+    let (a, b) = ("192.0.2.1:4000".parse().unwrap(), "192.0.2.2:4000".parse().unwrap());
+    let mut now = Instant::from_millis(1);
+    let payload_type = codec.description().static_payload_type.unwrap();
+    let mut end = |out: &MasterKey, into: &MasterKey, remote| {
+        let security = MediaSecurity::Srtp {
+            sender: SrtpSender::new(out).unwrap(),
+            receiver: SrtpReceiver::new(into).unwrap(),
+        };
+        let mut config = MediaConfig::new(Payload { payload_type, codec }, remote, security);
+        (config.write_rate, config.read_rate) = (rate, rate);
+        MediaSession::new(now, config, &mut rng).unwrap()
+    };
+    let mut ends = [end(&ka, &kb, b), end(&kb, &ka, a)];
+    let mut pcm = vec![0i16; rate as usize / 50];
+    let mut buf = [0; MAX_TRANSMIT];
+    let mut packet = [0; MAX_TRANSMIT];
+    let mut before = 0;
+    let mut received = 0;
+    for tick in 0..550u32 {
+        if tick == 50 {
+            before = COUNT.with(Cell::get);
+            assert!(before > 0, "the start allocates, so the counter counts");
+        }
+        for end in 0..2 {
+            pcm.iter_mut().enumerate().for_each(|(i, s)| {
+                *s = ((i as f32 * 0.05).sin() * 9_000.0) as i16;
+            });
+            ends[end].write_pcm(now, &pcm);
+            ends[end].handle_timeout(now);
+            while let Some(t) = ends[end].poll_transmit(now, &mut buf).unwrap() {
+                let n = t.packet.bytes().len();
+                packet[..n].copy_from_slice(t.packet.bytes());
+                if tick % 17 != 16 {
+                    let from = if end == 0 { a } else { b };
+                    ends[1 - end].handle_datagram(now, t.channel, &mut packet[..n], from);
+                }
+            }
+            ends[end].read_pcm(now, &mut pcm);
+            while ends[end].poll_event().is_some() {}
+            received = ends[end].stats().packets_received;
+        }
+        now += Duration::from_millis(20);
+    }
+    assert!(received > 500 && ends[0].stats().rtcp_sent > 0);
+    assert!(ends[0].stats().concealed_frames > 10);
+    COUNT.with(Cell::get) - before
+}
