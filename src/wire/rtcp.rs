@@ -345,4 +345,5 @@ fn word(bytes: &[u8]) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // overflow fails the test
 mod tests;

@@ -284,7 +284,7 @@ impl JitterBuffer {
     pub fn pop(&mut self, now: Instant) -> Playout<'_> {
         if let State::Gathering(since) = self.state {
             let enough = self.level() >= self.config.initial_delay.max(self.target());
-            if enough || (now - since) >= self.config.initial_delay.max(self.target()) {
+            if enough || now.duration_since(since) >= self.config.initial_delay.max(self.target()) {
                 self.resume();
             }
         }
@@ -400,4 +400,5 @@ pub(crate) fn duration(ticks: u32, clock_rate: u32) -> Duration {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // overflow fails the test
 mod tests;

@@ -8,6 +8,7 @@
 mod connection;
 mod via;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -137,7 +138,7 @@ pub struct FlowStats {
 #[derive(Debug)]
 enum Link {
     Udp(SocketId),
-    Stream(Connection),
+    Stream(Box<Connection>),
 }
 
 #[derive(Debug)]
@@ -242,7 +243,7 @@ impl Flows {
             keep_alive: Duration::ZERO,
             next_ping: None,
             used: now,
-            link: Link::Stream(Connection::new(stream)),
+            link: Link::Stream(Box::new(Connection::new(stream))),
         });
         if let Some(slot) = self.streams.get_mut(stream) {
             *slot = flow;
@@ -333,7 +334,7 @@ impl Flows {
             keep_alive: Duration::ZERO,
             next_ping: None,
             used: now,
-            link: Link::Stream(connection),
+            link: Link::Stream(Box::new(connection)),
         });
         *self.streams.get_mut(stream)? = flow;
         Some(stream)

@@ -251,10 +251,8 @@ fn check(message: &Message) -> Result<(), Kind> {
                 count(4)?;
                 number(value, 255)?;
             }
-            H::ContentLength => {
-                if !value.bytes().all(|b| b.is_ascii_digit()) || value.is_empty() {
-                    return Err(Kind::ContentLength);
-                }
+            H::ContentLength if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) => {
+                return Err(Kind::ContentLength);
             }
             H::Expires => {
                 count(5)?;
