@@ -1,0 +1,164 @@
+//! What a protocol analyzer sees: a packet's kind, from its bytes alone.
+
+use std::fmt;
+
+/// A datagram, looked at from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a>(&'a [u8]);
+
+/// What a packet or segment is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A SIP message in the clear.
+    Sip,
+    /// RTP in the clear.
+    Rtp,
+    /// RTCP in the clear.
+    Rtcp,
+    /// RTP that is encrypted.
+    Srtp,
+    /// RTCP that is encrypted.
+    Srtcp,
+    /// A TLS record.
+    Tls,
+    /// CRLF keep-alive.
+    KeepAlive,
+    /// Something else.
+    Other,
+}
+
+impl Kind {
+    /// True for what a listener on the path can read.
+    pub const fn is_clear(self) -> bool {
+        matches!(self, Self::Sip | Self::Rtp | Self::Rtcp)
+    }
+
+    /// The kind of a segment of a stream, by its first bytes.
+    pub fn of_stream(bytes: &[u8]) -> Self {
+        match bytes {
+            [b'\r' | b'\n', ..] => Self::KeepAlive,
+            [20..=23, 3, ..] => Self::Tls,
+            _ if is_sip(bytes) => Self::Sip,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sip => "SIP",
+            Self::Rtp => "RTP",
+            Self::Rtcp => "RTCP",
+            Self::Srtp => "SRTP",
+            Self::Srtcp => "SRTCP",
+            Self::Tls => "TLS",
+            Self::KeepAlive => "keep-alive",
+            Self::Other => "bytes",
+        })
+    }
+}
+
+fn is_sip(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
+}
+
+impl<'a> Packet<'a> {
+    /// Looks at a datagram.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its kind. RTP and SRTP share a header; what tells them apart is the length, because the
+    /// codecs of this crate make 8 bytes a millisecond and frames of whole 10 ms (telephone
+    /// events: 4 bytes), and every SRTP suite adds a tag of 4, 10 or 16 bytes.
+    pub fn kind(&self) -> Kind {
+        match self.0 {
+            [0x80..=0xbf, 192..=223, ..] => {
+                if self.is_whole_rtcp() {
+                    Kind::Rtcp
+                } else {
+                    Kind::Srtcp
+                }
+            }
+            [0x80..=0xbf, ..] if self.0.len() >= 12 => {
+                let body = self.0.len().saturating_sub(self.header_len());
+                if body.is_multiple_of(80) || body == 4 { Kind::Rtp } else { Kind::Srtp }
+            }
+            bytes if !bytes.is_empty() && bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) => {
+                Kind::KeepAlive
+            }
+            bytes if is_sip(bytes) => Kind::Sip,
+            _ => Kind::Other,
+        }
+    }
+
+    /// The synchronization source of an RTP packet.
+    pub fn ssrc(&self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.0.get(8..12)?.try_into().ok()?))
+    }
+
+    /// The sequence number of an RTP packet.
+    pub fn sequence(&self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.0.get(2..4)?.try_into().ok()?))
+    }
+
+    fn header_len(&self) -> usize {
+        let first = self.0.first().copied().unwrap_or_default();
+        let fixed = 12_usize.saturating_add(usize::from(first & 0x0f).saturating_mul(4));
+        if first & 0x10 == 0 {
+            return fixed;
+        }
+        let extension = self.0.get(fixed.saturating_add(2)..fixed.saturating_add(4));
+        let words = extension.and_then(|b| b.try_into().ok()).map_or(0, u16::from_be_bytes);
+        fixed.saturating_add(4).saturating_add(usize::from(words).saturating_mul(4))
+    }
+
+    /// RTCP in the clear is a chain of packets whose lengths add up; SRTCP's encrypted rest and
+    /// its trailer break the chain.
+    fn is_whole_rtcp(&self) -> bool {
+        let mut rest = self.0;
+        while let [0x80..=0xbf, 192..=223, high, low, ..] = *rest {
+            let words = usize::from(u16::from_be_bytes([high, low]));
+            let Some(next) = rest.get(words.saturating_add(1).saturating_mul(4)..) else {
+                return false;
+            };
+            rest = next;
+        }
+        rest.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rtp(body: usize) -> Vec<u8> {
+        let mut packet = vec![0x80, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
+        packet.resize(12 + body, 0x55);
+        packet
+    }
+
+    #[test]
+    fn kinds_by_their_bytes() {
+        let kind = |bytes: &[u8]| Packet::new(bytes).kind();
+        assert_eq!(kind(&rtp(160)), Kind::Rtp);
+        assert_eq!(kind(&rtp(4)), Kind::Rtp);
+        for tag in [4, 10, 16] {
+            assert_eq!(kind(&rtp(160 + tag)), Kind::Srtp);
+            assert_eq!(kind(&rtp(4 + tag)), Kind::Srtp);
+        }
+        // A receiver report alone, whole; then with an SRTCP index and tag.
+        let mut rr = vec![0x80, 201, 0, 1, 1, 2, 3, 4];
+        assert_eq!(kind(&rr), Kind::Rtcp);
+        rr.extend([0x80; 14]);
+        assert_eq!(kind(&rr), Kind::Srtcp);
+        assert_eq!(kind(b"INVITE sip:b@c SIP/2.0\r\n\r\n"), Kind::Sip);
+        assert_eq!(kind(b"SIP/2.0 200 OK\r\n\r\n"), Kind::Sip);
+        assert_eq!(kind(b"\r\n\r\n"), Kind::KeepAlive);
+        assert_eq!(Kind::of_stream(&[22, 3, 1, 0, 5]), Kind::Tls);
+        assert_eq!(Kind::of_stream(b"BYE sip:b@c SIP/2.0\r\n"), Kind::Sip);
+    }
+}
