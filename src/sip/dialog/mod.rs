@@ -1,5 +1,17 @@
 //! Dialogs (RFC 3261 §12): who talks to whom, by which route, with which sequence numbers.
 
+mod ack_cache;
+mod forks;
+mod glare;
+mod reliable_2xx;
+#[cfg(test)]
+mod testing;
+
+pub use ack_cache::AckCache;
+pub use forks::{ForkDecision, Forks};
+pub use glare::{Glare, GlareOutcome, GlareRefusal, OfferPending};
+pub use reliable_2xx::{Reliable2xx, Reliable2xxAction};
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 

@@ -11,6 +11,8 @@ mod event;
 mod hop;
 mod key;
 mod layer;
+#[cfg(test)]
+mod layer_tests;
 mod server;
 mod server_invite;
 mod server_non_invite;
@@ -28,4 +30,5 @@ pub use event::{
 pub use layer::TransactionLayer;
 pub use server_invite::ServerInvite;
 pub use server_non_invite::ServerNonInvite;
+pub(crate) use timers::Backoff;
 pub use timers::Timers;
