@@ -314,6 +314,7 @@ fn over_a_bad_link_each_request_is_taken_once_and_answered_once() {
 
 #[test]
 fn cancel_reaches_a_ringing_phone_over_a_bad_link_and_is_told_once() {
+    let mut reached = 0;
     for seed in 0..60 {
         let mut w = World::new(seed, BAD, false, Plan::Ring);
         let tx = w.send("INVITE");
@@ -323,10 +324,17 @@ fn cancel_reaches_a_ringing_phone_over_a_bad_link_and_is_told_once() {
         w.alice.cancel(w.now, tx).unwrap();
         w.drain();
         w.run(END);
+        assert!(w.is_at_rest(), "seed {seed}");
+        if w.requests == 0 {
+            // All seven INVITEs were lost (one run in 80,000): a timeout, and nothing to cancel.
+            assert_eq!((w.failures.as_slice(), w.cancels), ([Failure::Timeout].as_slice(), 0));
+            continue;
+        }
+        reached += 1;
         assert_eq!((w.requests, w.cancels), (1, 1), "seed {seed}");
         assert_eq!(w.finals, [487], "seed {seed}");
-        assert!(w.is_at_rest(), "seed {seed}");
     }
+    assert!(reached >= 59, "{reached} of 60");
 }
 
 #[test]

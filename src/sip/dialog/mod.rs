@@ -249,8 +249,14 @@ impl Dialog {
     }
 }
 
+/// The URI of a Contact or Record-Route, fit for a Request-URI: without the header part that a
+/// hostile one may hold (§19.1.1, table 1).
 fn usable(address: NameAddrRef<'_>) -> Option<Uri> {
-    matches!(address.uri().scheme(), Scheme::Sip | Scheme::Sips).then(|| address.uri().to_uri())
+    let uri = address.uri();
+    if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips) {
+        return None;
+    }
+    Uri::parse(uri.as_str().strip_suffix(uri.headers())?).ok()
 }
 
 fn route_set(message: &Message) -> Vec<Uri> {
@@ -330,5 +336,9 @@ mod tests {
         let other = ok(&invite).edit().replace(HeaderName::Contact, "<sip:bob@new.example>");
         dialog.refresh_target(&other.finish().unwrap());
         assert_eq!(dialog.target().as_str(), "sip:bob@new.example");
+        let sly = "<sip:bob@sly.example?Route=%3Csip:evil%3E>";
+        let sly = ok(&invite).edit().replace(HeaderName::Contact, sly).finish().unwrap();
+        dialog.refresh_target(&sly);
+        assert_eq!(dialog.target().as_str(), "sip:bob@sly.example");
     }
 }
