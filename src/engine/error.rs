@@ -95,6 +95,12 @@ pub enum CallError {
     /// A digit that a telephone does not have.
     #[error("{0:?} is not a DTMF digit: give 0-9, *, #, A-D")]
     BadDigit(char),
+    /// A key press too short or too long.
+    #[error("a key press lasts 40 ms to 6 s")]
+    BadDuration,
+    /// The policy in force does not allow the transport that the target or the account demands.
+    #[error("the policy in force does not allow this transport: use TLS or change the policy")]
+    TransportForbidden,
     /// The far end did not agree to telephone events.
     #[error("the far end takes no telephone events")]
     NoDtmf,

@@ -1,1 +1,385 @@
-//! The engine: accounts, calls, policy, events.
+//! The engine: accounts, calls, policy and evidence on top of SIP and media.
+//!
+//! [`Engine`] is the post office between the machines (flows, transactions, calls, media sessions);
+//! it holds no protocol logic of its own. `post` carries signalling, `calls` and `sockets` tie calls
+//! to transactions and to their media sockets, `output` hands out what the host has to do.
+
+mod call;
+mod calls;
+mod config;
+mod error;
+mod event;
+mod facade;
+mod io;
+mod output;
+mod policy;
+mod ports;
+mod post;
+mod report;
+mod sockets;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+pub use call::{CallState, Direction};
+pub use config::{AccountConfig, CallOptions, Codec, Config};
+pub use error::{AccountError, CallError, ConfigError, InputError, MediaError};
+pub use event::{EndReason, Event, FailureReason};
+pub use facade::Call;
+pub use io::{Input, Output};
+pub use policy::{PolicyError, SecurityPolicy};
+pub use report::{Keying, MediaLeg, Padlock, SecurityReport, SignallingLeg};
+pub use stats::EngineStats;
+
+use calls::CallEntry;
+
+use post::Pending;
+use sockets::SocketUse;
+
+use crate::crypto::tls::{ClientCertificates, TlsClientSettings, TlsServerSettings, TlsVersions};
+use crate::sip::dns::{QueryId, QueryTag};
+use crate::sip::flow::Flows;
+use crate::sip::transaction::{ClientTxId, ServerTxId, TransactionConfig, TransactionLayer};
+use crate::sip::{FlowId, ListenerId, ListenerTag, SocketId, SocketTag, StreamId, Transport};
+use crate::time::{Instant, UnixTime};
+use crate::util::{Arena, BoundedQueue, Id, Rng, RngExt};
+use crate::wire::sip::{Scheme, Uri};
+
+/// Methods that the engine takes.
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+/// Events that wait for the application at most; further ones are counted and dropped.
+const MAX_EVENTS: usize = 1024;
+
+/// Names what an [`AccountId`] identifies.
+#[derive(Debug)]
+pub enum AccountTag {}
+/// An account of the engine's.
+pub type AccountId = Id<AccountTag>;
+/// Names what a [`CallId`] identifies.
+#[derive(Debug)]
+pub enum CallTag {}
+/// A call of the engine's.
+pub type CallId = Id<CallTag>;
+
+/// Something for the host to do that is not a packet.
+#[derive(Debug)]
+enum HostAction {
+    Bind(SocketId, SocketAddr),
+    CloseUdp(SocketId),
+    Listen(ListenerId, SocketAddr),
+    Resolve(QueryId, crate::sip::resolve::Question),
+}
+
+/// The secure-call engine. One per phone; `&mut self` everywhere, no locks, no globals.
+pub struct Engine {
+    config: Config,
+    rng: Box<dyn Rng>,
+    /// The wall clock when it was last told, and the instant of that.
+    wall: (Instant, UnixTime),
+    flows: Flows,
+    transactions: TransactionLayer,
+    accounts: Arena<AccountTag, AccountConfig>,
+    calls: Arena<CallTag, CallEntry>,
+    /// Calls that ended, oldest first.
+    ended: VecDeque<CallId>,
+    sockets: Arena<SocketTag, SocketUse>,
+    listeners: Arena<ListenerTag, Transport>,
+    queries: Arena<QueryTag, CallId>,
+    requests: BTreeMap<ClientTxId, Pending>,
+    invites: BTreeMap<ServerTxId, CallId>,
+    policies: BTreeMap<String, SecurityPolicy>,
+    host: VecDeque<HostAction>,
+    /// The rest of an output that did not fit the host's buffer.
+    held: Option<crate::sip::flow::FlowOutput>,
+    events: BoundedQueue<Event>,
+    stats: EngineStats,
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Engine")
+            .field("config", &self.config)
+            .field("accounts", &self.accounts.len())
+            .field("calls", &self.calls.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine. The first outputs bind and listen as the configuration says.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what to change.
+    pub fn new(mut config: Config, now: Instant) -> Result<Self, ConfigError> {
+        if config.listen_tls.is_some() && config.identity.is_none() {
+            return Err(ConfigError::ListenTlsWithoutIdentity);
+        }
+        if ports::pair_count(&config.media_ports) == 0 {
+            return Err(ConfigError::NoMediaPorts);
+        }
+        for (field, text) in [("user_agent", &config.user_agent), ("local_user", &config.local_user)] {
+            if text.chars().any(char::is_control) {
+                return Err(ConfigError::BadText { field });
+            }
+        }
+        let bad = |e: crate::crypto::tls::TlsSettingsError| ConfigError::BadIdentity(e.to_string());
+        let versions = TlsVersions::default();
+        let client = TlsClientSettings::new(config.trust.clone(), config.identity.clone(), versions)
+            .map_err(bad)?;
+        let server = match config.identity.clone() {
+            None => None,
+            Some(identity) => {
+                // A client that has a certificate proves who it is; one without is served too.
+                let clients = match config.trust.is_empty() {
+                    true => ClientCertificates::NotRequested,
+                    false => ClientCertificates::Requested(config.trust.clone()),
+                };
+                Some(TlsServerSettings::new(identity, clients, versions).map_err(bad)?)
+            }
+        };
+        let mut rng = core::mem::replace(&mut config.rng, Box::new(NoRng));
+        let unix = config.unix_time;
+        let mut engine = Self {
+            flows: Flows::new(client, server, unix),
+            transactions: TransactionLayer::new(TransactionConfig::default(), &mut rng),
+            wall: (now, unix),
+            rng,
+            accounts: Arena::default(),
+            calls: Arena::default(),
+            ended: VecDeque::new(),
+            sockets: Arena::default(),
+            listeners: Arena::default(),
+            queries: Arena::default(),
+            requests: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            host: VecDeque::new(),
+            held: None,
+            events: BoundedQueue::new(MAX_EVENTS),
+            stats: EngineStats::default(),
+            config,
+        };
+        engine.open_listeners();
+        Ok(engine)
+    }
+
+    fn open_listeners(&mut self) {
+        if let Some(port) = self.config.udp_port {
+            let socket = self.sockets.insert(SocketUse::Sip);
+            let local = SocketAddr::new(self.config.local_ip, port);
+            self.host.push_back(HostAction::Bind(socket, local));
+        }
+        let wanted =
+            [(self.config.listen_tcp, Transport::Tcp), (self.config.listen_tls, Transport::Tls)];
+        for (address, transport) in wanted {
+            if let Some(local) = address {
+                let listener = self.listeners.insert(transport);
+                self.host.push_back(HostAction::Listen(listener, local));
+            }
+        }
+    }
+
+    /// The wall clock now, as far as the host told it.
+    fn unix(&self, now: Instant) -> UnixTime {
+        self.wall.1 + now.duration_since(self.wall.0)
+    }
+
+    /// Takes one input. Call [`Engine::poll_output`] until [`Output::Timeout`] afterwards.
+    ///
+    /// # Errors
+    /// [`InputError`] if the input names something that does not exist (any more); it was ignored.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
+        let result = self.dispatch(now, input);
+        self.deliver(now);
+        result
+    }
+
+    fn dispatch(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
+        match input {
+            Input::Timeout => {
+                self.handle_timeout(now);
+                Ok(())
+            }
+            Input::Datagram { socket, remote, payload } => {
+                self.handle_datagram(now, socket, remote, payload)
+            }
+            Input::UdpBound { socket, local } => self.handle_bound(socket, local),
+            Input::UdpBindFailed { socket } => self.handle_bind_failed(socket),
+            Input::Listening { listener, local } => {
+                let transport =
+                    *self.listeners.get(listener).ok_or(InputError::UnknownListener(listener))?;
+                self.event(Event::Listening { transport, local });
+                Ok(())
+            }
+            Input::ListenFailed { listener } => {
+                let transport =
+                    self.listeners.remove(listener).ok_or(InputError::UnknownListener(listener))?;
+                self.event(Event::ListenFailed { transport });
+                Ok(())
+            }
+            Input::StreamConnected { stream, local } => {
+                let known = self.flows.handle_connected(now, stream, local, &mut self.rng);
+                known.then_some(()).ok_or(InputError::UnknownStream(stream))
+            }
+            Input::StreamData { stream, data } => {
+                let known = self.flows.handle_data(now, stream, data, &mut self.rng);
+                known.then_some(()).ok_or(InputError::UnknownStream(stream))
+            }
+            Input::StreamClosed { stream } => {
+                let known = self.flows.handle_closed(stream);
+                known.then_some(()).ok_or(InputError::UnknownStream(stream))
+            }
+            Input::Resolved { query, answer } => {
+                if let Some(call) = self.queries.remove(query)
+                    && let Some(entry) = self.calls.get_mut(call)
+                    && let Some(route) = &mut entry.route
+                {
+                    route.handle_answer(&answer, &mut self.rng);
+                }
+                Ok(())
+            }
+            Input::NetworkChanged => {
+                self.flows.close_all();
+                Ok(())
+            }
+            Input::WallClock(unix) => {
+                self.wall = (now, unix);
+                self.flows.set_wall_clock(unix);
+                Ok(())
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let unix = self.unix(now);
+        self.flows.set_wall_clock(unix);
+        self.flows.handle_timeout(now, &mut self.rng);
+        self.transactions.handle_timeout(now);
+        for (_, entry) in self.calls.iter_mut() {
+            entry.handle_timeout(now, &mut self.rng);
+        }
+    }
+
+    /// The host accepted a TCP connection on a listener; the id that the engine gives it.
+    ///
+    /// # Errors
+    /// [`InputError::TooManyStreams`]: close the connection.
+    pub fn accept_stream(
+        &mut self,
+        now: Instant,
+        listener: ListenerId,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> Result<StreamId, InputError> {
+        let transport =
+            *self.listeners.get(listener).ok_or(InputError::UnknownListener(listener))?;
+        self.flows
+            .accept(now, transport, remote, local, &mut self.rng)
+            .ok_or(InputError::TooManyStreams)
+    }
+
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// [`AccountError`] says what to change.
+    pub fn add_account(&mut self, _now: Instant, account: AccountConfig) -> Result<AccountId, AccountError> {
+        let aor = account.aor.as_ref();
+        if !matches!(aor.scheme(), Scheme::Sip | Scheme::Sips) || aor.user().is_none() {
+            return Err(AccountError::BadAor(account.aor.to_string()));
+        }
+        for server in [&account.registrar, &account.outbound_proxy].into_iter().flatten() {
+            if !matches!(server.as_ref().scheme(), Scheme::Sip | Scheme::Sips) {
+                return Err(AccountError::BadServer(server.to_string()));
+            }
+        }
+        if account.codecs.is_empty() {
+            return Err(AccountError::NoCodecs);
+        }
+        if account.display_name.chars().any(char::is_control) {
+            return Err(AccountError::BadDisplayName);
+        }
+        let policy = self.policy_of(aor.host().to_string().as_str()).stricter(account.policy);
+        if account.transport.is_some_and(|t| !policy.transports().contains(&t)) {
+            return Err(AccountError::TransportForbidden);
+        }
+        Ok(self.accounts.insert(account))
+    }
+
+    /// Removes an account. Its calls go on.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`].
+    pub fn remove_account(&mut self, _now: Instant, id: AccountId) -> Result<(), AccountError> {
+        self.accounts.remove(id).map(|_| ()).ok_or(AccountError::Unknown(id))
+    }
+
+    /// The policy of a domain. A domain that was not set has [`SecurityPolicy::Preferred`].
+    pub fn policy_of(&self, domain: &str) -> SecurityPolicy {
+        self.policies.get(&domain.to_ascii_lowercase()).copied().unwrap_or_default()
+    }
+
+    /// Sets a domain's policy; new calls follow it at once.
+    ///
+    /// # Errors
+    /// [`PolicyError::BadDomain`].
+    pub fn set_domain_policy(
+        &mut self,
+        _now: Instant,
+        domain: &str,
+        policy: SecurityPolicy,
+    ) -> Result<(), PolicyError> {
+        let valid = Uri::parse(&alloc::format!("sip:{domain}"))
+            .is_ok_and(|u| u.as_ref().host().to_string() == domain && u.as_ref().port().is_none());
+        if !valid {
+            return Err(PolicyError::BadDomain(domain.chars().take(80).collect()));
+        }
+        self.policies.insert(domain.to_ascii_lowercase(), policy);
+        Ok(())
+    }
+
+    /// The ids of all calls, ended ones included until they are forgotten.
+    pub fn call_ids(&self) -> Vec<CallId> {
+        self.calls.ids()
+    }
+
+    /// Counters of what came from the network and was no good.
+    pub fn stats(&self) -> EngineStats {
+        self.stats.with(self.flows.stats(), self.transactions.stats())
+    }
+
+    /// Hangs up every call.
+    pub fn shut_down(&mut self, now: Instant) {
+        for id in self.calls.ids() {
+            if let Some(entry) = self.calls.get_mut(id) {
+                // A call that is over already needs nothing.
+                let _ = entry.machine.hang_up(now);
+            }
+        }
+        self.deliver(now);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// A random token for tags, branches and Call-IDs.
+    fn token(&mut self) -> String {
+        alloc::format!("{:016x}", self.rng.next_u64())
+    }
+
+    fn flow_is_secure(&self, flow: FlowId) -> bool {
+        self.flows.transport(flow).is_some_and(Transport::is_secure)
+    }
+}
+
+/// Stands in `Config` after its generator moved into the engine.
+struct NoRng;
+impl Rng for NoRng {
+    fn fill(&mut self, _: &mut [u8]) {}
+}

@@ -113,12 +113,20 @@ impl SecurityReport {
         }
     }
 
+    /// Takes the media's counters.
+    pub(crate) fn count(&mut self, stats: &crate::media::session::MediaStats, protected: bool) {
+        if protected {
+            self.packets_protected = stats.packets_sent.saturating_add(stats.rtcp_sent);
+            self.packets_authenticated = stats.packets_received.saturating_add(stats.rtcp_received);
+        }
+    }
+
     /// The padlock: the one place where it is decided.
     pub fn padlock(&self) -> Padlock {
         let signalling = self
             .signalling
             .as_ref()
-            .is_some_and(|leg| leg.transport.is_secure() && leg.tls.is_some());
+            .is_some_and(|leg| leg.transport.is_secure() && leg.tls.is_some() && leg.peer_verified);
         let encrypted = |leg: &Option<MediaLeg>| leg.as_ref().is_some_and(|l| l.suite.is_some());
         match (signalling, encrypted(&self.media_out) && encrypted(&self.media_in)) {
             (false, _) => Padlock::None,
@@ -133,13 +141,15 @@ impl fmt::Display for SecurityReport {
         write!(f, "{}", self.padlock())?;
         match &self.signalling {
             None => {}
-            Some(SignallingLeg { tls: Some(tls), .. }) => write!(f, "; signalling: {tls}")?,
+            Some(SignallingLeg { tls: Some(tls), .. }) => {
+                write!(f, "; signalling: {:?} {}", tls.version, tls.cipher_suite)?;
+            }
             Some(leg) => write!(f, "; signalling: {} in the clear", leg.transport)?,
         }
         match self.media_out.as_ref().map(|leg| leg.suite) {
             None => Ok(()),
             Some(None) => f.write_str("; voice: plain RTP"),
-            Some(Some(suite)) => write!(f, "; voice: SRTP {}, keys by SDES", suite.as_str()),
+            Some(Some(suite)) => write!(f, "; voice: SRTP {}, keys by SDES", suite.sdp_name()),
         }
     }
 }

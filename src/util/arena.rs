@@ -94,6 +94,30 @@ impl<T, V> Arena<T, V> {
         Id { index, generation: 1, of: PhantomData }
     }
 
+    /// Stores a value that knows its own id.
+    pub fn insert_with(&mut self, make: impl FnOnce(Id<T>) -> V) -> Id<T> {
+        let id = self.next_id();
+        self.insert(make(id))
+    }
+
+    /// Stores a value that knows its own id, if it can be made.
+    pub fn try_insert_with(&mut self, make: impl FnOnce(Id<T>) -> Option<V>) -> Option<Id<T>> {
+        let id = self.next_id();
+        make(id).map(|value| self.insert(value))
+    }
+
+    /// The id that the next insertion gives.
+    fn next_id(&self) -> Id<T> {
+        let free = self.free.last().and_then(|i| Some((*i, self.slots.get(*i as usize)?)));
+        match free {
+            Some((index, slot)) => Id { index, generation: slot.generation, of: PhantomData },
+            None => {
+                let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+                Id { index, generation: 1, of: PhantomData }
+            }
+        }
+    }
+
     /// The value, unless the id is stale.
     pub fn get(&self, id: Id<T>) -> Option<&V> {
         let slot = self.slots.get(id.index as usize)?;

@@ -15,6 +15,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 pub(super) use media::{CallMedia, MediaPlan};
+pub(super) use uac::InviteParts;
 
 use super::config::CallOptions;
 use super::error::CallError;

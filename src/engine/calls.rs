@@ -1,0 +1,445 @@
+//! Calls in the engine: placing, receiving, tying them to flows, media ports and sessions.
+
+use alloc::string::{String, ToString};
+
+use super::call::{CallMachine, CallMedia, CallState, InviteParts};
+use super::config::CallOptions;
+use super::error::CallError;
+use super::event::FailureReason;
+use super::policy::SecurityPolicy;
+use super::ports::MediaPorts;
+use super::report::{Keying, MediaLeg, SecurityReport, SignallingLeg};
+use super::sockets::SocketUse;
+use super::{AccountId, CallId, Engine, HostAction};
+use crate::media::session::{MediaSession, MediaStats};
+use crate::sip::FlowId;
+use crate::sip::resolve::ResolveError;
+use crate::sip::route::Route;
+use crate::sip::transaction::{ClientTxId, ServerTxId};
+use crate::time::Instant;
+use crate::util::Rng;
+use crate::wire::sip::{HeaderName, Message, Method, NameAddr, Scheme, Uri};
+
+/// Ended calls whose statistics and report are kept.
+const KEPT: usize = 64;
+
+/// A call with what ties it to the world.
+#[derive(Debug)]
+pub(super) struct CallEntry {
+    pub(super) machine: CallMachine,
+    pub(super) call_id: String,
+    pub(super) route: Option<Route>,
+    pub(super) flow: Option<FlowId>,
+    pub(super) ports: Option<MediaPorts>,
+    pub(super) ports_ready: bool,
+    pub(super) invite_tx: Option<ClientTxId>,
+    pub(super) invite: Option<Message>,
+    pub(super) session: Option<MediaSession>,
+    /// The last statistics of a session that is gone.
+    pub(super) stats: Option<MediaStats>,
+    pub(super) report: SecurityReport,
+    pub(super) invited: bool,
+    /// An incoming call that was accepted before its media ports were bound.
+    pub(super) accept_wanted: bool,
+}
+
+impl CallEntry {
+    fn new(machine: CallMachine, call_id: String, policy: SecurityPolicy) -> Self {
+        Self {
+            machine,
+            call_id,
+            route: None,
+            flow: None,
+            ports: None,
+            ports_ready: false,
+            invite_tx: None,
+            invite: None,
+            session: None,
+            stats: None,
+            report: SecurityReport::new(policy),
+            invited: false,
+            accept_wanted: false,
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, rng: &mut dyn Rng) {
+        self.machine.handle_timeout(now, rng);
+        if let Some(session) = &mut self.session
+            && session.next_timeout().is_some_and(|t| t <= now)
+        {
+            session.handle_timeout(now);
+        }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let media = self.session.as_ref().and_then(MediaSession::next_timeout);
+        [self.machine.next_timeout(), media].into_iter().flatten().min()
+    }
+
+    pub(super) fn media_stats(&self) -> Option<MediaStats> {
+        self.session.as_ref().map(MediaSession::stats).or(self.stats)
+    }
+
+    /// The report with the media's counters as they are now.
+    pub(super) fn current_report(&self) -> SecurityReport {
+        let mut report = self.report.clone();
+        if let Some(stats) = self.media_stats() {
+            report.count(&stats, self.machine.media.is_protected());
+        }
+        report
+    }
+
+    /// The legs of the report as the plan in force says.
+    pub(super) fn note_media(&mut self) {
+        if let Some(plan) = self.machine.media.plan() {
+            let leg = MediaLeg {
+                suite: plan.keys.as_ref().map(|(local, _)| local.suite()),
+                keying: if plan.keys.is_some() { Keying::Sdes } else { Keying::None },
+            };
+            let inbound = MediaLeg {
+                suite: plan.keys.as_ref().map(|(_, remote)| remote.suite()),
+                keying: leg.keying,
+            };
+            self.report.media_out = Some(leg);
+            self.report.media_in = Some(inbound);
+        }
+    }
+}
+
+impl Engine {
+    /// Places a call. Watch for [`Event::CallProgress`](super::Event::CallProgress),
+    /// [`Event::CallEstablished`](super::Event::CallEstablished) and
+    /// [`Event::CallEnded`](super::Event::CallEnded).
+    ///
+    /// # Errors
+    /// [`CallError`] says what to change; nothing was sent.
+    pub fn place_call(
+        &mut self,
+        now: Instant,
+        from: AccountId,
+        to: &Uri,
+        options: CallOptions,
+    ) -> Result<CallId, CallError> {
+        let account = self.accounts.get(from).ok_or(CallError::UnknownAccount(from))?;
+        if !matches!(to.as_ref().scheme(), Scheme::Sip | Scheme::Sips) {
+            return Err(CallError::BadTarget(to.to_string()));
+        }
+        check_rate(options.sample_rate)?;
+        if self.live_calls() >= self.config.max_calls {
+            return Err(CallError::TooManyCalls);
+        }
+        let domain = account.aor.as_ref().host().to_string();
+        let policy =
+            self.policy_of(&domain).stricter(account.policy).stricter(options.policy);
+        let codecs =
+            if options.codecs.is_empty() { account.codecs.clone() } else { options.codecs.clone() };
+        let next_hop = account.outbound_proxy.clone().unwrap_or_else(|| to.clone());
+        let wanted = account.transport;
+        let allowed: alloc::vec::Vec<_> = policy
+            .transports()
+            .iter()
+            .copied()
+            .filter(|t| wanted.is_none_or(|w| w == *t))
+            .collect();
+        let route = Route::new(next_hop.as_ref(), &allowed).map_err(|e| match e {
+            ResolveError::Scheme => CallError::BadTarget(to.to_string()),
+            ResolveError::TransportForbidden => CallError::TransportForbidden,
+        })?;
+        let (tag, call_id) = (self.token(), self.token());
+        let target = to.clone();
+        let entry_of = |id| {
+            let media = CallMedia::new(codecs);
+            let machine =
+                CallMachine::outgoing(now, id, from, target, media, policy, options, tag);
+            let mut entry = CallEntry::new(machine, call_id, policy);
+            entry.route = Some(route);
+            entry
+        };
+        // The machine carries its own id, which the arena gives.
+        let id = self.calls.insert_with(entry_of);
+        self.bind_media(id);
+        self.deliver(now);
+        Ok(id)
+    }
+
+    pub(super) fn live_calls(&self) -> usize {
+        self.calls.iter().filter(|(_, e)| !e.machine.is_over()).count()
+    }
+
+    /// The flow to the next hop is up.
+    pub(super) fn call_way_ready(&mut self, id: CallId, flow: FlowId) {
+        let secure = self.flow_is_secure(flow);
+        let leg = self.signalling_leg(flow);
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        entry.flow = Some(flow);
+        entry.machine.signalling_secure = secure;
+        entry.report.signalling = leg;
+        self.try_invite(id);
+    }
+
+    /// The evidence of a flow.
+    fn signalling_leg(&self, flow: FlowId) -> Option<SignallingLeg> {
+        let transport = self.flows.transport(flow)?;
+        let tls = self.flows.facts(flow).cloned();
+        let peer_verified = tls.as_ref().is_some_and(|facts| facts.peer.is_some());
+        Some(SignallingLeg { transport, tls, peer_verified })
+    }
+
+    /// Sends the INVITE once both the way and the media ports are there.
+    pub(super) fn try_invite(&mut self, id: CallId) {
+        let Some(entry) = self.calls.get(id) else { return };
+        if entry.invited || entry.flow.is_none() || !entry.ports_ready {
+            return;
+        }
+        let account = entry.machine.account.and_then(|a| self.accounts.get(a));
+        let Some(account) = account else { return };
+        let from = NameAddr::new(account.aor.clone())
+            .with_display(&account.display_name)
+            .unwrap_or(NameAddr::new(account.aor.clone()));
+        let parts = InviteParts {
+            from,
+            call_id: entry.call_id.clone(),
+            route: account.outbound_proxy.clone(),
+            user_agent: self.config.user_agent.clone(),
+        };
+        if let Some(entry) = self.calls.get_mut(id) {
+            entry.invited = true;
+            entry.machine.invite(&parts, &mut self.rng);
+        }
+    }
+
+    /// A request that starts a transaction.
+    pub(super) fn request(&mut self, now: Instant, tx: ServerTxId, message: Message, flow: FlowId) {
+        if let Some(id) = self.call_of_request(&message) {
+            if let Some(entry) = self.calls.get_mut(id) {
+                entry.flow = Some(flow);
+                entry.machine.handle_request(now, tx, &message, &mut self.rng);
+            }
+            return;
+        }
+        let (status, phrase) = match message.method() {
+            _ if message.to().tag().is_some() => {
+                self.stats.strays = self.stats.strays.saturating_add(1);
+                (481, "Call/Transaction Does Not Exist")
+            }
+            _ if message.tokens(HeaderName::Require).next().is_some() => (420, "Bad Extension"),
+            Method::Options => (200, "OK"),
+            Method::Invite => match self.incoming_call(now, tx, &message, flow) {
+                Ok(()) => return,
+                Err(refusal) => refusal,
+            },
+            Method::Other(_) => (501, "Not Implemented"),
+            _ => (405, "Method Not Allowed"),
+        };
+        self.refuse(now, tx, &message, status, phrase);
+    }
+
+    fn refuse(&mut self, now: Instant, tx: ServerTxId, request: &Message, status: u16, phrase: &str) {
+        let tag = self.token();
+        let mut response = request
+            .response(status, phrase)
+            .to_tag(&tag)
+            .header(HeaderName::Allow, super::ALLOW);
+        if status == 420 {
+            let unknown: alloc::vec::Vec<_> = request.tokens(HeaderName::Require).take(16).collect();
+            response = response.header(HeaderName::Unsupported, unknown.join(", "));
+        }
+        if status == 200 {
+            response = response.header(HeaderName::Accept, "application/sdp");
+        } else {
+            self.stats.refused_requests = self.stats.refused_requests.saturating_add(1);
+        }
+        let sent = response.finish().ok().is_some_and(|r| self.transactions.respond(now, tx, r).is_ok());
+        if !sent {
+            self.stats.unsendable = self.stats.unsendable.saturating_add(1);
+        }
+    }
+
+    fn incoming_call(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        message: &Message,
+        flow: FlowId,
+    ) -> Result<(), (u16, &'static str)> {
+        if self.live_calls() >= self.config.max_calls {
+            return Err((486, "Busy Here"));
+        }
+        if message.has_content_type("application/sdp") == message.body().is_empty()
+            && !message.body().is_empty()
+            && crate::wire::sip::parts(message).len() < 2
+        {
+            return Err((415, "Unsupported Media Type"));
+        }
+        let account = self.account_of(message);
+        let (policy, codecs) = match account.and_then(|a| self.accounts.get(a)) {
+            Some(a) => {
+                let domain = a.aor.as_ref().host().to_string();
+                (self.policy_of(&domain).stricter(a.policy), a.codecs.clone())
+            }
+            None => (self.strictest(), super::Codec::ALL.to_vec()),
+        };
+        let (tag, secure, leg) = (self.token(), self.flow_is_secure(flow), self.signalling_leg(flow));
+        let mut refusal = None;
+        let id = self.calls.try_insert_with(|id| {
+            let media = CallMedia::new(codecs);
+            match CallMachine::incoming(now, id, account, tx, message.clone(), media, policy, tag) {
+                Ok(machine) => {
+                    let call_id = message.call_id().to_string();
+                    let mut entry = CallEntry::new(machine, call_id, policy);
+                    entry.flow = Some(flow);
+                    entry.machine.signalling_secure = secure;
+                    entry.report.signalling = leg;
+                    Some(entry)
+                }
+                Err(status) => {
+                    refusal = Some((status, "Bad Request"));
+                    None
+                }
+            }
+        });
+        let Some(id) = id else { return Err(refusal.unwrap_or((500, "Server Internal Error"))) };
+        self.invites.insert(tx, id);
+        let allowed = self.calls.get_mut(id).is_some_and(|e| e.machine.check_offer());
+        if allowed {
+            self.bind_media(id);
+        }
+        Ok(())
+    }
+
+    /// The account that an INVITE is for: its Request-URI's user, else its To.
+    fn account_of(&self, message: &Message) -> Option<AccountId> {
+        let user = |uri: crate::wire::sip::UriRef<'_>| uri.user_unescaped();
+        let called = message.request_uri().and_then(user);
+        let to = user(message.to().uri());
+        let find = |wanted: &Option<alloc::vec::Vec<u8>>| {
+            self.accounts
+                .iter()
+                .find(|(_, a)| wanted.is_some() && a.aor.as_ref().user_unescaped() == *wanted)
+                .map(|(id, _)| id)
+        };
+        find(&called).or_else(|| find(&to))
+    }
+
+    /// Without an account, the strictest policy of any of ours holds.
+    fn strictest(&self) -> SecurityPolicy {
+        self.accounts
+            .iter()
+            .map(|(_, a)| self.policy_of(&a.aor.as_ref().host().to_string()).stricter(a.policy))
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Accepts an incoming call, as soon as its media ports are bound.
+    pub(super) fn accept_call(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        options: CallOptions,
+    ) -> Result<(), CallError> {
+        check_rate(options.sample_rate)?;
+        let entry = self.calls.get_mut(id).ok_or(CallError::UnknownCall(id))?;
+        if entry.machine.state() != CallState::Incoming || entry.accept_wanted {
+            return Err(CallError::WrongState {
+                command: "accept",
+                state: entry.machine.state().as_str(),
+            });
+        }
+        if !options.codecs.is_empty() {
+            entry.machine.media.set_codecs(options.codecs.clone());
+        }
+        entry.machine.policy = entry.machine.policy.stricter(options.policy);
+        entry.machine.options = options;
+        entry.accept_wanted = true;
+        self.try_accept(now, id);
+        Ok(())
+    }
+
+    pub(super) fn try_accept(&mut self, now: Instant, id: CallId) {
+        if let Some(entry) = self.calls.get_mut(id)
+            && entry.accept_wanted
+            && entry.ports_ready
+        {
+            entry.accept_wanted = false;
+            // The state was checked when the wish was taken; the caller may have gone since.
+            let _ = entry.machine.accept(now, &mut self.rng);
+        }
+    }
+
+    /// Gives a call its media ports.
+    pub(super) fn bind_media(&mut self, id: CallId) {
+        let rtp = self.sockets.insert(SocketUse::Rtp(id));
+        let rtcp = self.sockets.insert(SocketUse::Rtcp(id));
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        let ports = match entry.ports.take() {
+            Some(mut ports) => {
+                ports.again(rtp, rtcp);
+                ports
+            }
+            None => MediaPorts::new(rtp, rtcp),
+        };
+        let actions = ports.bind(self.config.local_ip, &self.config.media_ports, &mut self.rng);
+        entry.ports = Some(ports);
+        for action in actions {
+            self.port_action(action);
+        }
+    }
+
+    /// A call is over: its ports close once its last packets are out.
+    pub(super) fn retire(&mut self, id: CallId) {
+        self.ended.push_back(id);
+        if let Some(entry) = self.calls.get_mut(id) {
+            entry.route = None;
+            match &mut entry.session {
+                Some(session) => session.close(),
+                None => self.close_media(id),
+            }
+        }
+        while self.ended.len() > KEPT {
+            if let Some(oldest) = self.ended.pop_front() {
+                self.close_media(oldest);
+                self.calls.remove(oldest);
+            }
+        }
+    }
+
+    /// Forgets an ended call at once: its id is stale from now on.
+    pub fn forget_call(&mut self, id: CallId) -> Result<(), CallError> {
+        let entry = self.calls.get(id).ok_or(CallError::UnknownCall(id))?;
+        if !entry.machine.is_over() {
+            let state = entry.machine.state().as_str();
+            return Err(CallError::WrongState { command: "forget", state });
+        }
+        self.close_media(id);
+        self.calls.remove(id);
+        self.ended.retain(|e| *e != id);
+        Ok(())
+    }
+
+    pub(super) fn media_failed(&mut self, id: CallId) {
+        if let Some(entry) = self.calls.get_mut(id) {
+            entry.machine.fail(FailureReason::NoMediaPort);
+        }
+    }
+
+    pub(super) fn close_media(&mut self, id: CallId) {
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        if let Some(session) = entry.session.take() {
+            entry.stats = Some(session.stats());
+        }
+        if let Some(ports) = entry.ports.take() {
+            for socket in [ports.rtp(), ports.rtcp()] {
+                if self.sockets.remove(socket).is_some() {
+                    self.host.push_back(HostAction::CloseUdp(socket));
+                }
+            }
+        }
+    }
+}
+
+fn check_rate(rate: u32) -> Result<(), CallError> {
+    match rate {
+        8_000 | 16_000 | 24_000 | 32_000 | 44_100 | 48_000 => Ok(()),
+        other => Err(CallError::BadSampleRate(other)),
+    }
+}

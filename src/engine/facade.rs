@@ -1,0 +1,164 @@
+//! One call, borrowed from its engine.
+
+use alloc::string::String;
+
+use super::call::{CallState, Direction};
+use super::config::CallOptions;
+use super::error::CallError;
+use super::event::EndReason;
+use super::report::SecurityReport;
+use super::{CallId, Codec, Engine};
+use crate::media::codec::CodecId;
+use crate::media::session::{DtmfError, MediaStats};
+use crate::time::{Duration, Instant};
+use crate::wire::dtmf::Digit;
+
+/// A call: its facts, and what can be done with it.
+#[derive(Debug)]
+pub struct Call<'e> {
+    engine: &'e mut Engine,
+    id: CallId,
+}
+
+impl Engine {
+    /// A call; `None` if the id is stale.
+    pub fn call(&mut self, id: CallId) -> Option<Call<'_>> {
+        self.calls.get(id)?;
+        Some(Call { engine: self, id })
+    }
+}
+
+impl Call<'_> {
+    fn entry(&self) -> Option<&super::CallEntry> {
+        self.engine.calls.get(self.id)
+    }
+
+    /// The call's id.
+    pub fn id(&self) -> CallId {
+        self.id
+    }
+    /// Where it stands.
+    pub fn state(&self) -> CallState {
+        self.entry().map_or(CallState::Ended, |e| e.machine.state())
+    }
+    /// Who called whom.
+    pub fn direction(&self) -> Direction {
+        self.entry().map_or(Direction::Outgoing, |e| e.machine.direction)
+    }
+    /// The far end's URI, as dialled or as the caller said it.
+    pub fn remote(&self) -> String {
+        self.entry().map(|e| e.machine.remote.clone()).unwrap_or_default()
+    }
+    /// How secure the call is, with the evidence.
+    pub fn security(&self) -> SecurityReport {
+        self.entry().map_or(SecurityReport::new(super::SecurityPolicy::Off), |e| e.current_report())
+    }
+    /// Statistics of the media, the last ones after the end.
+    pub fn media_stats(&self) -> Option<MediaStats> {
+        self.entry().and_then(super::CallEntry::media_stats)
+    }
+    /// Why it ended; `None` while it lives.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        self.entry().and_then(|e| e.machine.end_reason().cloned())
+    }
+    /// The codec in use.
+    pub fn codec(&self) -> Option<Codec> {
+        match self.entry()?.machine.media.plan()?.codec {
+            CodecId::G722 => Some(Codec::G722),
+            CodecId::Pcmu => Some(Codec::Pcmu),
+            CodecId::Pcma => Some(Codec::Pcma),
+            _ => None,
+        }
+    }
+    /// Whether we hold the far end, and whether it holds us.
+    pub fn holds(&self) -> (bool, bool) {
+        self.entry().map_or((false, false), |e| e.machine.holds())
+    }
+
+    fn command(
+        &mut self,
+        now: Instant,
+        run: impl FnOnce(&mut super::CallEntry, &mut dyn crate::util::Rng) -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        let entry = self.engine.calls.get_mut(self.id).ok_or(CallError::UnknownCall(self.id))?;
+        let result = run(entry, &mut self.engine.rng);
+        self.engine.deliver(now);
+        result
+    }
+
+    /// Tells the caller that the phone rings (180).
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`] unless the call is incoming and not answered.
+    pub fn ring(&mut self, now: Instant) -> Result<(), CallError> {
+        self.command(now, |e, _| e.machine.ring())
+    }
+    /// Answers.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`] unless the call is incoming and not answered.
+    pub fn accept(&mut self, now: Instant, options: CallOptions) -> Result<(), CallError> {
+        let result = self.engine.accept_call(now, self.id, options);
+        self.engine.deliver(now);
+        result
+    }
+    /// Refuses with a status from 400 to 699: 486 busy, 603 declined.
+    ///
+    /// # Errors
+    /// [`CallError::BadStatus`], [`CallError::WrongState`].
+    pub fn reject(&mut self, now: Instant, status: u16) -> Result<(), CallError> {
+        self.command(now, |e, _| e.machine.reject(now, status))
+    }
+    /// Ends the call: CANCEL, BYE or a refusal, as its state demands.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`] if it is over already.
+    pub fn hang_up(&mut self, now: Instant) -> Result<(), CallError> {
+        self.command(now, |e, _| e.machine.hang_up(now))
+    }
+    /// Puts the far end on hold.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`], [`CallError::Busy`].
+    pub fn hold(&mut self, now: Instant) -> Result<(), CallError> {
+        self.command(now, |e, rng| e.machine.set_hold(true, rng))
+    }
+    /// Takes the far end off hold.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`], [`CallError::Busy`].
+    pub fn resume(&mut self, now: Instant) -> Result<(), CallError> {
+        self.command(now, |e, rng| e.machine.set_hold(false, rng))
+    }
+    /// Presses a key (RFC 4733).
+    ///
+    /// # Errors
+    /// [`CallError`]: not a digit, no telephone events agreed, or no media.
+    pub fn send_dtmf(&mut self, now: Instant, digit: char, duration: Duration) -> Result<(), CallError> {
+        let key = Digit::from_char(digit).ok_or(CallError::BadDigit(digit))?;
+        self.command(now, |e, _| {
+            let state = e.machine.state().as_str();
+            let wrong = CallError::WrongState { command: "send DTMF in", state };
+            let session = e.session.as_mut().ok_or(wrong.clone())?;
+            session.send_dtmf(key, duration).map_err(|error| match error {
+                DtmfError::NotNegotiated => CallError::NoDtmf,
+                DtmfError::NotSending => wrong,
+                DtmfError::Duration => CallError::BadDuration,
+                DtmfError::QueueFull => CallError::Busy,
+            })
+        })
+    }
+    /// Silences what is sent, or ends that.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`] without media.
+    pub fn mute(&mut self, now: Instant, muted: bool) -> Result<(), CallError> {
+        self.command(now, |e, _| {
+            let state = e.machine.state().as_str();
+            let session = e.session.as_mut();
+            session
+                .map(|s| s.set_muted(muted))
+                .ok_or(CallError::WrongState { command: "mute", state })
+        })
+    }
+}

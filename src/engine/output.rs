@@ -1,0 +1,147 @@
+//! What the host has to do, one thing at a time.
+
+use super::io::Output;
+use super::{Engine, HostAction};
+use crate::media::session::{Channel, MAX_TRANSMIT};
+use crate::sip::flow::FlowOutput;
+use crate::time::Instant;
+
+impl Engine {
+    /// The next thing for the host to do, until [`Output::Timeout`]. Bytes are written into `buf`.
+    pub fn poll_output<'b>(&mut self, now: Instant, buf: &'b mut [u8]) -> Output<'b> {
+        self.deliver(now);
+        self.media_events();
+        if let Some(action) = self.host.pop_front() {
+            return match action {
+                HostAction::Bind(socket, local) => Output::BindUdp { socket, local },
+                HostAction::CloseUdp(socket) => Output::CloseUdp { socket },
+                HostAction::Listen(listener, local) => Output::Listen { listener, local },
+                HostAction::Resolve(query, question) => {
+                    Output::Resolve { query, name: question.name, kind: question.kind }
+                }
+            };
+        }
+        if let Some(output) = self.flow_output(buf.len()) {
+            return fill(output, buf);
+        }
+        let due = self.calls.iter().find(|(_, e)| e.session.as_ref().is_some_and(|s| s.has_output()));
+        if let Some(id) = due.map(|(id, _)| id) {
+            if buf.len() < MAX_TRANSMIT {
+                return Output::BufferTooSmall { needed: MAX_TRANSMIT };
+            }
+            let entry = self.calls.get_mut(id);
+            if let Some(entry) = entry
+                && let (Some(session), Some(ports)) = (&mut entry.session, &entry.ports)
+                && let Ok(Some(transmit)) = session.poll_transmit(now, buf)
+            {
+                let socket = match transmit.channel {
+                    Channel::Rtp => ports.rtp(),
+                    Channel::Rtcp => ports.rtcp(),
+                };
+                return Output::Datagram {
+                    socket,
+                    remote: transmit.remote,
+                    payload: transmit.packet.bytes(),
+                };
+            }
+        }
+        self.sweep_ended();
+        match self.events.pop() {
+            Some(event) => Output::Event(event),
+            None => match self.host.is_empty() {
+                true => Output::Timeout(self.next_timeout()),
+                // Ports that were just given back.
+                false => self.last_host_action(),
+            },
+        }
+    }
+
+    fn last_host_action<'b>(&mut self) -> Output<'b> {
+        match self.host.pop_front() {
+            Some(HostAction::CloseUdp(socket)) => Output::CloseUdp { socket },
+            Some(HostAction::Bind(socket, local)) => Output::BindUdp { socket, local },
+            Some(HostAction::Listen(listener, local)) => Output::Listen { listener, local },
+            Some(HostAction::Resolve(query, question)) => {
+                Output::Resolve { query, name: question.name, kind: question.kind }
+            }
+            None => Output::Timeout(self.next_timeout()),
+        }
+    }
+
+    /// Ended calls whose goodbye is out give their ports back.
+    fn sweep_ended(&mut self) {
+        for id in self.calls.ids() {
+            let over = self.calls.get(id).is_some_and(|e| {
+                e.machine.is_over() && e.session.as_ref().is_some_and(|s| !s.has_output())
+            });
+            if over {
+                self.close_media(id);
+            }
+        }
+    }
+
+    fn flow_output(&mut self, room: usize) -> Option<FlowStep> {
+        let output = match self.held.take() {
+            Some(output) => output,
+            None => self.flows.poll_output()?,
+        };
+        let (FlowOutput::StreamData { data, .. } | FlowOutput::Datagram { data, .. }) = &output
+        else {
+            return Some(FlowStep::Whole(output));
+        };
+        if data.len() <= room {
+            return Some(FlowStep::Whole(output));
+        }
+        match output {
+            // A stream may be cut anywhere; half a buffer of at least 512 bytes is worth it.
+            FlowOutput::StreamData { stream, mut data } if room >= 512 => {
+                let rest = data.split_off(room);
+                self.held = Some(FlowOutput::StreamData { stream, data: rest });
+                Some(FlowStep::Whole(FlowOutput::StreamData { stream, data }))
+            }
+            output => {
+                let needed = match &output {
+                    FlowOutput::Datagram { data, .. } => data.len(),
+                    _ => 512,
+                };
+                self.held = Some(output);
+                Some(FlowStep::TooSmall(needed))
+            }
+        }
+    }
+
+    /// When to come back, if nothing happens before.
+    fn next_timeout(&self) -> Option<Instant> {
+        let calls = self.calls.iter().filter_map(|(_, e)| e.next_timeout()).min();
+        [self.flows.next_timeout(), self.transactions.next_timeout(), calls]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+enum FlowStep {
+    Whole(FlowOutput),
+    TooSmall(usize),
+}
+
+fn fill(step: FlowStep, buf: &mut [u8]) -> Output<'_> {
+    let copy = |data: &[u8], buf: &mut [u8]| {
+        for (to, from) in buf.iter_mut().zip(data) {
+            *to = *from;
+        }
+    };
+    match step {
+        FlowStep::TooSmall(needed) => Output::BufferTooSmall { needed },
+        FlowStep::Whole(FlowOutput::Connect { stream, remote }) => Output::Connect { stream, remote },
+        FlowStep::Whole(FlowOutput::CloseStream { stream }) => Output::CloseStream { stream },
+        FlowStep::Whole(FlowOutput::StreamData { stream, data }) => {
+            copy(&data, buf);
+            Output::StreamData { stream, data: buf.get(..data.len()).unwrap_or(&[]) }
+        }
+        FlowStep::Whole(FlowOutput::Datagram { socket, remote, data }) => {
+            copy(&data, buf);
+            Output::Datagram { socket, remote, payload: buf.get(..data.len()).unwrap_or(&[]) }
+        }
+    }
+}
