@@ -129,8 +129,7 @@ impl Engine {
             return Err(CallError::TooManyCalls);
         }
         let domain = account.aor.as_ref().host().to_string();
-        let policy =
-            self.policy_of(&domain).stricter(account.policy).stricter(options.policy);
+        let policy = self.policy_of(&domain).stricter(account.policy).stricter(options.policy);
         let codecs =
             if options.codecs.is_empty() { account.codecs.clone() } else { options.codecs.clone() };
         let next_hop = account.outbound_proxy.clone().unwrap_or_else(|| to.clone());
@@ -149,8 +148,7 @@ impl Engine {
         let target = to.clone();
         let entry_of = |id| {
             let media = CallMedia::new(codecs);
-            let machine =
-                CallMachine::outgoing(now, id, from, target, media, policy, options, tag);
+            let machine = CallMachine::outgoing(now, id, from, target, media, policy, options, tag);
             let mut entry = CallEntry::new(machine, call_id, policy);
             entry.route = Some(route);
             entry
@@ -234,14 +232,20 @@ impl Engine {
         self.refuse(now, tx, &message, status, phrase);
     }
 
-    fn refuse(&mut self, now: Instant, tx: ServerTxId, request: &Message, status: u16, phrase: &str) {
+    fn refuse(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        request: &Message,
+        status: u16,
+        phrase: &str,
+    ) {
         let tag = self.token();
-        let mut response = request
-            .response(status, phrase)
-            .to_tag(&tag)
-            .header(HeaderName::Allow, super::ALLOW);
+        let mut response =
+            request.response(status, phrase).to_tag(&tag).header(HeaderName::Allow, super::ALLOW);
         if status == 420 {
-            let unknown: alloc::vec::Vec<_> = request.tokens(HeaderName::Require).take(16).collect();
+            let unknown: alloc::vec::Vec<_> =
+                request.tokens(HeaderName::Require).take(16).collect();
             response = response.header(HeaderName::Unsupported, unknown.join(", "));
         }
         if status == 200 {
@@ -249,7 +253,8 @@ impl Engine {
         } else {
             self.stats.refused_requests = self.stats.refused_requests.saturating_add(1);
         }
-        let sent = response.finish().ok().is_some_and(|r| self.transactions.respond(now, tx, r).is_ok());
+        let sent =
+            response.finish().ok().is_some_and(|r| self.transactions.respond(now, tx, r).is_ok());
         if !sent {
             self.stats.unsendable = self.stats.unsendable.saturating_add(1);
         }
@@ -279,7 +284,8 @@ impl Engine {
             }
             None => (self.strictest(), super::Codec::ALL.to_vec()),
         };
-        let (tag, secure, leg) = (self.token(), self.flow_is_secure(flow), self.signalling_leg(flow));
+        let (tag, secure, leg) =
+            (self.token(), self.flow_is_secure(flow), self.signalling_leg(flow));
         let mut refusal = None;
         let id = self.calls.try_insert_with(|id| {
             let media = CallMedia::new(codecs);

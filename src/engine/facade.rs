@@ -134,7 +134,12 @@ impl Call<'_> {
     ///
     /// # Errors
     /// [`CallError`]: not a digit, no telephone events agreed, or no media.
-    pub fn send_dtmf(&mut self, now: Instant, digit: char, duration: Duration) -> Result<(), CallError> {
+    pub fn send_dtmf(
+        &mut self,
+        now: Instant,
+        digit: char,
+        duration: Duration,
+    ) -> Result<(), CallError> {
         let key = Digit::from_char(digit).ok_or(CallError::BadDigit(digit))?;
         self.command(now, |e, _| {
             let state = e.machine.state().as_str();

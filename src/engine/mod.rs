@@ -80,6 +80,8 @@ enum HostAction {
 pub struct Engine {
     config: Config,
     rng: Box<dyn Rng>,
+    /// The instant of the last input or command.
+    now: Instant,
     /// The wall clock when it was last told, and the instant of that.
     wall: (Instant, UnixTime),
     flows: Flows,
@@ -123,15 +125,18 @@ impl Engine {
         if ports::pair_count(&config.media_ports) == 0 {
             return Err(ConfigError::NoMediaPorts);
         }
-        for (field, text) in [("user_agent", &config.user_agent), ("local_user", &config.local_user)] {
+        for (field, text) in
+            [("user_agent", &config.user_agent), ("local_user", &config.local_user)]
+        {
             if text.chars().any(char::is_control) {
                 return Err(ConfigError::BadText { field });
             }
         }
         let bad = |e: crate::crypto::tls::TlsSettingsError| ConfigError::BadIdentity(e.to_string());
         let versions = TlsVersions::default();
-        let client = TlsClientSettings::new(config.trust.clone(), config.identity.clone(), versions)
-            .map_err(bad)?;
+        let client =
+            TlsClientSettings::new(config.trust.clone(), config.identity.clone(), versions)
+                .map_err(bad)?;
         let server = match config.identity.clone() {
             None => None,
             Some(identity) => {
@@ -148,6 +153,7 @@ impl Engine {
         let mut engine = Self {
             flows: Flows::new(client, server, unix),
             transactions: TransactionLayer::new(TransactionConfig::default(), &mut rng),
+            now,
             wall: (now, unix),
             rng,
             accounts: Arena::default(),
@@ -195,6 +201,7 @@ impl Engine {
     /// # Errors
     /// [`InputError`] if the input names something that does not exist (any more); it was ignored.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
+        self.now = now;
         let result = self.dispatch(now, input);
         self.deliver(now);
         result
@@ -288,7 +295,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`AccountError`] says what to change.
-    pub fn add_account(&mut self, _now: Instant, account: AccountConfig) -> Result<AccountId, AccountError> {
+    pub fn add_account(
+        &mut self,
+        _now: Instant,
+        account: AccountConfig,
+    ) -> Result<AccountId, AccountError> {
         let aor = account.aor.as_ref();
         if !matches!(aor.scheme(), Scheme::Sip | Scheme::Sips) || aor.user().is_none() {
             return Err(AccountError::BadAor(account.aor.to_string()));

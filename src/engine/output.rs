@@ -8,7 +8,8 @@ use crate::time::Instant;
 
 impl Engine {
     /// The next thing for the host to do, until [`Output::Timeout`]. Bytes are written into `buf`.
-    pub fn poll_output<'b>(&mut self, now: Instant, buf: &'b mut [u8]) -> Output<'b> {
+    pub fn poll_output<'b>(&mut self, buf: &'b mut [u8]) -> Output<'b> {
+        let now = self.now;
         self.deliver(now);
         self.media_events();
         if let Some(action) = self.host.pop_front() {
@@ -24,7 +25,8 @@ impl Engine {
         if let Some(output) = self.flow_output(buf.len()) {
             return fill(output, buf);
         }
-        let due = self.calls.iter().find(|(_, e)| e.session.as_ref().is_some_and(|s| s.has_output()));
+        let due =
+            self.calls.iter().find(|(_, e)| e.session.as_ref().is_some_and(|s| s.has_output()));
         if let Some(id) = due.map(|(id, _)| id) {
             if buf.len() < MAX_TRANSMIT {
                 return Output::BufferTooSmall { needed: MAX_TRANSMIT };
@@ -133,7 +135,9 @@ fn fill(step: FlowStep, buf: &mut [u8]) -> Output<'_> {
     };
     match step {
         FlowStep::TooSmall(needed) => Output::BufferTooSmall { needed },
-        FlowStep::Whole(FlowOutput::Connect { stream, remote }) => Output::Connect { stream, remote },
+        FlowStep::Whole(FlowOutput::Connect { stream, remote }) => {
+            Output::Connect { stream, remote }
+        }
         FlowStep::Whole(FlowOutput::CloseStream { stream }) => Output::CloseStream { stream },
         FlowStep::Whole(FlowOutput::StreamData { stream, data }) => {
             copy(&data, buf);

@@ -1,7 +1,7 @@
 //! The one gate: what a domain's policy allows, for signalling and media, inbound and outbound.
 
-use alloc::string::String;
 use crate::sip::Transport;
+use alloc::string::String;
 
 /// What a domain, an account or a call demands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

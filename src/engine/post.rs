@@ -29,6 +29,7 @@ pub(super) struct Pending {
 impl Engine {
     /// Moves everything that waits between the machines.
     pub(super) fn deliver(&mut self, now: Instant) {
+        self.now = now;
         for _ in 0..MAX_ROUNDS {
             let mut moved = false;
             while let Some(event) = self.flows.poll_event() {
@@ -130,7 +131,12 @@ impl Engine {
         }
     }
 
-    fn response(&mut self, now: Instant, tx: crate::sip::transaction::ClientTxId, response: &Message) {
+    fn response(
+        &mut self,
+        now: Instant,
+        tx: crate::sip::transaction::ClientTxId,
+        response: &Message,
+    ) {
         let Some(pending) = self.requests.get(&tx) else { return };
         let Some(entry) = self.calls.get_mut(pending.call) else { return };
         let (purpose, request) = (pending.purpose, &pending.request);
@@ -142,8 +148,7 @@ impl Engine {
 
     fn stray_2xx(&mut self, response: &Message) {
         let found = self.calls.iter_mut().find(|(_, e)| {
-            e.call_id == response.call_id()
-                && Some(e.machine.local_tag()) == response.from().tag()
+            e.call_id == response.call_id() && Some(e.machine.local_tag()) == response.from().tag()
         });
         let Some((_, entry)) = found else {
             self.stats.strays = self.stats.strays.saturating_add(1);
@@ -290,14 +295,21 @@ impl Engine {
             Transport::Tcp => ";transport=tcp",
             Transport::Tls => ";transport=tls",
         };
-        let secure = self.calls.get(id).is_some_and(|e| {
-            e.machine.target.as_ref().scheme() == crate::wire::sip::Scheme::Sips
-        });
+        let secure = self
+            .calls
+            .get(id)
+            .is_some_and(|e| e.machine.target.as_ref().scheme() == crate::wire::sip::Scheme::Sips);
         let scheme = if secure { "sips" } else { "sip" };
         Some(alloc::format!("<{scheme}:{user}@{}{transport}>", self.sent_by(flow)?))
     }
 
-    fn send_request(&mut self, now: Instant, id: CallId, request: MessageBuilder, purpose: Purpose) {
+    fn send_request(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        request: MessageBuilder,
+        purpose: Purpose,
+    ) {
         let method = match purpose {
             Purpose::Invite | Purpose::ReInvite => Method::Invite,
             Purpose::Bye | Purpose::StrayBye => Method::Bye,
@@ -355,7 +367,8 @@ impl Engine {
             Some(contact) => response.replace(HeaderName::Contact, contact),
             None => response,
         };
-        let sent = response.finish().ok().is_some_and(|r| self.transactions.respond(now, tx, r).is_ok());
+        let sent =
+            response.finish().ok().is_some_and(|r| self.transactions.respond(now, tx, r).is_ok());
         if !sent {
             self.stats.unsendable = self.stats.unsendable.saturating_add(1);
         }

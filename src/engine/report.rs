@@ -1,6 +1,5 @@
 //! The evidence: how secure a call really is, computed from what happened.
 
-use alloc::string::String;
 use core::fmt;
 
 use super::policy::SecurityPolicy;

@@ -58,7 +58,11 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn handle_bound(&mut self, socket: SocketId, local: SocketAddr) -> Result<(), InputError> {
+    pub(super) fn handle_bound(
+        &mut self,
+        socket: SocketId,
+        local: SocketAddr,
+    ) -> Result<(), InputError> {
         match self.sockets.get(socket) {
             None => Err(InputError::UnknownSocket(socket)),
             Some(SocketUse::Sip) => {
@@ -76,7 +80,7 @@ impl Engine {
                     entry.machine.media.set_locals(rtp, rtcp);
                     entry.ports_ready = true;
                     self.try_invite(id);
-                    self.try_accept(self.wall.0, id);
+                    self.try_accept(self.now, id);
                 }
                 Ok(())
             }
@@ -114,7 +118,8 @@ impl Engine {
     /// What the negotiations agreed on is carried out by the media sessions.
     pub(super) fn carry_out_plans(&mut self, now: Instant) {
         for id in self.calls.ids() {
-            let Some(plan) = self.calls.get_mut(id).and_then(|e| e.machine.media.take_plan()) else {
+            let Some(plan) = self.calls.get_mut(id).and_then(|e| e.machine.media.take_plan())
+            else {
                 continue;
             };
             let done = self.carry_out(now, id, &plan);
@@ -137,7 +142,8 @@ impl Engine {
             crate::media::codec::CodecId::from_rtpmap(&c.name, c.clock_rate) == Some(plan.codec)
         });
         let Some(codec) = codec else { return false };
-        let (send, receive) = (payload(codec.send_payload_type), payload(codec.receive_payload_type));
+        let (send, receive) =
+            (payload(codec.send_payload_type), payload(codec.receive_payload_type));
         let dtmf_send = agreed.dtmf.as_ref().map(|d| d.send_payload_type);
         let dtmf_receive = agreed.dtmf.as_ref().map(|d| d.receive_payload_type);
         let rtcp = agreed.remote_rtcp.unwrap_or(agreed.remote_rtp);
@@ -182,6 +188,7 @@ impl Engine {
     /// # Errors
     /// [`MediaError`]: no such call, or it has no media.
     pub fn write_pcm(&mut self, now: Instant, id: CallId, pcm: &[i16]) -> Result<(), MediaError> {
+        self.now = now;
         self.session(id)?.write_pcm(now, pcm);
         Ok(())
     }
@@ -190,7 +197,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`MediaError`]: no such call, or it has no media (`pcm` is left alone).
-    pub fn read_pcm(&mut self, now: Instant, id: CallId, pcm: &mut [i16]) -> Result<(), MediaError> {
+    pub fn read_pcm(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        pcm: &mut [i16],
+    ) -> Result<(), MediaError> {
         self.session(id)?.read_pcm(now, pcm);
         Ok(())
     }

@@ -200,8 +200,10 @@ impl CallMedia {
         if self.answered_by == tag && !tag.is_empty() {
             return Ok(());
         }
-        let mut negotiator =
-            self.offered.clone().ok_or(FailureReason::Negotiation("no offer is open".to_string()))?;
+        let mut negotiator = self
+            .offered
+            .clone()
+            .ok_or(FailureReason::Negotiation("no offer is open".to_string()))?;
         let answer = SessionDescription::parse(sdp).map_err(negotiation)?;
         let agreed = negotiator.handle_answer(answer).map_err(negotiation)?;
         let has_keys = agreed.keys.is_some();
@@ -228,7 +230,11 @@ impl CallMedia {
     }
 
     /// Is the signalling itself allowed?
-    pub(super) fn check_signalling(&self, policy: SecurityPolicy, secure: bool) -> Result<(), FailureReason> {
+    pub(super) fn check_signalling(
+        &self,
+        policy: SecurityPolicy,
+        secure: bool,
+    ) -> Result<(), FailureReason> {
         rule_for_offer(policy, secure).map_err(refused).map(|_| ())
     }
 

@@ -144,8 +144,16 @@ pub(super) struct CallMachine {
 }
 
 impl CallMachine {
-    fn new(id: CallId, account: Option<AccountId>, direction: Direction, target: Uri, media: CallMedia,
-        policy: SecurityPolicy, options: CallOptions, local_tag: String) -> Self {
+    fn new(
+        id: CallId,
+        account: Option<AccountId>,
+        direction: Direction,
+        target: Uri,
+        media: CallMedia,
+        policy: SecurityPolicy,
+        options: CallOptions,
+        local_tag: String,
+    ) -> Self {
         Self {
             id,
             account,
@@ -181,9 +189,6 @@ impl CallMachine {
     }
     pub(super) fn end_reason(&self) -> Option<&EndReason> {
         self.end.as_ref()
-    }
-    pub(super) fn dialog(&self) -> Option<&Dialog> {
-        self.dialog.as_ref()
     }
     pub(super) fn local_tag(&self) -> &str {
         &self.local_tag

@@ -11,7 +11,11 @@ use crate::wire::sip::{HeaderName, Message, Method};
 
 impl CallMachine {
     /// Holds or resumes by re-INVITE (RFC 3264 §8.4).
-    pub(in crate::engine) fn set_hold(&mut self, hold: bool, rng: &mut dyn Rng) -> Result<(), CallError> {
+    pub(in crate::engine) fn set_hold(
+        &mut self,
+        hold: bool,
+        rng: &mut dyn Rng,
+    ) -> Result<(), CallError> {
         if self.state != CallState::Established {
             return Err(self.wrong_state(if hold { "hold" } else { "resume" }));
         }
@@ -24,7 +28,8 @@ impl CallMachine {
 
     pub(super) fn send_reinvite(&mut self, hold: bool, rng: &mut dyn Rng) {
         let offer = self.media.offer(self.policy, self.signalling_secure, hold, rng);
-        let Some(dialog) = self.dialog.as_mut().filter(|_| self.state == CallState::Established) else {
+        let Some(dialog) = self.dialog.as_mut().filter(|_| self.state == CallState::Established)
+        else {
             return;
         };
         match offer {
@@ -90,7 +95,13 @@ impl CallMachine {
         }
     }
 
-    fn reinvite_accepted(&mut self, now: Instant, request: &Message, response: &Message, hold: bool) {
+    fn reinvite_accepted(
+        &mut self,
+        now: Instant,
+        request: &Message,
+        response: &Message,
+        hold: bool,
+    ) {
         self.change = Change::None;
         if let Some(dialog) = &mut self.dialog {
             dialog.handle_success(response);
@@ -99,7 +110,9 @@ impl CallMachine {
         let tag = response.to().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(response) {
             Some(sdp) => self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy),
-            None => Err(FailureReason::Negotiation("the answer has no session description".to_string())),
+            None => {
+                Err(FailureReason::Negotiation("the answer has no session description".to_string()))
+            }
         };
         match agreed {
             Ok(()) => {
@@ -124,7 +137,8 @@ impl CallMachine {
     ) {
         let checked = self.dialog.as_mut().map_or(Err(481), |d| d.check_request(request));
         if let Err(status) = checked {
-            let phrase = if status == 481 { "Call Does Not Exist" } else { "Server Internal Error" };
+            let phrase =
+                if status == 481 { "Call Does Not Exist" } else { "Server Internal Error" };
             return self.respond(tx, request, status, phrase);
         }
         match request.method() {
@@ -160,7 +174,13 @@ impl CallMachine {
         self.finish(reason);
     }
 
-    fn handle_reinvite(&mut self, now: Instant, tx: ServerTxId, request: &Message, rng: &mut dyn Rng) {
+    fn handle_reinvite(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        request: &Message,
+        rng: &mut dyn Rng,
+    ) {
         if self.state != CallState::Established || self.pending_ack.is_some() {
             // Our earlier answer is not acknowledged yet (§14.2).
             let response = request
@@ -200,7 +220,13 @@ impl CallMachine {
         }
     }
 
-    fn handle_update(&mut self, now: Instant, tx: ServerTxId, request: &Message, rng: &mut dyn Rng) {
+    fn handle_update(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        request: &Message,
+        rng: &mut dyn Rng,
+    ) {
         if matches!(self.change, Change::UnderWay { .. }) {
             return self.respond(tx, request, 491, "Request Pending");
         }

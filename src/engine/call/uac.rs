@@ -39,8 +39,16 @@ impl CallMachine {
         local_tag: String,
     ) -> Self {
         let ring = options.ring_timeout;
-        let mut call =
-            Self::new(id, Some(account), Direction::Outgoing, target, media, policy, options, local_tag);
+        let mut call = Self::new(
+            id,
+            Some(account),
+            Direction::Outgoing,
+            target,
+            media,
+            policy,
+            options,
+            local_tag,
+        );
         call.ring_deadline = Some(now + ring);
         call
     }
@@ -155,7 +163,9 @@ impl CallMachine {
         let agreed = match self.sdp(response) {
             Some(sdp) => self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy),
             None if self.media.is_running() => Ok(()),
-            None => Err(FailureReason::Negotiation("the answer has no session description".to_string())),
+            None => {
+                Err(FailureReason::Negotiation("the answer has no session description".to_string()))
+            }
         };
         match agreed {
             Ok(()) => {

@@ -70,15 +70,22 @@ impl CallMachine {
     }
 
     /// 200 with our answer (or with our offer, if the INVITE had none).
-    pub(in crate::engine) fn accept(&mut self, now: Instant, rng: &mut dyn Rng) -> Result<(), CallError> {
-        let Some((tx, response)) = self.reply(200, "OK").filter(|_| self.state == CallState::Incoming)
+    pub(in crate::engine) fn accept(
+        &mut self,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) -> Result<(), CallError> {
+        let Some((tx, response)) =
+            self.reply(200, "OK").filter(|_| self.state == CallState::Incoming)
         else {
             return Err(self.wrong_state("accept"));
         };
         let offer = self.pending_offer();
         let expects_answer = offer.is_none();
         let body = match offer {
-            Some(sdp) => self.media.answer_to(now, &sdp, self.signalling_secure, self.policy, false, rng),
+            Some(sdp) => {
+                self.media.answer_to(now, &sdp, self.signalling_secure, self.policy, false, rng)
+            }
             None => self.media.offer(self.policy, self.signalling_secure, false, rng),
         };
         let body = match body {
@@ -88,9 +95,8 @@ impl CallMachine {
                 return Ok(());
             }
         };
-        let response = response
-            .header(HeaderName::Allow, crate::engine::ALLOW)
-            .body("application/sdp", &body);
+        let response =
+            response.header(HeaderName::Allow, crate::engine::ALLOW).body("application/sdp", &body);
         self.incoming = None;
         self.ring_deadline = None;
         self.send_2xx(now, tx, response, expects_answer);
@@ -109,8 +115,8 @@ impl CallMachine {
     fn refuse_media(&mut self, reason: &FailureReason) {
         let text = reason.to_string().replace('"', "'");
         if let Some((tx, response)) = self.reply(488, "Not Acceptable Here") {
-            let response = response
-                .header(HeaderName::Warning, alloc::format!("399 subrosa \"{text}\""));
+            let response =
+                response.header(HeaderName::Warning, alloc::format!("399 subrosa \"{text}\""));
             self.act(CallAction::Respond { tx, response });
         }
         self.incoming = None;
@@ -178,7 +184,9 @@ impl CallMachine {
         let tag = ack.from().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(ack) {
             Some(sdp) => self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy),
-            None => Err(FailureReason::Negotiation("the ACK has no session description".to_string())),
+            None => {
+                Err(FailureReason::Negotiation("the ACK has no session description".to_string()))
+            }
         };
         match agreed {
             Ok(()) => {
@@ -190,7 +198,11 @@ impl CallMachine {
     }
 
     /// Refuses the call with a status from 400 to 699.
-    pub(in crate::engine) fn reject(&mut self, _now: Instant, status: u16) -> Result<(), CallError> {
+    pub(in crate::engine) fn reject(
+        &mut self,
+        _now: Instant,
+        status: u16,
+    ) -> Result<(), CallError> {
         if !(400..700).contains(&status) {
             return Err(CallError::BadStatus(status));
         }

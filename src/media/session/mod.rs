@@ -366,6 +366,11 @@ impl MediaSession {
         }
     }
 
+    /// True if [`poll_transmit`](Self::poll_transmit) has something to send.
+    pub fn has_output(&self) -> bool {
+        self.outbound.queued() > 0 || self.control.pending()
+    }
+
     /// The next event.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
         self.events.pop()
