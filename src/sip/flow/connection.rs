@@ -3,41 +3,52 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use zeroize::Zeroize;
+
 use super::super::StreamId;
 use super::super::route::FlowFailure;
 use crate::crypto::tls::{TlsClientSettings, TlsError, TlsFacts, TlsServerSettings, TlsStream};
 use crate::time::UnixTime;
 use crate::util::Rng;
-use crate::wire::sip::StreamFramer;
+use crate::wire::sip::{Frame, StreamFramer};
+
+/// What lies between the frames and the host.
+enum Layer {
+    /// The host is still connecting: nothing may pass, least of all in the clear.
+    Connecting,
+    Plain,
+    Tls(TlsStream),
+}
 
 /// A TCP connection, in the clear or under TLS.
 pub(super) struct Connection {
     stream: StreamId,
-    tls: Option<TlsStream>,
-    pub(super) framer: StreamFramer,
+    layer: Layer,
+    framer: StreamFramer,
     output: Vec<u8>,
-    plain: Vec<u8>,
 }
 
 impl core::fmt::Debug for Connection {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Connection({}, tls: {})", self.stream, self.tls.is_some())
+        write!(f, "Connection({}, tls: {})", self.stream, matches!(self.layer, Layer::Tls(_)))
     }
 }
 
 impl Connection {
     pub(super) fn new(stream: StreamId) -> Self {
-        Self {
-            stream,
-            tls: None,
-            framer: StreamFramer::new(),
-            output: Vec::new(),
-            plain: Vec::new(),
-        }
+        Self { stream, layer: Layer::Connecting, framer: StreamFramer::new(), output: Vec::new() }
     }
 
     pub(super) fn stream(&self) -> StreamId {
         self.stream
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.layer, Layer::Connecting)
+    }
+
+    pub(super) fn start_plain(&mut self) {
+        self.layer = Layer::Plain;
     }
 
     pub(super) fn start_client(
@@ -47,7 +58,8 @@ impl Connection {
         now: UnixTime,
         rng: &mut dyn Rng,
     ) -> Result<(), FlowFailure> {
-        self.tls = Some(TlsStream::client(settings, domain, now, rng).map_err(|e| failure(&e))?);
+        let tls = TlsStream::client(settings, domain, now, rng).map_err(|e| failure(&e))?;
+        self.layer = Layer::Tls(tls);
         Ok(())
     }
 
@@ -57,61 +69,80 @@ impl Connection {
         now: UnixTime,
         rng: &mut dyn Rng,
     ) -> Result<(), FlowFailure> {
-        self.tls = Some(TlsStream::server(settings, now, rng).map_err(|e| failure(&e))?);
+        self.layer = Layer::Tls(TlsStream::server(settings, now, rng).map_err(|e| failure(&e))?);
         Ok(())
     }
 
-    /// True once messages can travel: TCP at once, TLS after its handshake.
+    /// True once messages can travel: TCP when connected, TLS after its handshake.
     pub(super) fn is_ready(&self) -> bool {
-        self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())
+        match &self.layer {
+            Layer::Connecting => false,
+            Layer::Plain => true,
+            Layer::Tls(tls) => !tls.is_handshaking(),
+        }
     }
 
-    /// Takes bytes from the host.
+    /// Takes bytes from the host. After an error there may still be frames that came before it.
     pub(super) fn read(
         &mut self,
         data: &[u8],
         now: UnixTime,
         rng: &mut dyn Rng,
     ) -> Result<(), FlowFailure> {
-        let Some(tls) = &mut self.tls else {
-            self.framer.push(data);
-            return Ok(());
+        let tls = match &mut self.layer {
+            Layer::Connecting => return Err(FlowFailure::Unreachable),
+            Layer::Plain => {
+                self.framer.push(data);
+                return Ok(());
+            }
+            Layer::Tls(tls) => tls,
         };
         let progress = tls.read_tls(now, data, rng).map_err(|e| failure(&e))?;
-        self.plain.clear();
-        tls.read_plain(&mut self.plain);
-        self.framer.push(&self.plain);
+        if progress.plain_waiting > 0 {
+            let mut plain = Vec::with_capacity(progress.plain_waiting);
+            tls.read_plain(&mut plain);
+            self.framer.push(&plain);
+            plain.zeroize();
+        }
         // An orderly end: what came before it is still read.
         if progress.peer_closed { Err(FlowFailure::Unreachable) } else { Ok(()) }
     }
 
-    /// Queues bytes; false if the connection cannot take them.
+    pub(super) fn next_frame(&mut self) -> Option<Frame> {
+        self.framer.next()
+    }
+
+    /// Queues bytes; false if the connection cannot take them and is of no more use.
     pub(super) fn write(&mut self, data: &[u8]) -> bool {
-        match &mut self.tls {
-            Some(tls) => tls.write_plain(data).is_ok(),
-            None => {
+        match &mut self.layer {
+            Layer::Connecting => false,
+            Layer::Plain => {
                 self.output.extend_from_slice(data);
                 true
             }
+            Layer::Tls(tls) => !tls.is_handshaking() && tls.write_plain(data).is_ok(),
         }
     }
 
     pub(super) fn take_output(&mut self) -> Vec<u8> {
         let mut out = core::mem::take(&mut self.output);
-        if let Some(tls) = &mut self.tls {
+        if let Layer::Tls(tls) = &mut self.layer {
             tls.write_tls_to(&mut out);
         }
         out
     }
 
     pub(super) fn close(&mut self) {
-        if let Some(tls) = &mut self.tls {
+        if let Layer::Tls(tls) = &mut self.layer {
             tls.close();
         }
     }
 
     pub(super) fn facts(&self) -> Option<&TlsFacts> {
-        self.tls.as_ref().and_then(TlsStream::facts)
+        match &self.layer {
+            Layer::Tls(tls) => tls.facts(),
+            _ => None,
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The topmost Via on receipt and for responses (RFC 3261 §18.2, RFC 3581).
 
 use alloc::format;
-use alloc::string::ToString;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::wire::sip::{HeaderName, Message, ViaRef};
@@ -10,10 +9,12 @@ use crate::wire::sip::{HeaderName, Message, ViaRef};
 /// `rport`.
 pub(super) fn stamp(message: Message, source: SocketAddr) -> Message {
     let Some(via) = message.top_via() else { return message };
-    let ip = unmapped(source.ip());
+    let ip = source.ip().to_canonical();
     let wants_port = matches!(via.rport(), Some(None));
-    let differs = via.host().ip().map(unmapped) != Some(ip);
-    if !wants_port && !differs {
+    let differs = via.host().ip().map(|host| host.to_canonical()) != Some(ip);
+    // The far end may not say where it was received from.
+    let forged = via.received().is_some();
+    if !wants_port && !differs && !forged {
         return message;
     }
     let value = stamped(via, ip, source.port(), wants_port);
@@ -42,7 +43,8 @@ fn stamped(via: ViaRef<'_>, ip: IpAddr, port: u16, wants_port: bool) -> alloc::s
 }
 
 /// Where a message leaves to: requests to the flow's far end, responses as §18.2.2 and RFC 3581 §4
-/// say: to the source address, and to the source port only if `rport` was asked for.
+/// say: to the source address, and to the source port only if `rport` was asked for. `maddr` is
+/// not followed: it would let a request send our responses to anybody.
 pub(super) fn response_target(message: &Message, flow: SocketAddr) -> SocketAddr {
     if message.is_request() {
         return flow;
@@ -55,15 +57,10 @@ pub(super) fn response_target(message: &Message, flow: SocketAddr) -> SocketAddr
     }
 }
 
-fn unmapped(ip: IpAddr) -> IpAddr {
-    match ip.to_string().strip_prefix("::ffff:").and_then(|v4| v4.parse().ok()) {
-        Some(v4) => IpAddr::V4(v4),
-        None => ip,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     fn request(via: &str) -> Message {
@@ -97,5 +94,18 @@ mod tests {
             request("SIP/2.0/UDP 192.0.2.7:9988;branch=z9hG4bKa, SIP/2.0/UDP x;branch=z9hG4bKb");
         let before = message.as_bytes().to_vec();
         assert_eq!(stamp(message, "192.0.2.7:9988".parse().unwrap()).as_bytes(), before);
+    }
+
+    #[test]
+    fn only_the_topmost_via_is_stamped_and_a_forged_source_is_replaced() {
+        let source = "[::ffff:192.0.2.7]:9988".parse().unwrap();
+        let vias =
+            "SIP/2.0/UDP 192.0.2.7;received=9.9.9.9;RPORT;branch=z9hG4bKa, SIP/2.0/TCP x;rport";
+        let stamped = stamp(request(vias), source);
+        let value = stamped.header(HeaderName::Via).unwrap();
+        assert_eq!(
+            value,
+            "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKa;received=192.0.2.7;rport=9988, SIP/2.0/TCP x;rport"
+        );
     }
 }

@@ -22,11 +22,16 @@ pub enum Frame {
     Broken(ParseError),
 }
 
+/// Memory that an empty framer keeps.
+const KEEP: usize = 4096;
+
 /// Collects bytes of one stream and cuts messages out of them. Holds at most one message of
 /// 64 KiB and what came with it; each byte is looked at a bounded number of times.
 #[derive(Debug, Default)]
 pub struct StreamFramer {
     buf: Vec<u8>,
+    /// Bytes of `buf` that are consumed; they go when more are pushed, not frame by frame.
+    start: usize,
     /// Bytes already searched for the end of the header.
     searched: usize,
     /// The length of the message at the front, once its header is complete.
@@ -42,14 +47,21 @@ impl StreamFramer {
 
     /// Takes bytes. Call [`StreamFramer::next`] until `None` after each.
     pub fn push(&mut self, bytes: &[u8]) {
-        if !self.broken {
-            self.buf.extend_from_slice(bytes);
+        if self.broken {
+            return;
         }
+        self.buf.drain(..self.start.min(self.buf.len()));
+        self.start = 0;
+        self.buf.extend_from_slice(bytes);
     }
 
     /// Bytes that wait for the rest of their message.
     pub fn pending(&self) -> usize {
-        self.buf.len()
+        self.rest().len()
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.buf.get(self.start..).unwrap_or(&[])
     }
 
     /// The next frame, if it is complete.
@@ -68,7 +80,7 @@ impl StreamFramer {
             },
         };
         self.total = Some(total);
-        let message = self.buf.get(..total)?;
+        let message = self.rest().get(..total)?;
         let frame = match Message::parse(message) {
             Ok(message) => Frame::Message(message),
             Err(error) => Frame::Malformed(error),
@@ -78,7 +90,7 @@ impl StreamFramer {
     }
 
     fn keep_alive(&mut self) -> Option<Frame> {
-        match self.buf.as_slice() {
+        match self.rest() {
             [b'\r', b'\n', b'\r', b'\n', ..] => {
                 self.consume(4);
                 Some(Frame::KeepAlivePing)
@@ -97,7 +109,12 @@ impl StreamFramer {
     }
 
     fn consume(&mut self, n: usize) {
-        self.buf.drain(..n.min(self.buf.len()));
+        self.start = self.start.saturating_add(n);
+        if self.start >= self.buf.len() {
+            self.start = 0;
+            self.buf.clear();
+            self.buf.shrink_to(KEEP);
+        }
         self.searched = 0;
         self.total = None;
     }
@@ -105,20 +122,21 @@ impl StreamFramer {
     fn fail(&mut self, kind: Kind) -> Frame {
         self.broken = true;
         self.buf = Vec::new();
+        self.start = 0;
         self.searched = 0;
         Frame::Broken(ParseError::new(kind))
     }
 
     /// The length of the first message, once its header is there.
     fn header_complete(&mut self) -> Option<Result<usize, Kind>> {
-        if self.buf.as_slice() == b"\r" {
+        if self.rest() == b"\r" {
             return None;
         }
         let from = self.searched.saturating_sub(3);
-        let end = self.buf.get(from..).and_then(find_empty_line).map(|e| from.saturating_add(e));
-        self.searched = self.buf.len();
+        let end = self.rest().get(from..).and_then(find_empty_line).map(|e| from.saturating_add(e));
+        self.searched = self.rest().len();
         match end {
-            None if self.buf.len() > MAX_MESSAGE => Some(Err(Kind::TooLong)),
+            None if self.rest().len() > MAX_MESSAGE => Some(Err(Kind::TooLong)),
             None => None,
             Some(end) => Some(self.content_length(end).and_then(|n| {
                 let total = end.saturating_add(n);
@@ -130,7 +148,7 @@ impl StreamFramer {
     /// Content-Length, mandatory on a stream; all of them must agree.
     fn content_length(&self, head: usize) -> Result<usize, Kind> {
         let mut found: Option<usize> = None;
-        let head = self.buf.get(..head).unwrap_or(&[]);
+        let head = self.rest().get(..head).unwrap_or(&[]);
         for line in head.split(|b| *b == b'\n') {
             let Some(colon) = memchr::memchr(b':', line) else { continue };
             let (name, value) = line.split_at_checked(colon).unwrap_or((line, &[]));

@@ -1,0 +1,470 @@
+//! The flows of an engine: opened, used, closed.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use super::super::route::FlowFailure;
+use super::super::{FlowId, FlowTag, SocketId, StreamId, StreamTag, Transport};
+use super::connection::Connection;
+use super::queues::Queue;
+use super::{
+    CONNECT_TIMEOUT, DATAGRAM_LIMIT, FIRST_MESSAGE, FlowError, FlowEvent, FlowOutput, FlowStats,
+    MAX_ACCEPTED, MAX_FLOWS, MAX_UDP_SOURCES, MIN_KEEP_ALIVE, via,
+};
+use crate::crypto::tls::{TlsClientSettings, TlsFacts, TlsServerSettings};
+use crate::time::{Duration, Instant, UnixTime};
+use crate::util::{Arena, Rng, RngExt};
+use crate::wire::sip::Message;
+
+#[derive(Debug)]
+pub(super) enum Link {
+    Udp(SocketId),
+    Stream(Box<Connection>),
+}
+
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) transport: Transport,
+    pub(super) remote: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) domain: String,
+    /// A connection that the far end opened.
+    pub(super) accepted: bool,
+    /// A UDP flow that nobody here asked for: the first to make way.
+    pub(super) unsolicited: bool,
+    pub(super) up: bool,
+    /// To be connected, secured, or (accepted) to bring its first message.
+    pub(super) due: Option<Instant>,
+    pub(super) pong_due: Option<Instant>,
+    pub(super) keep_alive: Duration,
+    pub(super) next_ping: Option<Instant>,
+    pub(super) used: Instant,
+    /// We have sent on it.
+    pub(super) answered: bool,
+    pub(super) link: Link,
+}
+
+impl Flow {
+    fn new(now: Instant, transport: Transport, remote: SocketAddr, link: Link) -> Self {
+        Self {
+            transport,
+            remote,
+            local: unspecified(remote),
+            domain: String::new(),
+            accepted: false,
+            unsolicited: false,
+            up: false,
+            due: None,
+            pong_due: None,
+            keep_alive: Duration::ZERO,
+            next_ping: None,
+            used: now,
+            answered: false,
+            link,
+        }
+    }
+}
+
+/// All flows of an engine.
+#[derive(Debug)]
+pub struct Flows {
+    pub(super) client: TlsClientSettings,
+    server: Option<TlsServerSettings>,
+    pub(super) unix: UnixTime,
+    sockets: Vec<(SocketId, SocketAddr)>,
+    pub(super) flows: Arena<FlowTag, Flow>,
+    pub(super) streams: Arena<StreamTag, FlowId>,
+    outputs: Queue<FlowOutput>,
+    events: Queue<FlowEvent>,
+    pub(super) stats: FlowStats,
+}
+
+impl Flows {
+    /// No flows yet.
+    pub fn new(
+        client: TlsClientSettings,
+        server: Option<TlsServerSettings>,
+        unix: UnixTime,
+    ) -> Self {
+        Self {
+            client,
+            server,
+            unix,
+            sockets: Vec::new(),
+            flows: Arena::default(),
+            streams: Arena::default(),
+            outputs: Queue::new(),
+            events: Queue::new(),
+            stats: FlowStats::default(),
+        }
+    }
+
+    /// The wall clock, for certificates.
+    pub fn set_wall_clock(&mut self, unix: UnixTime) {
+        self.unix = unix;
+    }
+
+    /// The host bound a UDP socket for SIP.
+    pub fn add_socket(&mut self, socket: SocketId, local: SocketAddr) {
+        self.sockets.retain(|(s, _)| *s != socket);
+        self.sockets.push((socket, local));
+    }
+
+    /// A UDP socket is no longer bound: its flows go down.
+    pub fn remove_socket(&mut self, socket: SocketId) {
+        self.sockets.retain(|(s, _)| *s != socket);
+        for id in self.flows.ids() {
+            if self.flows.get(id).is_some_and(|f| matches!(f.link, Link::Udp(s) if s == socket)) {
+                self.drop_flow(id, Some(FlowFailure::Unreachable));
+            }
+        }
+    }
+
+    /// True for a UDP socket that carries SIP.
+    pub fn has_socket(&self, socket: SocketId) -> bool {
+        self.sockets.iter().any(|(s, _)| *s == socket)
+    }
+
+    /// A flow to this address for this domain: one that exists, or a new one. Watch for
+    /// [`FlowEvent::Up`] unless [`Flows::is_up`] says that it already is.
+    ///
+    /// A connection is shared only by those who dialled the same domain, which its certificate
+    /// was verified for, and never with one that the far end opened.
+    ///
+    /// # Errors
+    /// [`FlowError::NoSocket`] if there is no UDP socket of the address's family,
+    /// [`FlowError::Full`] if there are too many flows or the outputs are not fetched.
+    pub fn open(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        remote: SocketAddr,
+        domain: &str,
+    ) -> Result<FlowId, FlowError> {
+        if transport == Transport::Udp {
+            return self.open_udp(now, remote);
+        }
+        let found = self.flows.iter().find(|(_, f)| {
+            f.transport == transport
+                && f.remote == remote
+                && !f.accepted
+                && f.domain.eq_ignore_ascii_case(domain)
+        });
+        if let Some((id, _)) = found {
+            return Ok(id);
+        }
+        if self.outputs.is_full() || self.events.is_full() || !self.make_room() {
+            return Err(FlowError::Full);
+        }
+        let stream = self.streams.insert(FlowId::from_raw(0));
+        let mut flow =
+            Flow::new(now, transport, remote, Link::Stream(Box::new(Connection::new(stream))));
+        flow.domain = domain.to_string();
+        flow.due = Some(now + CONNECT_TIMEOUT);
+        let flow = self.insert_stream(stream, flow);
+        self.output(FlowOutput::Connect { stream, remote });
+        Ok(flow)
+    }
+
+    fn insert_stream(&mut self, stream: StreamId, flow: Flow) -> FlowId {
+        let flow = self.flows.insert(flow);
+        if let Some(slot) = self.streams.get_mut(stream) {
+            *slot = flow;
+        }
+        flow
+    }
+
+    fn open_udp(&mut self, now: Instant, remote: SocketAddr) -> Result<FlowId, FlowError> {
+        let found = self
+            .flows
+            .iter_mut()
+            .find(|(_, f)| f.remote == remote && f.transport == Transport::Udp);
+        if let Some((id, flow)) = found {
+            flow.used = now;
+            flow.unsolicited = false;
+            return Ok(id);
+        }
+        let family = |a: &SocketAddr| a.is_ipv4() == remote.is_ipv4();
+        let (socket, local) =
+            self.sockets.iter().copied().find(|(_, a)| family(a)).ok_or(FlowError::NoSocket)?;
+        if !self.make_room() {
+            return Err(FlowError::Full);
+        }
+        let mut flow = Flow::new(now, Transport::Udp, remote, Link::Udp(socket));
+        (flow.local, flow.up) = (local, true);
+        Ok(self.flows.insert(flow))
+    }
+
+    pub(super) fn find_udp(&self, socket: SocketId, remote: SocketAddr) -> Option<FlowId> {
+        self.flows
+            .iter()
+            .find(|(_, f)| f.remote == remote && matches!(f.link, Link::Udp(s) if s == socket))
+            .map(|(id, _)| id)
+    }
+
+    /// The flow of a datagram's source. Made-up sources must not grow memory, nor push out what
+    /// was opened from here.
+    pub(super) fn heard_udp(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        remote: SocketAddr,
+    ) -> Option<FlowId> {
+        if let Some(id) = self.find_udp(socket, remote) {
+            if let Some(flow) = self.flows.get_mut(id) {
+                flow.used = now;
+            }
+            return Some(id);
+        }
+        let (_, local) = self.sockets.iter().copied().find(|(s, _)| *s == socket)?;
+        let sources = self.flows.iter().filter(|(_, f)| f.unsolicited).count();
+        let full = sources >= MAX_UDP_SOURCES || self.flows.len() >= MAX_FLOWS;
+        if full && !self.evict(|f| f.unsolicited) {
+            self.stats.turned_away = self.stats.turned_away.saturating_add(1);
+            return None;
+        }
+        let mut flow = Flow::new(now, Transport::Udp, remote, Link::Udp(socket));
+        (flow.local, flow.up, flow.unsolicited) = (local, true, true);
+        Some(self.flows.insert(flow))
+    }
+
+    /// Room for one more flow that is wanted here: idle UDP flows make way, strangers first.
+    fn make_room(&mut self) -> bool {
+        self.flows.len() < MAX_FLOWS
+            || self.evict(|f| f.unsolicited)
+            || self.evict(|f| f.transport == Transport::Udp && f.keep_alive.is_zero())
+    }
+
+    /// Removes the UDP flow among these that was idle longest, one that we never answered first.
+    fn evict(&mut self, among: impl Fn(&Flow) -> bool) -> bool {
+        let idle = self
+            .flows
+            .iter()
+            .filter(|(_, f)| among(f))
+            .min_by_key(|(_, f)| (f.answered, f.used))
+            .map(|(id, _)| id);
+        idle.and_then(|id| self.flows.remove(id)).is_some()
+    }
+
+    /// The host accepted a TCP connection; `None`: close it (too many, or no identity for TLS).
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        remote: SocketAddr,
+        local: SocketAddr,
+        rng: &mut dyn Rng,
+    ) -> Option<StreamId> {
+        let accepted = self.flows.iter().filter(|(_, f)| f.accepted).count();
+        let stuck = self.outputs.is_full() || self.events.is_full();
+        if accepted >= MAX_ACCEPTED || stuck || !self.make_room() {
+            self.stats.turned_away = self.stats.turned_away.saturating_add(1);
+            return None;
+        }
+        let stream = self.streams.insert(FlowId::from_raw(0));
+        let mut connection = Connection::new(stream);
+        let started = match (transport, &self.server) {
+            (Transport::Tcp, _) => {
+                connection.start_plain();
+                true
+            }
+            (Transport::Tls, Some(settings)) => {
+                connection.start_server(settings, self.unix, rng).is_ok()
+            }
+            _ => false,
+        };
+        if !started {
+            self.streams.remove(stream);
+            self.stats.turned_away = self.stats.turned_away.saturating_add(1);
+            return None;
+        }
+        let up = connection.is_ready();
+        let mut flow = Flow::new(now, transport, remote, Link::Stream(Box::new(connection)));
+        (flow.local, flow.accepted, flow.up) = (local, true, up);
+        flow.due = Some(now + if up { FIRST_MESSAGE } else { CONNECT_TIMEOUT });
+        self.insert_stream(stream, flow);
+        Some(stream)
+    }
+
+    /// Sends a message on a flow that is up. A response by UDP goes where RFC 3581 §4 or RFC 3261
+    /// §18.2.2 says.
+    ///
+    /// # Errors
+    /// [`FlowError::TooLong`]: a request for UDP exceeds [`DATAGRAM_LIMIT`]; use a stream
+    /// transport. [`FlowError::NotUp`]: the flow is not up, or has just failed.
+    pub fn send(&mut self, now: Instant, flow: FlowId, message: &Message) -> Result<(), FlowError> {
+        let state = self.flows.get_mut(flow).filter(|f| f.up).ok_or(FlowError::NotUp)?;
+        let bytes = message.as_bytes();
+        match &mut state.link {
+            Link::Udp(socket) => {
+                if message.is_request() && bytes.len() > DATAGRAM_LIMIT {
+                    return Err(FlowError::TooLong);
+                }
+                (state.used, state.answered) = (now, true);
+                let remote = via::response_target(message, state.remote);
+                let socket = *socket;
+                self.output(FlowOutput::Datagram { socket, remote, data: bytes.to_vec() });
+            }
+            Link::Stream(connection) => {
+                (state.used, state.answered) = (now, true);
+                let written = connection.write(bytes);
+                if !self.flush_or_drop(flow, written) {
+                    return Err(FlowError::NotUp);
+                }
+            }
+        }
+        self.stats.sent = self.stats.sent.saturating_add(1);
+        Ok(())
+    }
+
+    pub(super) fn output(&mut self, output: FlowOutput) -> bool {
+        let fits = self.outputs.push(output);
+        if !fits {
+            self.stats.overflowed = self.stats.overflowed.saturating_add(1);
+        }
+        fits
+    }
+
+    pub(super) fn event(&mut self, event: FlowEvent) -> bool {
+        let fits = self.events.push(event);
+        if !fits {
+            self.stats.overflowed = self.stats.overflowed.saturating_add(1);
+        }
+        fits
+    }
+
+    /// Moves what a connection wants to send into the outputs; false if bytes were lost.
+    fn flush(&mut self, flow: FlowId) -> bool {
+        let Some(Flow { link: Link::Stream(connection), .. }) = self.flows.get_mut(flow) else {
+            return true;
+        };
+        let (stream, data) = (connection.stream(), connection.take_output());
+        data.is_empty() || self.output(FlowOutput::StreamData { stream, data })
+    }
+
+    /// Flushes; a stream that cannot carry all of its bytes goes down. False if it did.
+    pub(super) fn flush_or_drop(&mut self, flow: FlowId, written: bool) -> bool {
+        let alive = written && self.flush(flow);
+        if !alive {
+            self.drop_flow(flow, Some(FlowFailure::Unreachable));
+        }
+        alive
+    }
+
+    /// Closes a flow; nobody is told.
+    pub fn close(&mut self, flow: FlowId) {
+        self.drop_flow(flow, None);
+    }
+
+    /// The host's addresses changed: every flow is dead.
+    pub fn close_all(&mut self) {
+        for id in self.flows.ids() {
+            self.drop_flow(id, Some(FlowFailure::Unreachable));
+        }
+    }
+
+    /// Ends a flow. The host is told unless it closed the stream itself.
+    pub(super) fn drop_flow(&mut self, id: FlowId, why: Option<FlowFailure>) {
+        let Some(flow) = self.flows.get_mut(id) else { return };
+        if let Link::Stream(connection) = &mut flow.link {
+            connection.close();
+            let stream = connection.stream();
+            if self.streams.remove(stream).is_some() {
+                // What does not fit now is lost, which the end of the stream tells.
+                self.flush(id);
+                self.output(FlowOutput::CloseStream { stream });
+            }
+        }
+        if matches!(why, Some(FlowFailure::Certificate(_) | FlowFailure::Tls(_))) {
+            self.stats.tls_failures = self.stats.tls_failures.saturating_add(1);
+        }
+        if let (Some(flow), Some(why)) = (self.flows.remove(id), why) {
+            self.event(FlowEvent::Down { flow: id, why, domain: flow.domain });
+        }
+    }
+
+    /// Pings at this interval: on a stream CRLF CRLF, and without an answer within 10 s the flow
+    /// is down (RFC 5626 §4.4.1), so set it only where the far end has agreed to answer (RFC 5626,
+    /// RFC 6223); by UDP a CRLF CRLF that only keeps bindings alive. Each time the interval is
+    /// cut to 80–100 % at random. Zero stops it.
+    pub fn set_keep_alive(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        interval: Duration,
+        rng: &mut dyn Rng,
+    ) {
+        let Some(flow) = self.flows.get_mut(flow) else { return };
+        if interval.is_zero() {
+            (flow.keep_alive, flow.next_ping, flow.pong_due) = (interval, None, None);
+            return;
+        }
+        flow.keep_alive = interval.max(MIN_KEEP_ALIVE);
+        if flow.pong_due.is_none() {
+            flow.next_ping = Some(now + jittered(flow.keep_alive, rng));
+        }
+    }
+
+    /// The next thing for the host to do.
+    pub fn poll_output(&mut self) -> Option<FlowOutput> {
+        self.outputs.pop()
+    }
+
+    /// The next thing for the layers above.
+    pub fn poll_event(&mut self) -> Option<FlowEvent> {
+        self.events.pop()
+    }
+
+    /// True while the flow can carry messages.
+    pub fn is_up(&self, flow: FlowId) -> bool {
+        self.flows.get(flow).is_some_and(|f| f.up)
+    }
+    /// The flow's transport.
+    pub fn transport(&self, flow: FlowId) -> Option<Transport> {
+        self.flows.get(flow).map(|f| f.transport)
+    }
+    /// Our address on the flow.
+    pub fn local(&self, flow: FlowId) -> Option<SocketAddr> {
+        self.flows.get(flow).map(|f| f.local)
+    }
+    /// Their address on the flow.
+    pub fn remote(&self, flow: FlowId) -> Option<SocketAddr> {
+        self.flows.get(flow).map(|f| f.remote)
+    }
+    /// True for a connection that the far end opened.
+    pub fn is_accepted(&self, flow: FlowId) -> bool {
+        self.flows.get(flow).is_some_and(|f| f.accepted)
+    }
+    /// The evidence of the flow's TLS handshake.
+    pub fn facts(&self, flow: FlowId) -> Option<&TlsFacts> {
+        match &self.flows.get(flow)?.link {
+            Link::Stream(connection) => connection.facts(),
+            Link::Udp(_) => None,
+        }
+    }
+    /// How many flows there are.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+    /// Counters.
+    pub const fn stats(&self) -> &FlowStats {
+        &self.stats
+    }
+}
+
+fn unspecified(like: SocketAddr) -> SocketAddr {
+    match like {
+        SocketAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
+        SocketAddr::V6(_) => SocketAddr::from(([0_u16; 8], 0)),
+    }
+}
+
+pub(super) fn jittered(interval: Duration, rng: &mut dyn Rng) -> Duration {
+    interval.saturating_mul(80 + rng.below(21)) / 100
+}
