@@ -93,7 +93,7 @@ pub enum TransactionEvent {
         message: Message,
     },
     /// A 2xx to an INVITE whose transaction is gone. The TU acknowledges it if it knows the
-    /// dialog, else drops it (RFC 6026 §7.2).
+    /// dialog, else drops it (RFC 3261 §13.2.2.4).
     Stray2xx {
         /// The response.
         message: Message,

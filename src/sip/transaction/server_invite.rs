@@ -92,7 +92,7 @@ impl ServerInvite {
     }
 
     /// The transport cannot deliver a response. The TU is told, once; the transaction stays to
-    /// answer what may still come (RFC 6026 §7.1).
+    /// answer what may still come (RFC 6026).
     pub fn handle_transport_error(&mut self) -> Actions {
         match self.state {
             State::Proceeding | State::Accepted | State::Completed if !self.failed => {
