@@ -1,106 +1,175 @@
-//! Why bytes are not a SIP message.
+//! Why bytes are not a SIP message, and how to answer them all the same.
 
 use alloc::boxed::Box;
+use core::fmt;
 
-use super::Message;
+use super::message::Message;
 
-/// What was wrong: the key under which the engine counts bad input.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
+/// The first defect of a message. [`as_str`](Self::as_str) is a key for statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
-    /// Longer than 64 KiB.
-    #[error("message too long")]
-    TooLong,
-    /// No empty line ends the header.
-    #[error("header not complete")]
-    Incomplete,
-    /// Neither a request line nor a status line.
-    #[error("bad start line")]
-    StartLine,
-    /// Not SIP/2.0.
-    #[error("SIP version not supported")]
-    Version,
-    /// The Request-URI is not a URI.
-    #[error("bad Request-URI")]
-    RequestUri,
-    /// A line of the header is not a header field.
-    #[error("bad header field")]
-    HeaderLine,
+    /// Nothing but line ends.
+    Empty,
+    /// More than 64 KiB.
+    TooLarge,
     /// More than 256 header fields.
-    #[error("too many header fields")]
     TooManyHeaders,
-    /// Via, From, To, Call-ID or CSeq is missing.
-    #[error("mandatory header field missing")]
-    MissingHeader,
-    /// A header field that must be single is there twice.
-    #[error("header field repeated")]
-    RepeatedHeader,
-    /// Bad Via.
-    #[error("bad Via")]
+    /// A CR or LF alone where only CRLF may stand.
+    BareLineBreak,
+    /// The header fields end without an empty line.
+    UnterminatedHeaders,
+    /// The first line is neither a request line nor a status line.
+    StartLine,
+    /// The version is not SIP/2.0.
+    Version,
+    /// The Request-URI is malformed.
+    RequestUri,
+    /// The status code is not three digits of 100 to 699.
+    StatusCode,
+    /// A line is not a header field.
+    HeaderSyntax,
+    /// No Via.
+    MissingVia,
+    /// No From.
+    MissingFrom,
+    /// No To.
+    MissingTo,
+    /// No Call-ID.
+    MissingCallId,
+    /// No CSeq.
+    MissingCSeq,
+    /// A malformed Via.
     Via,
-    /// Bad From.
-    #[error("bad From")]
+    /// A malformed From.
     From,
-    /// Bad To.
-    #[error("bad To")]
+    /// A malformed To.
     To,
-    /// Bad Call-ID.
-    #[error("bad Call-ID")]
+    /// A malformed Call-ID.
     CallId,
-    /// Bad CSeq, or its method is not the request's.
-    #[error("bad CSeq")]
+    /// A malformed CSeq, or one whose number is above 2^32-1.
     CSeq,
-    /// Bad Contact, Route or Record-Route.
-    #[error("bad Contact, Route or Record-Route")]
-    Address,
-    /// Bad Max-Forwards, Expires or Min-Expires.
-    #[error("bad number in a header field")]
-    Number,
-    /// Bad or contradictory Content-Length, or less body than it says.
-    #[error("bad Content-Length")]
+    /// A malformed Contact.
+    Contact,
+    /// A malformed Route.
+    Route,
+    /// A malformed Record-Route.
+    RecordRoute,
+    /// A Max-Forwards that is not a number of 0 to 255.
+    MaxForwards,
+    /// The method of the CSeq is not that of the request.
+    CSeqMethodMismatch,
+    /// A header field that may stand once stands twice.
+    DuplicateHeader,
+    /// A Content-Length that is not a number, or larger than any message.
     ContentLength,
+    /// Two Content-Length header fields that differ.
+    ConflictingContentLength,
+    /// A message on a stream without Content-Length.
+    MissingContentLength,
+    /// A datagram with fewer bytes of body than its Content-Length says.
+    BodyTooShort,
 }
 
-/// Bytes that are not a SIP message.
+impl ParseErrorKind {
+    /// A short name in snake case, for counters and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLarge => "too_large",
+            Self::TooManyHeaders => "too_many_headers",
+            Self::BareLineBreak => "bare_line_break",
+            Self::UnterminatedHeaders => "unterminated_headers",
+            Self::StartLine => "start_line",
+            Self::Version => "version",
+            Self::RequestUri => "request_uri",
+            Self::StatusCode => "status_code",
+            Self::HeaderSyntax => "header_syntax",
+            Self::MissingVia => "missing_via",
+            Self::MissingFrom => "missing_from",
+            Self::MissingTo => "missing_to",
+            Self::MissingCallId => "missing_call_id",
+            Self::MissingCSeq => "missing_cseq",
+            Self::Via => "via",
+            Self::From => "from",
+            Self::To => "to",
+            Self::CallId => "call_id",
+            Self::CSeq => "cseq",
+            Self::Contact => "contact",
+            Self::Route => "route",
+            Self::RecordRoute => "record_route",
+            Self::MaxForwards => "max_forwards",
+            Self::CSeqMethodMismatch => "cseq_method_mismatch",
+            Self::DuplicateHeader => "duplicate_header",
+            Self::ContentLength => "content_length",
+            Self::ConflictingContentLength => "conflicting_content_length",
+            Self::MissingContentLength => "missing_content_length",
+            Self::BodyTooShort => "body_too_short",
+        }
+    }
+
+    /// The status code that answers a request of this defect (RFC 3261 §21).
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Version => 505,
+            Self::TooLarge | Self::TooManyHeaders => 513,
+            _ => 400,
+        }
+    }
+}
+
+impl fmt::Display for ParseErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A malformed message. If it was a request, other than ACK, that names its sender and its
+/// transaction, it can be answered: [`rejectable`](Self::rejectable).
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{kind}")]
+#[error("malformed SIP message: {kind}")]
 pub struct ParseError {
     kind: ParseErrorKind,
     rejectable: Option<Box<Message>>,
 }
+
+/// Errors are equal if their defects are.
+impl PartialEq for ParseError {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for ParseError {}
 
 impl ParseError {
     pub(super) fn new(kind: ParseErrorKind) -> Self {
         Self { kind, rejectable: None }
     }
 
-    pub(super) fn with_message(kind: ParseErrorKind, message: Message) -> Self {
-        Self { kind, rejectable: Some(Box::new(message)) }
+    pub(super) fn with_request(kind: ParseErrorKind, request: Message) -> Self {
+        Self { kind, rejectable: Some(Box::new(request)) }
     }
 
-    /// What was wrong.
+    /// The first defect.
     pub fn kind(&self) -> ParseErrorKind {
         self.kind
     }
 
-    /// The request, if enough of it is usable to answer it: answer with [`Self::status`].
+    /// The status code to answer with: 400, 505 or 513.
+    pub fn status(&self) -> u16 {
+        self.kind.status()
+    }
+
+    /// The request as far as it could be read, for [`Message::response`] and for nothing else:
+    /// its top Via can be answered and it has From, To, Call-ID and CSeq, but any of its values
+    /// may be malformed. `None` if it must be dropped.
     pub fn rejectable(&self) -> Option<&Message> {
         self.rejectable.as_deref()
     }
 
-    /// The status to answer with (RFC 3261 §21.4, §21.5).
-    pub fn status(&self) -> u16 {
-        match self.kind {
-            ParseErrorKind::Version => 505,
-            ParseErrorKind::TooLong => 513,
-            _ => 400,
-        }
+    /// As [`rejectable`](Self::rejectable), taken out.
+    pub fn into_rejectable(self) -> Option<Box<Message>> {
+        self.rejectable
     }
 }
-
-impl PartialEq for ParseError {
-    fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind
-    }
-}
-impl Eq for ParseError {}

@@ -1,185 +1,210 @@
-//! Cutting a byte stream into messages (RFC 3261 §18.3) and keep-alives (RFC 5626 §3.5.1).
+//! Messages out of a byte stream (RFC 3261 §18.3, RFC 5626 §3.5.1).
 
 use alloc::vec::Vec;
 
-use super::error::{ParseError, ParseErrorKind as Kind};
-use super::header::HeaderName;
-use super::lex::trim;
-use super::{MAX_MESSAGE, Message};
+use super::MAX_MESSAGE;
+use super::error::{ParseError, ParseErrorKind};
+use super::message::Message;
+use super::parser::{BodyLength, Parsed, parse_head};
 
-/// What a stream brought.
-#[derive(Debug)]
+/// What a stream held next.
+#[derive(Clone, Debug)]
 pub enum Frame {
     /// A message.
     Message(Message),
-    /// CRLF CRLF: the far end wants a CRLF back.
+    /// CRLFCRLF: the peer wants a CRLF back (RFC 5626 §3.5.1).
     KeepAlivePing,
-    /// A single CRLF: the answer to our ping.
+    /// A CRLF alone: the answer to our ping. It may also turn out to be the first half of a ping
+    /// that arrived in pieces, which is then reported as well.
     KeepAlivePong,
-    /// A message that is wrong but whose end is known: the stream goes on.
+    /// A malformed message whose end is known: the stream goes on.
     Malformed(ParseError),
-    /// The end of the message cannot be told: the stream is of no more use, close it.
+    /// A message whose end cannot be told. Nothing more will come out: close the connection, after
+    /// the answer to [`rejectable`](ParseError::rejectable) if there is one.
     Broken(ParseError),
 }
 
-/// Memory that an empty framer keeps.
-const KEEP: usize = 4096;
-
-/// Collects bytes of one stream and cuts messages out of them. Holds at most one message of
-/// 64 KiB and what came with it; each byte is looked at a bounded number of times.
+/// Cuts a byte stream into [`Frame`]s: [`push`](Self::push) bytes, then iterate until `None`. Its
+/// work is linear in the bytes however they are cut; it holds at most one message (64 KiB) and
+/// what was pushed last.
 #[derive(Debug, Default)]
 pub struct StreamFramer {
     buf: Vec<u8>,
-    /// Bytes of `buf` that are consumed; they go when more are pushed, not frame by frame.
-    start: usize,
-    /// Bytes already searched for the end of the header.
+    /// What was taken out of `buf` already.
+    taken: usize,
+    /// Up to where `buf` holds no end of a head.
     searched: usize,
-    /// The length of the message at the front, once its header is complete.
-    total: Option<usize>,
+    partial: Option<Partial>,
+    after_crlf: bool,
     broken: bool,
 }
 
+/// A message whose head is complete.
+struct Partial {
+    parsed: Parsed,
+    missing: usize,
+}
+
+impl core::fmt::Debug for Partial {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Partial").field("missing", &self.missing).finish_non_exhaustive()
+    }
+}
+
+/// A buffer of an idle stream is kept up to this size.
+const KEPT_CAPACITY: usize = 2048;
+
 impl StreamFramer {
-    /// An empty framer.
+    /// At the start of a stream.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes bytes. Call [`StreamFramer::next`] until `None` after each.
+    /// Takes the next bytes of the stream. Iterate until `None` before you push more: that is
+    /// what keeps memory bounded.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.broken {
             return;
         }
-        self.buf.drain(..self.start.min(self.buf.len()));
-        self.start = 0;
+        if self.taken > 0 {
+            self.buf.drain(..self.taken);
+            self.searched = self.searched.saturating_sub(self.taken);
+            self.taken = 0;
+        }
         self.buf.extend_from_slice(bytes);
     }
 
-    /// Bytes that wait for the rest of their message.
+    /// Whether framing is lost: nothing more will come out, close the connection.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Bytes that wait for the rest of their message: if the stream ends now, it was cut off.
     pub fn pending(&self) -> usize {
-        self.rest().len()
+        let begun = self.partial.as_ref().map_or(0, |p| p.parsed.message.as_bytes().len());
+        begun.saturating_add(self.rest().len())
     }
 
     fn rest(&self) -> &[u8] {
-        self.buf.get(self.start..).unwrap_or(&[])
+        self.buf.get(self.taken..).unwrap_or_default()
     }
 
-    /// The next frame, if it is complete.
-    #[allow(clippy::should_implement_trait)] // not an iterator: more bytes make it go on
-    pub fn next(&mut self) -> Option<Frame> {
-        if self.total.is_none()
-            && let Some(frame) = self.keep_alive()
-        {
-            return Some(frame);
-        }
-        let total = match self.total {
-            Some(total) => total,
-            None => match self.header_complete()? {
-                Ok(total) => total,
-                Err(kind) => return Some(self.fail(kind)),
-            },
-        };
-        self.total = Some(total);
-        let message = self.rest().get(..total)?;
-        let frame = match Message::parse(message) {
-            Ok(message) => Frame::Message(message),
-            Err(error) => Frame::Malformed(error),
-        };
-        self.consume(total);
-        Some(frame)
-    }
-
-    fn keep_alive(&mut self) -> Option<Frame> {
-        match self.rest() {
-            [b'\r', b'\n', b'\r', b'\n', ..] => {
-                self.consume(4);
-                Some(Frame::KeepAlivePing)
-            }
-            [b'\r', b'\n', b'\r'] => None,
-            [b'\r', b'\n', ..] => {
-                self.consume(2);
-                Some(Frame::KeepAlivePong)
-            }
-            [b'\n', ..] => {
-                self.consume(1);
-                Some(Frame::KeepAlivePong)
-            }
-            _ => None,
-        }
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.start = self.start.saturating_add(n);
-        if self.start >= self.buf.len() {
-            self.start = 0;
+    fn take(&mut self, count: usize) {
+        self.taken = self.taken.saturating_add(count).min(self.buf.len());
+        self.searched = self.taken;
+        if self.taken == self.buf.len() {
+            self.taken = 0;
+            self.searched = 0;
             self.buf.clear();
-            self.buf.shrink_to(KEEP);
+            if self.buf.capacity() > KEPT_CAPACITY {
+                self.buf = Vec::new();
+            }
         }
-        self.searched = 0;
-        self.total = None;
     }
 
-    fn fail(&mut self, kind: Kind) -> Frame {
+    fn break_off(&mut self, error: ParseError) -> Frame {
         self.broken = true;
         self.buf = Vec::new();
-        self.start = 0;
+        self.taken = 0;
         self.searched = 0;
-        Frame::Broken(ParseError::new(kind))
+        Frame::Broken(error)
     }
 
-    /// The length of the first message, once its header is there.
-    fn header_complete(&mut self) -> Option<Result<usize, Kind>> {
-        if self.rest() == b"\r" {
+    /// A keep-alive at the front, if there is one.
+    fn keep_alive(&mut self) -> Option<Frame> {
+        let second_half = self.after_crlf;
+        let rest = self.rest();
+        if !rest.starts_with(b"\r\n") {
+            self.after_crlf &= rest.len() < 2 && rest != b"\n";
             return None;
         }
-        let from = self.searched.saturating_sub(3);
-        let end = self.rest().get(from..).and_then(find_empty_line).map(|e| from.saturating_add(e));
-        self.searched = self.rest().len();
-        match end {
-            None if self.rest().len() > MAX_MESSAGE => Some(Err(Kind::TooLong)),
-            None => None,
-            Some(end) => Some(self.content_length(end).and_then(|n| {
-                let total = end.saturating_add(n);
-                if total > MAX_MESSAGE { Err(Kind::TooLong) } else { Ok(total) }
-            })),
+        if second_half || rest.starts_with(b"\r\n\r\n") {
+            self.take(if second_half { 2 } else { 4 });
+            self.after_crlf = false;
+            return Some(Frame::KeepAlivePing);
         }
+        self.take(2);
+        self.after_crlf = true;
+        Some(Frame::KeepAlivePong)
     }
 
-    /// Content-Length, mandatory on a stream; all of them must agree.
-    fn content_length(&self, head: usize) -> Result<usize, Kind> {
-        let mut found: Option<usize> = None;
-        let head = self.rest().get(..head).unwrap_or(&[]);
-        for line in head.split(|b| *b == b'\n') {
-            let Some(colon) = memchr::memchr(b':', line) else { continue };
-            let (name, value) = line.split_at_checked(colon).unwrap_or((line, &[]));
-            let name = core::str::from_utf8(name).map(trim).unwrap_or("");
-            if HeaderName::parse(name) != HeaderName::ContentLength {
-                continue;
+    /// The length of the head at the front, once it is complete.
+    fn head_length(&mut self) -> Option<usize> {
+        let from = self.searched.max(self.taken);
+        let found = memchr::memmem::find(self.buf.get(from..)?, b"\r\n\r\n");
+        // The last three bytes may be the beginning of the end.
+        self.searched = self.buf.len().saturating_sub(3).max(self.taken);
+        let end = from.saturating_add(found?).saturating_add(4);
+        Some(end.saturating_sub(self.taken))
+    }
+
+    /// Starts the message at the front once its head is there.
+    fn begin(&mut self) -> Option<Frame> {
+        let Some(length) = self.head_length() else {
+            return (self.rest().len() > MAX_MESSAGE)
+                .then(|| self.break_off(ParseError::new(ParseErrorKind::TooLarge)));
+        };
+        let head = self.rest().get(..length).unwrap_or_default().to_vec();
+        self.take(length);
+        let mut parsed = match parse_head(head) {
+            Ok(parsed) => parsed,
+            Err(kind) => return Some(self.break_off(ParseError::new(kind))),
+        };
+        match parsed.length {
+            BodyLength::Known(missing) if length.saturating_add(missing) <= MAX_MESSAGE => {
+                parsed.message.buf.reserve_exact(missing.min(self.rest().len()));
+                self.partial = Some(Partial { parsed, missing });
+                return None;
             }
-            let value =
-                value.get(1..).and_then(|v| core::str::from_utf8(v).ok()).map(trim).unwrap_or("");
-            let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-            let n = value.parse().ok().filter(|_| digits).ok_or(Kind::ContentLength)?;
-            if found.is_some_and(|f| f != n) {
-                return Err(Kind::ContentLength);
-            }
-            found = Some(n);
+            BodyLength::Known(_) => parsed.note(ParseErrorKind::TooLarge),
+            BodyLength::Absent => parsed.note(ParseErrorKind::MissingContentLength),
+            BodyLength::Unknown => {}
         }
-        found.ok_or(Kind::ContentLength)
+        let error = parsed.finish().err();
+        let error = error.unwrap_or(ParseError::new(ParseErrorKind::ContentLength));
+        Some(self.break_off(error))
+    }
+
+    /// Moves body bytes into the message that waits for them; the message once it is complete.
+    fn complete(&mut self) -> Option<Frame> {
+        let mut partial = self.partial.take()?;
+        let count = partial.missing.min(self.rest().len());
+        let body = self.rest().get(..count).unwrap_or_default();
+        partial.parsed.message.buf.extend_from_slice(body);
+        partial.missing = partial.missing.saturating_sub(count);
+        self.take(count);
+        if partial.missing > 0 {
+            self.partial = Some(partial);
+            return None;
+        }
+        Some(match partial.parsed.finish() {
+            Ok(message) => Frame::Message(message),
+            Err(error) => Frame::Malformed(error),
+        })
     }
 }
 
-/// Position after the first empty line.
-fn find_empty_line(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0_usize;
-    loop {
-        let at = from.checked_add(memchr::memchr(b'\n', bytes.get(from..)?)?)?;
-        from = at.checked_add(1)?;
-        match bytes.get(from..)? {
-            [b'\r', b'\n', ..] => return from.checked_add(2),
-            [b'\n', ..] => return from.checked_add(1),
-            _ => {}
+/// Ends with `None` when more bytes are needed, and goes on after [`StreamFramer::push`].
+impl Iterator for StreamFramer {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        if self.broken {
+            return None;
         }
+        if self.partial.is_none() {
+            if let Some(frame) = self.keep_alive() {
+                return Some(frame);
+            }
+            // One byte may still become a keep-alive.
+            if self.rest().len() < 2 {
+                return None;
+            }
+            if let Some(frame) = self.begin() {
+                return Some(frame);
+            }
+        }
+        self.complete()
     }
 }
 
@@ -187,42 +212,91 @@ fn find_empty_line(bytes: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const PING: &str = "OPTIONS sip:b@h SIP/2.0\r\nv: SIP/2.0/TCP h;branch=z9hG4bK1\r\nf: <sip:a@h>;tag=1\r\n\
-        t: <sip:b@h>\r\ni: 1\r\nCSeq: 1 OPTIONS\r\nl: 4\r\n\r\nbody";
+    fn options(body: &str) -> String {
+        format!(
+            "OPTIONS sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKa\r\n\
+             From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: c\r\n\
+             CSeq: 1 OPTIONS\r\nl: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
 
-    fn frames(bytes: &[u8], step: usize) -> Vec<Frame> {
+    /// What comes out, with a Pong that was half a ping left out.
+    fn frames(stream: &[u8], step: usize) -> Vec<String> {
         let mut framer = StreamFramer::new();
-        let mut out = Vec::new();
-        for chunk in bytes.chunks(step) {
+        let mut out: Vec<String> = Vec::new();
+        for chunk in stream.chunks(step) {
             framer.push(chunk);
-            while let Some(frame) = framer.next() {
-                out.push(frame);
+            for frame in &mut framer {
+                let text = match frame {
+                    Frame::Message(m) => format!("message {}", m.body().len()),
+                    Frame::KeepAlivePing => {
+                        out.pop_if(|last| last == "pong");
+                        "ping".into()
+                    }
+                    Frame::KeepAlivePong => "pong".into(),
+                    Frame::Malformed(e) => format!("malformed {}", e.kind()),
+                    Frame::Broken(e) => format!("broken {}", e.kind()),
+                };
+                out.push(text);
             }
+        }
+        assert_eq!(framer.is_broken(), out.last().is_some_and(|l| l.starts_with("broken")));
+        if framer.pending() > 0 {
+            out.push(format!("waiting {}", framer.pending()));
         }
         out
     }
 
     #[test]
-    fn any_cut_gives_the_same_frames() {
-        let stream = alloc::format!("\r\n\r\n{PING}{PING}\r\n\r\n{PING}");
-        for step in [1, 2, 3, 7, 100, 10_000] {
-            let out = frames(stream.as_bytes(), step);
-            let messages =
-                out.iter().filter(|f| matches!(f, Frame::Message(m) if m.body() == b"body"));
-            assert_eq!(messages.count(), 3, "step {step}");
+    fn frames_do_not_depend_on_how_the_stream_is_cut() {
+        let bad_from = options("xy").replace("<sip:a@", "<<sip:a@");
+        let parts = ["\r\n\r\n", &options("hello"), "\r\n", &bad_from, "\r\n", &options(""), "OPT"];
+        let stream = parts.concat();
+        let want =
+            ["ping", "message 5", "pong", "malformed from", "pong", "message 0", "waiting 3"];
+        for step in [1, 2, 3, 7, 100, stream.len()] {
+            assert_eq!(frames(stream.as_bytes(), step), want, "step {step}");
         }
     }
 
     #[test]
-    fn lengths_that_lie_break_the_stream() {
-        for bad in ["-1", "4294967300", "99999999999999999999", "4\r\nl: 5", "", "0x4", "+4"] {
-            let text = PING.replace("l: 4", &alloc::format!("l: {bad}"));
-            let out = frames(text.as_bytes(), 1);
-            assert!(matches!(out.as_slice(), [Frame::Broken(_)]), "{bad}: {out:?}");
+    fn lost_framing_ends_the_stream() {
+        for (length, kind) in [
+            ("-999", "content_length"),
+            ("4294967301", "content_length"),
+            ("18446744073709551621", "content_length"),
+            ("5\r\nContent-Length: 6", "conflicting_content_length"),
+            ("65500", "too_large"),
+            ("x", "content_length"),
+        ] {
+            let stream = options("hello").replace("l: 5", &format!("l: {length}"));
+            for step in [1, stream.len()] {
+                let want = [format!("broken {kind}")];
+                assert_eq!(frames(stream.as_bytes(), step), want, "{length}");
+            }
         }
-        let out = frames(PING.replace("l: 4\r\n", "").as_bytes(), 5);
-        assert!(matches!(out.as_slice(), [Frame::Broken(_)]));
-        let flood = frames(&alloc::vec![b'x'; 200_000], 1000);
-        assert!(matches!(flood.as_slice(), [Frame::Broken(_)]));
+        let without = options("").replace("l: 0\r\n", "");
+        assert_eq!(frames(without.as_bytes(), 1), ["broken missing_content_length"]);
+        let twice = options("hello").replace("l: 5", "l: 5\r\nContent-Length: 5");
+        assert_eq!(frames(twice.as_bytes(), 1), ["message 5"]);
+    }
+
+    #[test]
+    fn a_head_without_end_is_cut_off_and_memory_given_back() {
+        let mut framer = StreamFramer::new();
+        let mut broken_at = None;
+        for at in 0..MAX_MESSAGE + 10 {
+            framer.push(b"a");
+            if framer.next().is_some() {
+                broken_at = Some(at);
+            }
+        }
+        assert_eq!(broken_at, Some(MAX_MESSAGE));
+        assert!(framer.is_broken() && framer.buf.capacity() == 0);
+        let mut framer = StreamFramer::new();
+        framer.push(options(&"x".repeat(60_000)).as_bytes());
+        assert!(matches!(framer.next(), Some(Frame::Message(_))));
+        assert!(framer.next().is_none() && framer.buf.capacity() <= KEPT_CAPACITY);
     }
 }

@@ -1,267 +1,315 @@
-//! A SIP message: one buffer, spans into it, typed views.
+//! A SIP message, read-only.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::chars::{number, saturating_number};
+use super::cseq::CSeq;
 use super::error::ParseError;
-use super::header::HeaderName;
-use super::lex::list;
+use super::fields::{FieldSpan, Lines, NameAddrs, Vias, slice};
+use super::lists::split_values;
+use super::media_type::MediaType;
+use super::method::Method;
+use super::name::HeaderName;
+use super::name_addr::NameAddrRef;
 use super::uri::UriRef;
-use super::values::{CSeq, NameAddrRef, ViaRef};
-use super::{MessageBuilder, Method};
+use super::uri_parts::UriParts;
+use super::via::ViaRef;
 
-type Span = (u32, u32);
-
-/// The start line.
-#[derive(Clone, Debug)]
-pub(super) enum Start {
-    Request { method: Method, uri: Span },
-    Response { status: u16, reason: Span },
-}
-
-/// One header field line.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) name: HeaderName,
-    pub(super) name_span: Span,
-    pub(super) value: Span,
-}
-
-/// A SIP request or response, immutable. The header fields that routing needs (Via, From, To,
-/// Call-ID, CSeq, Max-Forwards, Contact, Route, Record-Route, Content-Length) were validated.
+/// A request or a response (RFC 3261 §7): immutable, owning one copy of its bytes.
+///
+/// What [`Message::parse`] and [`MessageBuilder::finish`](super::MessageBuilder::finish) give has
+/// a start line, Via, From, To, Call-ID and CSeq, each well-formed, and well-formed Contact, Route
+/// and Record-Route where they are present; a request's CSeq names its method.
 #[derive(Clone)]
 pub struct Message {
-    buf: Vec<u8>,
-    start: Start,
-    entries: Vec<Entry>,
-    body_at: usize,
-    cseq: CSeq,
+    pub(super) buf: Vec<u8>,
+    pub(super) head_len: usize,
+    pub(super) start: StartLine,
+    pub(super) fields: Vec<FieldSpan>,
+    pub(super) index: Index,
+    pub(super) cseq: CSeq,
+    pub(super) max_forwards: Option<u8>,
+    /// Not all of it is well-formed: it may only be answered.
+    pub(super) defective: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum StartLine {
+    Request { method: Method, uri: (u32, u32), parts: Option<UriParts> },
+    Response { status: u16, reason: (u32, u32) },
+}
+
+/// Which fields are the first of their name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Index {
+    pub(super) via: Option<u16>,
+    pub(super) from: Option<u16>,
+    pub(super) to: Option<u16>,
+    pub(super) call_id: Option<u16>,
+    pub(super) cseq: Option<u16>,
 }
 
 impl Message {
-    /// Parses one datagram, or one message cut out of a stream by a
-    /// [`StreamFramer`](super::StreamFramer). Bytes beyond Content-Length are cut off.
+    /// The message that a datagram holds, or one framed message of a stream. Line ends before it
+    /// are skipped; bytes after the body that Content-Length announces are left out; without
+    /// Content-Length the body is all the rest (RFC 3261 §18.3).
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        super::parser::parse(bytes)
+        super::parser::parse_datagram(bytes)
     }
 
-    pub(super) fn assemble(
-        buf: Vec<u8>,
-        start: Start,
-        entries: Vec<Entry>,
-        body_at: usize,
-    ) -> Self {
-        let method = match &start {
-            Start::Request { method, .. } => method.clone(),
-            Start::Response { .. } => Method::Other("".into()),
-        };
-        let mut message = Self { buf, start, entries, body_at, cseq: CSeq { number: 0, method } };
-        let cseq = message.header(HeaderName::CSeq).and_then(CSeq::parse);
-        if let Some(cseq) = cseq {
-            let method = match &message.start {
-                Start::Request { method, .. } => method.clone(),
-                Start::Response { .. } => cseq.method,
-            };
-            message.cseq = CSeq { number: cseq.number, method };
-        }
-        message
+    /// Whether it is a request.
+    pub fn is_request(&self) -> bool {
+        matches!(self.start, StartLine::Request { .. })
     }
 
-    /// Cuts the body to Content-Length. `Err` if there is less, or the values contradict.
-    pub(super) fn trim_body(&mut self) -> Result<(), ()> {
-        let mut wanted: Option<usize> = None;
-        for value in self.headers(HeaderName::ContentLength) {
-            let n: usize = value.parse().map_err(|_| ())?;
-            if wanted.is_some_and(|w| w != n) {
-                return Err(());
-            }
-            wanted = Some(n);
-        }
-        let available = self.buf.len().saturating_sub(self.body_at);
-        match wanted {
-            Some(n) if n > available => Err(()),
-            Some(n) => {
-                self.buf.truncate(self.body_at.saturating_add(n));
-                Ok(())
-            }
-            None => Ok(()),
+    /// The method; of a response the one that its CSeq names.
+    pub fn method(&self) -> &Method {
+        match &self.start {
+            StartLine::Request { method, .. } => method,
+            StartLine::Response { .. } => &self.cseq.method,
         }
     }
 
-    fn text(&self, (start, end): Span) -> &str {
-        self.buf
-            .get(start as usize..end as usize)
-            .and_then(|b| core::str::from_utf8(b).ok())
-            .unwrap_or("")
-    }
-
-    /// True for a request.
-    pub const fn is_request(&self) -> bool {
-        matches!(self.start, Start::Request { .. })
-    }
-    /// The request's method; for a response, the method of its CSeq.
-    pub const fn method(&self) -> &Method {
-        &self.cseq.method
-    }
-    /// The Request-URI.
+    /// The Request-URI; `None` for responses. A scheme other than sip, sips and tel is
+    /// [`Scheme::Other`](super::Scheme::Other), to be answered with 416 (RFC 3261 §8.2.2.1).
     pub fn request_uri(&self) -> Option<UriRef<'_>> {
         match self.start {
-            Start::Request { uri, .. } => UriRef::parse(self.text(uri)),
-            Start::Response { .. } => None,
+            StartLine::Request { uri, parts: Some(parts), .. } => {
+                Some(UriRef::from_parts(core::str::from_utf8(slice(&self.buf, uri)).ok()?, parts))
+            }
+            _ => None,
         }
     }
-    /// The status of a response, 100 to 699.
-    pub const fn status(&self) -> Option<u16> {
+
+    /// The status code, 100 to 699; `None` for requests.
+    pub fn status(&self) -> Option<u16> {
         match self.start {
-            Start::Response { status, .. } => Some(status),
-            Start::Request { .. } => None,
+            StartLine::Response { status, .. } => Some(status),
+            StartLine::Request { .. } => None,
         }
     }
-    /// The reason phrase of a response, as received.
+
+    /// The reason phrase; empty for requests, and if it is not UTF-8.
     pub fn reason(&self) -> &str {
         match self.start {
-            Start::Response { reason, .. } => self.text(reason),
-            Start::Request { .. } => "",
+            StartLine::Response { reason, .. } => {
+                core::str::from_utf8(slice(&self.buf, reason)).unwrap_or_default()
+            }
+            StartLine::Request { .. } => "",
         }
     }
-    /// All Via values, topmost first.
+
+    /// The Via values from the top.
     pub fn vias(&self) -> impl Iterator<Item = ViaRef<'_>> {
-        self.list(HeaderName::Via).filter_map(ViaRef::parse)
+        Vias::new(self.lines(HeaderName::Via))
     }
-    /// The topmost Via. `None` only in a [`ParseError::rejectable`] message.
+
+    /// The topmost Via, which every message has.
     pub fn top_via(&self) -> Option<ViaRef<'_>> {
-        self.vias().next()
+        ViaRef::scan(self.value_at(self.index.via), 0).map(|scan| scan.via)
     }
-    /// From. A placeholder `sip:anonymous.invalid` in a [`ParseError::rejectable`] message whose From
-    /// is broken.
+
+    /// The From. `sip:anonymous.invalid` in place of a malformed one in a message that is only
+    /// [`rejectable`](ParseError::rejectable).
     pub fn from(&self) -> NameAddrRef<'_> {
-        self.address(HeaderName::From)
+        NameAddrRef::parse(self.value_at(self.index.from)).unwrap_or(NameAddrRef::ANONYMOUS)
     }
-    /// To, with the same placeholder.
+
+    /// The To; what holds for [`from`](Self::from) holds for it.
     pub fn to(&self) -> NameAddrRef<'_> {
-        self.address(HeaderName::To)
+        NameAddrRef::parse(self.value_at(self.index.to)).unwrap_or(NameAddrRef::ANONYMOUS)
     }
-    fn address(&self, name: HeaderName) -> NameAddrRef<'_> {
-        self.header(name).and_then(NameAddrRef::parse).unwrap_or_else(NameAddrRef::placeholder)
-    }
-    /// Call-ID.
+
+    /// The Call-ID; compared with case.
     pub fn call_id(&self) -> &str {
-        self.header(HeaderName::CallId).unwrap_or("")
+        self.value_at(self.index.call_id)
     }
-    /// CSeq.
-    pub const fn cseq(&self) -> &CSeq {
+
+    /// The CSeq.
+    pub fn cseq(&self) -> &CSeq {
         &self.cseq
     }
-    /// Contact addresses; none for `*`.
+
+    /// The Contact addresses; none for `*`.
     pub fn contacts(&self) -> impl Iterator<Item = NameAddrRef<'_>> {
-        self.list(HeaderName::Contact).filter_map(NameAddrRef::parse)
+        self.addresses(HeaderName::Contact)
     }
-    /// Route, topmost first.
+
+    /// Whether the Contact is `*`: all bindings (RFC 3261 §10.2.2).
+    pub fn has_wildcard_contact(&self) -> bool {
+        self.lines(HeaderName::Contact).any(|value| value == b"*")
+    }
+
+    /// The Route addresses, next hop first.
     pub fn routes(&self) -> impl Iterator<Item = NameAddrRef<'_>> {
-        self.list(HeaderName::Route).filter_map(NameAddrRef::parse)
+        self.addresses(HeaderName::Route)
     }
-    /// Record-Route, topmost first.
+
+    /// The Record-Route addresses in the order of the message.
     pub fn record_routes(&self) -> impl Iterator<Item = NameAddrRef<'_>> {
-        self.list(HeaderName::RecordRoute).filter_map(NameAddrRef::parse)
+        self.addresses(HeaderName::RecordRoute)
     }
+
+    /// The addresses of any header field that holds them: Refer-To, Referred-By, Path,
+    /// Service-Route, P-Asserted-Identity. Those are not checked at parsing: a malformed one ends
+    /// its line.
+    pub fn addresses(&self, name: HeaderName) -> impl Iterator<Item = NameAddrRef<'_>> {
+        NameAddrs::new(self.lines(name))
+    }
+
     /// Max-Forwards.
     pub fn max_forwards(&self) -> Option<u8> {
-        self.header(HeaderName::MaxForwards)?.parse().ok()
+        self.max_forwards
     }
-    /// Expires, seconds; values beyond 2^32-1 are read as that.
+
+    /// Expires, in seconds; too large a number gives the largest, a malformed one `None`.
     pub fn expires(&self) -> Option<u32> {
         self.seconds(HeaderName::Expires)
     }
-    /// Min-Expires, seconds.
+
+    /// Min-Expires, in seconds.
     pub fn min_expires(&self) -> Option<u32> {
         self.seconds(HeaderName::MinExpires)
     }
-    /// Retry-After, seconds (comments and parameters left out).
+
+    /// Retry-After, in seconds; its comment and parameters are left out.
     pub fn retry_after(&self) -> Option<u32> {
         self.seconds(HeaderName::RetryAfter)
     }
+
     fn seconds(&self, name: HeaderName) -> Option<u32> {
-        let value = self.header(name)?;
-        let digits = value.split(|c: char| !c.is_ascii_digit()).next().filter(|d| !d.is_empty())?;
-        Some(digits.parse().unwrap_or(u32::MAX))
+        saturating_number(self.header(name)?.split([' ', '\t', ';', '(']).next()?)
     }
-    /// Content-Type without parameters, as written.
+
+    /// Content-Length, if it is there.
+    pub fn content_length(&self) -> Option<usize> {
+        number(self.header(HeaderName::ContentLength)?).and_then(|n| usize::try_from(n).ok())
+    }
+
+    /// The Content-Type without its parameters, as written.
     pub fn content_type(&self) -> Option<&str> {
-        self.header(HeaderName::ContentType)
-            .map(|v| super::lex::trim(v.split(';').next().unwrap_or("")))
+        let value = self.header(HeaderName::ContentType)?;
+        Some(value.split(';').next().unwrap_or_default().trim_end())
     }
-    /// True if the Content-Type is this one (any case).
+
+    /// Whether the Content-Type is this one, such as `application/sdp`; compared without case.
     pub fn has_content_type(&self, wanted: &str) -> bool {
         self.content_type().is_some_and(|t| t.eq_ignore_ascii_case(wanted))
     }
-    /// The tokens of a list header such as Require, Supported or Allow.
+
+    /// The Content-Type with its parameters, if it is well-formed.
+    pub fn media_type(&self) -> Option<MediaType<'_>> {
+        MediaType::parse(self.header(HeaderName::ContentType)?)
+    }
+
+    /// The option tags of Require.
+    pub fn require(&self) -> impl Iterator<Item = &str> {
+        self.list(HeaderName::Require)
+    }
+
+    /// The option tags of Supported.
+    pub fn supported(&self) -> impl Iterator<Item = &str> {
+        self.list(HeaderName::Supported)
+    }
+
+    /// The methods of Allow.
+    pub fn allow(&self) -> impl Iterator<Item = &str> {
+        self.list(HeaderName::Allow)
+    }
+
+    /// The tokens of a list such as Require or Allow; the same as [`list`](Self::list).
     pub fn tokens(&self, name: HeaderName) -> impl Iterator<Item = &str> {
         self.list(name)
     }
-    /// The body, byte for byte.
-    pub fn body(&self) -> &[u8] {
-        self.buf.get(self.body_at..).unwrap_or(&[])
-    }
-    /// The first value of a header field, as one line.
-    pub fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers(name).next()
-    }
-    /// All values of a header field, one per line of the message.
-    pub fn headers(&self, name: HeaderName) -> impl Iterator<Item = &str> {
-        self.entries.iter().filter(move |e| e.name == name).map(|e| self.text(e.value))
-    }
-    /// All values of a header field by its text, for names that [`HeaderName`] does not know.
-    pub fn headers_named(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.all_headers().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
-    }
-    /// Every header field in order, names as written.
-    pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|e| (self.text(e.name_span), self.text(e.value)))
-    }
-    /// The elements of a comma-separated header field over all its lines.
+
+    /// The values of a comma-separated header field over all its lines, blanks around each
+    /// removed, empty ones left out. Commas in quotes and angle brackets do not separate.
     pub fn list(&self, name: HeaderName) -> impl Iterator<Item = &str> {
-        self.headers(name).flat_map(list)
+        self.headers(name).flat_map(split_values)
     }
-    pub(super) fn known(&self) -> impl Iterator<Item = (HeaderName, &str)> {
-        self.entries
-            .iter()
-            .filter(|e| e.name != HeaderName::Other)
-            .map(|e| (e.name, self.text(e.value)))
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        self.buf.get(self.head_len..).unwrap_or_default()
     }
-    pub(super) fn entries(&self) -> impl Iterator<Item = (HeaderName, &str, &str)> {
-        self.entries.iter().map(|e| (e.name, self.text(e.name_span), self.text(e.value)))
+
+    /// The first line of that name; `None` also if it is not UTF-8.
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        core::str::from_utf8(self.lines(name).next()?).ok()
     }
-    /// The message as bytes (folded lines unfolded; otherwise as received).
+
+    /// The first line of that name, byte for byte.
+    pub fn header_bytes(&self, name: HeaderName) -> Option<&[u8]> {
+        self.lines(name).next()
+    }
+
+    /// The lines of that name; empty text for one that is not UTF-8.
+    pub fn headers(&self, name: HeaderName) -> impl Iterator<Item = &str> {
+        self.lines(name).map(|value| core::str::from_utf8(value).unwrap_or_default())
+    }
+
+    /// The lines of a name that [`HeaderName`] may not know; compared without case.
+    pub fn headers_named(&self, name: &str) -> impl Iterator<Item = &str> {
+        let id = HeaderName::parse(name);
+        let named = move |span: &&FieldSpan| match id {
+            HeaderName::Other => {
+                span.name_id == id
+                    && slice(&self.buf, span.name).eq_ignore_ascii_case(name.as_bytes())
+            }
+            id => span.name_id == id,
+        };
+        self.fields.iter().filter(named).map(|span| self.text(span.value))
+    }
+
+    /// All header fields in their order: name as written, value (empty if it is not UTF-8).
+    pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|span| (self.text(span.name), self.text(span.value)))
+    }
+
+    /// The whole message as it goes over the wire.
     pub fn as_bytes(&self) -> &[u8] {
         &self.buf
     }
-    /// Starts a response to this request: Via, From, To, Call-ID and CSeq are copied, Timestamp
-    /// for a 100, Record-Route for 101 to 299 (RFC 3261 §8.2.6, §12.1.1). The To tag is the
-    /// caller's to add ([`MessageBuilder::to_tag`]).
-    pub fn response(&self, status: u16, reason: &str) -> MessageBuilder {
-        MessageBuilder::response_to(self, status, reason)
+
+    fn lines(&self, name: HeaderName) -> Lines<'_> {
+        Lines::new(&self.buf, &self.fields, name)
     }
-    /// A builder that holds a copy of this message.
-    pub fn edit(&self) -> MessageBuilder {
-        MessageBuilder::copy_of(self)
+
+    fn text(&self, span: (u32, u32)) -> &str {
+        core::str::from_utf8(slice(&self.buf, span)).unwrap_or_default()
+    }
+
+    fn value_at(&self, index: Option<u16>) -> &str {
+        let span = index.and_then(|i| self.fields.get(usize::from(i)));
+        span.map(|span| self.text(span.value)).unwrap_or_default()
     }
 }
 
+/// Messages are equal if their bytes are.
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.buf == other.buf
+    }
+}
+
+impl Eq for Message {}
+
+/// The start line alone: header fields may hold credentials and numbers that were called.
 impl fmt::Debug for Message {
-    /// The start line only: header fields may hold credentials, bodies keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.start {
-            Start::Request { method, uri } => write!(f, "Message({method} {})", self.text(*uri)),
-            Start::Response { status, .. } => {
-                write!(f, "Message({status} {})", self.cseq)
-            }
-        }
+        let mut out = f.debug_struct("Message");
+        match self.status() {
+            Some(status) => out.field("status", &status),
+            None => out.field("method", self.method()),
+        };
+        out.field("cseq", &self.cseq.number).field("length", &self.buf.len()).finish()
     }
 }
 
+/// The message as text, for traces that the user asked for. It may hold secrets.
 impl fmt::Display for Message {
-    /// The message as text, for traces that the user asked for. It may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(&self.buf))
     }

@@ -1,85 +1,94 @@
 //! Request methods.
 
 use alloc::boxed::Box;
-use core::fmt;
+use core::{convert::Infallible, fmt, str::FromStr};
 
-/// A request method (RFC 3261 §7.1 and extensions). Methods are case-sensitive.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// The method of a request. Compared with case (RFC 3261 §7.1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Method {
-    /// INVITE
+    /// INVITE (RFC 3261).
     Invite,
-    /// ACK
+    /// ACK (RFC 3261).
     Ack,
-    /// BYE
+    /// BYE (RFC 3261).
     Bye,
-    /// CANCEL
+    /// CANCEL (RFC 3261).
     Cancel,
-    /// REGISTER
+    /// REGISTER (RFC 3261).
     Register,
-    /// OPTIONS
+    /// OPTIONS (RFC 3261).
     Options,
-    /// INFO (RFC 6086)
+    /// INFO (RFC 6086).
     Info,
-    /// PRACK (RFC 3262)
+    /// PRACK (RFC 3262).
     Prack,
-    /// UPDATE (RFC 3311)
+    /// UPDATE (RFC 3311).
     Update,
-    /// SUBSCRIBE (RFC 6665)
+    /// SUBSCRIBE (RFC 6665).
     Subscribe,
-    /// NOTIFY (RFC 6665)
+    /// NOTIFY (RFC 6665).
     Notify,
-    /// REFER (RFC 3515)
+    /// REFER (RFC 3515).
     Refer,
-    /// MESSAGE (RFC 3428)
+    /// MESSAGE (RFC 3428).
     Message,
-    /// PUBLISH (RFC 3903)
+    /// PUBLISH (RFC 3903).
     Publish,
     /// Any other token.
     Other(Box<str>),
 }
 
 impl Method {
-    /// The method of this token. The caller has checked that it is a token.
-    pub(super) fn from_token(token: &str) -> Self {
-        match token {
-            "INVITE" => Self::Invite,
-            "ACK" => Self::Ack,
-            "BYE" => Self::Bye,
-            "CANCEL" => Self::Cancel,
-            "REGISTER" => Self::Register,
-            "OPTIONS" => Self::Options,
-            "INFO" => Self::Info,
-            "PRACK" => Self::Prack,
-            "UPDATE" => Self::Update,
-            "SUBSCRIBE" => Self::Subscribe,
-            "NOTIFY" => Self::Notify,
-            "REFER" => Self::Refer,
-            "MESSAGE" => Self::Message,
-            "PUBLISH" => Self::Publish,
-            other => Self::Other(other.into()),
-        }
-    }
-
-    /// The method's token.
+    /// As it stands in a request line.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Invite => "INVITE",
-            Self::Ack => "ACK",
-            Self::Bye => "BYE",
-            Self::Cancel => "CANCEL",
-            Self::Register => "REGISTER",
-            Self::Options => "OPTIONS",
-            Self::Info => "INFO",
-            Self::Prack => "PRACK",
-            Self::Update => "UPDATE",
-            Self::Subscribe => "SUBSCRIBE",
-            Self::Notify => "NOTIFY",
-            Self::Refer => "REFER",
-            Self::Message => "MESSAGE",
-            Self::Publish => "PUBLISH",
-            Self::Other(token) => token,
+            Method::Invite => "INVITE",
+            Method::Ack => "ACK",
+            Method::Bye => "BYE",
+            Method::Cancel => "CANCEL",
+            Method::Register => "REGISTER",
+            Method::Options => "OPTIONS",
+            Method::Info => "INFO",
+            Method::Prack => "PRACK",
+            Method::Update => "UPDATE",
+            Method::Subscribe => "SUBSCRIBE",
+            Method::Notify => "NOTIFY",
+            Method::Refer => "REFER",
+            Method::Message => "MESSAGE",
+            Method::Publish => "PUBLISH",
+            Method::Other(name) => name,
         }
+    }
+}
+
+impl From<&str> for Method {
+    fn from(name: &str) -> Self {
+        match name {
+            "INVITE" => Method::Invite,
+            "ACK" => Method::Ack,
+            "BYE" => Method::Bye,
+            "CANCEL" => Method::Cancel,
+            "REGISTER" => Method::Register,
+            "OPTIONS" => Method::Options,
+            "INFO" => Method::Info,
+            "PRACK" => Method::Prack,
+            "UPDATE" => Method::Update,
+            "SUBSCRIBE" => Method::Subscribe,
+            "NOTIFY" => Method::Notify,
+            "REFER" => Method::Refer,
+            "MESSAGE" => Method::Message,
+            "PUBLISH" => Method::Publish,
+            other => Method::Other(other.into()),
+        }
+    }
+}
+
+impl FromStr for Method {
+    type Err = Infallible;
+
+    fn from_str(name: &str) -> Result<Self, Infallible> {
+        Ok(name.into())
     }
 }
 

@@ -1,283 +1,463 @@
-//! One pass over the bytes: start line, header fields as spans, body; then the header fields that
-//! routing needs are validated.
+//! Bytes to messages: lines first, then the header fields that routing and matching need.
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
+use super::chars::{TOKEN, number, skip_blanks, span};
+use super::cseq::CSeq;
 use super::error::{ParseError, ParseErrorKind as Kind};
-use super::header::HeaderName;
-use super::lex::{is_token, is_token_char, list, trim};
-use super::message::{Entry, Message, Start};
-use super::uri::UriRef;
-use super::values::{CSeq, NameAddrRef, ViaRef};
-use super::{MAX_HEADERS, MAX_MESSAGE, Method};
+use super::fields::{FieldSpan, slice};
+use super::message::{Index, Message, StartLine};
+use super::method::Method;
+use super::name::{HeaderName, lookup};
+use super::name_addr::NameAddrRef;
+use super::uri_parts::UriParts;
+use super::via::ViaRef;
+use super::{MAX_HEADERS, MAX_MESSAGE};
 
-/// Parses one message; what follows the body of a datagram is cut off.
-pub(super) fn parse(bytes: &[u8]) -> Result<Message, ParseError> {
-    if bytes.len() > MAX_MESSAGE {
-        return Err(ParseError::new(Kind::TooLong));
-    }
-    let (head, body_at) = split_head(bytes).ok_or(ParseError::new(Kind::Incomplete))?;
-    let mut buf = bytes.to_vec();
-    unfold(&mut buf, head);
-    // Header text must be UTF-8 (RFC 3261 §7.3.1 allows TEXT-UTF8 only); bytes that are not are
-    // replaced one for one, so that spans stay and nothing else of the message is lost.
-    sanitize_utf8(&mut buf, head);
-    let (start, entries, fault) = scan(&buf, head)?;
-    let message = Message::assemble(buf, start, entries, body_at);
-    validate(message, fault)
+/// A message whose head was read.
+pub(super) struct Parsed {
+    pub(super) message: Message,
+    /// The first defect.
+    pub(super) defect: Option<Kind>,
+    /// Whether it is a request that can be answered.
+    pub(super) answerable: bool,
+    pub(super) length: BodyLength,
 }
 
-/// End of the header's last line (without the empty line) and start of the body.
-fn split_head(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut from = 0;
-    loop {
-        let at = memchr::memchr(b'\n', bytes.get(from..)?)?.checked_add(from)?;
-        let next = at.checked_add(1)?;
-        match bytes.get(next..)? {
-            [b'\r', b'\n', ..] => return Some((next, next.checked_add(2)?)),
-            [b'\n', ..] => return Some((next, next.checked_add(1)?)),
-            _ => from = next,
-        }
-    }
+/// What Content-Length says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyLength {
+    Absent,
+    Known(usize),
+    /// Malformed or contradictory.
+    Unknown,
 }
 
-/// A line that starts with white space continues the one before: its line end becomes blanks.
-fn unfold(buf: &mut [u8], head: usize) {
-    let Some(head) = buf.get_mut(..head) else { return };
-    let mut from = 0;
-    while let Some(at) = head.get(from..).and_then(|h| memchr::memchr(b'\n', h)) {
-        let at = from.saturating_add(at);
-        let next = at.saturating_add(1);
-        if matches!(head.get(next), Some(b' ' | b'\t')) {
-            if let Some(b) = head.get_mut(at) {
-                *b = b' ';
+impl Parsed {
+    pub(super) fn note(&mut self, defect: Kind) {
+        self.defect.get_or_insert(defect);
+    }
+
+    /// The message, or why it is none.
+    pub(super) fn finish(mut self) -> Result<Message, ParseError> {
+        match self.defect {
+            None => Ok(self.message),
+            Some(kind) if self.answerable => {
+                self.message.defective = true;
+                Err(ParseError::with_request(kind, self.message))
             }
-            if let Some(b) =
-                at.checked_sub(1).and_then(|i| head.get_mut(i)).filter(|b| **b == b'\r')
-            {
-                *b = b' ';
+            Some(kind) => Err(ParseError::new(kind)),
+        }
+    }
+}
+
+/// See [`Message::parse`].
+pub(super) fn parse_datagram(mut bytes: &[u8]) -> Result<Message, ParseError> {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
+    parse_whole(bytes.to_vec())
+}
+
+/// Parses a buffer that holds one message.
+fn parse_whole(buf: Vec<u8>) -> Result<Message, ParseError> {
+    let mut parsed = parse_head(buf).map_err(ParseError::new)?;
+    if let BodyLength::Known(length) = parsed.length {
+        let end = parsed.message.head_len.saturating_add(length);
+        if end > parsed.message.buf.len() {
+            parsed.note(Kind::BodyTooShort);
+        }
+        parsed.message.buf.truncate(end);
+    }
+    parsed.finish()
+}
+
+/// The message that a builder wrote. A `defective` one answers a defective request whose values
+/// it copies, so its own may be malformed too.
+pub(super) fn parse_built(buf: Vec<u8>, defective: bool) -> Result<Message, ParseError> {
+    let mut parsed = parse_head(buf).map_err(ParseError::new)?;
+    match parsed.defect {
+        Some(kind) if !defective => Err(ParseError::new(kind)),
+        _ => {
+            parsed.message.defective = defective;
+            Ok(parsed.message)
+        }
+    }
+}
+
+/// Reads the head of `buf`; an error means that not even its lines could be told apart.
+pub(super) fn parse_head(mut buf: Vec<u8>) -> Result<Parsed, Kind> {
+    if buf.is_empty() {
+        return Err(Kind::Empty);
+    }
+    if buf.len() > MAX_MESSAGE {
+        return Err(Kind::TooLarge);
+    }
+    let mut lines = Lines::read(&mut buf)?;
+    let head = buf.get(..lines.head_len).unwrap_or_default();
+    // One check of the whole head; if it fails, each value is checked alone.
+    let text = core::str::from_utf8(head).ok();
+    let start = read_start_line(head, lines.start_end, &mut lines.defect)?;
+    let mut check = Check::new(head, text, lines.defect);
+    for (at, field) in (0u16..).zip(&lines.fields) {
+        check.field(at, field);
+    }
+    check.complete(&start);
+    let is_request = matches!(start, StartLine::Request { .. });
+    let is_ack = matches!(&start, StartLine::Request { method: Method::Ack, .. });
+    let index = check.index;
+    let answerable = is_request
+        && !is_ack
+        && check.top_via
+        && check.cseq.is_some()
+        && index.from.and(index.to).and(index.call_id).is_some();
+    let (defect, length, max_forwards) = (check.defect, check.length, check.max_forwards);
+    let cseq = check.cseq.take().unwrap_or(CSeq { number: 0, method: Method::Other("".into()) });
+    let message = Message {
+        head_len: lines.head_len,
+        start,
+        fields: lines.fields,
+        index,
+        cseq,
+        max_forwards,
+        defective: false,
+        buf,
+    };
+    Ok(Parsed { message, defect, answerable, length })
+}
+
+/// A position below [`MAX_MESSAGE`].
+fn pos(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}
+
+/// The lines of a head, told apart and unfolded.
+struct Lines {
+    start_end: usize,
+    head_len: usize,
+    fields: Vec<FieldSpan>,
+    defect: Option<Kind>,
+}
+
+impl Lines {
+    fn read(buf: &mut [u8]) -> Result<Self, Kind> {
+        let start_end = line_end(buf, 0)?;
+        let mut lines =
+            Self { start_end, head_len: 0, fields: Vec::with_capacity(24), defect: None };
+        let mut at = start_end.saturating_add(2);
+        loop {
+            match buf.get(at..) {
+                Some([b'\r', b'\n', ..]) => {
+                    lines.head_len = at.saturating_add(2);
+                    return Ok(lines);
+                }
+                None | Some([]) => {
+                    lines.defect = Some(Kind::UnterminatedHeaders);
+                    lines.head_len = buf.len();
+                    return Ok(lines);
+                }
+                Some(_) => at = lines.field(buf, at)?,
             }
         }
-        from = next;
     }
-}
 
-fn sanitize_utf8(buf: &mut [u8], head: usize) {
-    let Some(head) = buf.get_mut(..head) else { return };
-    if head.is_ascii() {
-        return;
-    }
-    let mut from = 0;
-    while let Some(rest) = head.get(from..) {
-        match core::str::from_utf8(rest) {
-            Ok(_) => return,
-            Err(e) => {
-                let bad = from.saturating_add(e.valid_up_to());
-                let len = e.error_len().unwrap_or(1).max(1);
-                let end = bad.saturating_add(len).min(head.len());
-                head.get_mut(bad..end).into_iter().flatten().for_each(|b| *b = b'?');
-                from = end;
+    /// Reads the header field at `at`; the position after it.
+    #[inline]
+    fn field(&mut self, buf: &mut [u8], at: usize) -> Result<usize, Kind> {
+        let name_end = span(buf, at, TOKEN);
+        let colon = skip_blanks(buf, name_end);
+        let good = name_end > at && buf.get(colon) == Some(&b':');
+        let start = if good { skip_blanks(buf, colon.saturating_add(1)) } else { at };
+        let mut end = line_end(buf, start)?;
+        let mut next = end.saturating_add(2);
+        let mut start = start;
+        while matches!(buf.get(next), Some(b' ' | b'\t')) {
+            if let Some(fold) = buf.get_mut(end..next) {
+                fold.fill(b' ');
             }
+            start = skip_blanks(buf, start);
+            end = line_end(buf, next)?;
+            next = end.saturating_add(2);
         }
+        if !good {
+            self.defect.get_or_insert(Kind::HeaderSyntax);
+            return Ok(next);
+        }
+        if self.fields.len() >= MAX_HEADERS {
+            return Err(Kind::TooManyHeaders);
+        }
+        let value = buf.get(start..end).unwrap_or_default();
+        let blanks = value.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        self.fields.push(FieldSpan {
+            name: (pos(at), pos(name_end)),
+            value: (pos(start), pos(end.saturating_sub(blanks))),
+            name_id: lookup(buf.get(at..name_end).unwrap_or_default()),
+        });
+        Ok(next)
     }
 }
 
-fn span(range: Range<usize>) -> (u32, u32) {
-    // Both fit: a message is at most 64 KiB.
-    (range.start as u32, range.end as u32)
+/// The position of the CRLF that ends the line at `from`.
+#[inline]
+fn line_end(buf: &[u8], from: usize) -> Result<usize, Kind> {
+    let rest = buf.get(from..).unwrap_or_default();
+    let offset = memchr::memchr2(b'\r', b'\n', rest).ok_or(Kind::UnterminatedHeaders)?;
+    match rest.get(offset..) {
+        Some([b'\r', b'\n', ..]) => Ok(from.saturating_add(offset)),
+        Some([b'\r']) => Err(Kind::UnterminatedHeaders),
+        _ => Err(Kind::BareLineBreak),
+    }
 }
 
-type Scan = (Start, Vec<Entry>, Option<Kind>);
-
-fn scan(buf: &[u8], head: usize) -> Result<Scan, ParseError> {
-    let text = buf.get(..head).and_then(|h| core::str::from_utf8(h).ok()).unwrap_or("");
-    let line_end = memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
-    let first = text.get(..line_end).unwrap_or("").trim_end_matches('\r');
-    let (start, mut fault) = start_line(first).map_err(ParseError::new)?;
-    let mut entries = Vec::with_capacity(32);
-    let mut from = line_end.saturating_add(1);
-    while from < head {
-        let rest = text.get(from..).unwrap_or("");
-        let len = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
-        let line = rest.get(..len).unwrap_or("").trim_end_matches('\r');
-        match field(line, from) {
-            Some(entry) if entries.len() < MAX_HEADERS => entries.push(entry),
-            Some(_) => return Err(ParseError::new(Kind::TooManyHeaders)),
-            None => fault = fault.or(Some(Kind::HeaderLine)),
-        }
-        from = from.saturating_add(len).saturating_add(1);
+fn read_start_line(head: &[u8], end: usize, defect: &mut Option<Kind>) -> Result<StartLine, Kind> {
+    let line = head.get(..end).unwrap_or_default();
+    if let Some((version, rest)) = line.split_at_checked(8)
+        && version.eq_ignore_ascii_case(b"SIP/2.0 ")
+    {
+        return read_status_line(rest, end);
     }
-    Ok((start, entries, fault))
-}
-
-fn start_line(line: &str) -> Result<(Start, Option<Kind>), Kind> {
-    if let Some(rest) = line.strip_prefix("SIP/2.0 ").or_else(|| status_prefix(line)) {
-        let (code, reason) = rest.split_at_checked(3).ok_or(Kind::StartLine)?;
-        let status: u16 = code.parse().map_err(|_| Kind::StartLine)?;
-        let digits = code.bytes().all(|b| b.is_ascii_digit());
-        // The space before an empty reason phrase may be missing in the wild; a fourth digit not.
-        let spaced = reason.is_empty() || reason.starts_with(' ');
-        if !digits || !(100..700).contains(&status) || !spaced {
-            return Err(Kind::StartLine);
-        }
-        let at = line.len().saturating_sub(reason.trim_start_matches(' ').len());
-        return Ok((Start::Response { status, reason: span(at..line.len()) }, None));
+    if line.get(..4).is_some_and(|l| l.eq_ignore_ascii_case(b"SIP/")) {
+        return Err(Kind::Version);
     }
-    let (method, rest) = line.split_once(' ').ok_or(Kind::StartLine)?;
-    let (uri, version) = rest.rsplit_once(' ').ok_or(Kind::StartLine)?;
-    if !is_token(method) {
+    let method_end = span(line, 0, TOKEN);
+    if method_end == 0 || line.get(method_end) != Some(&b' ') {
         return Err(Kind::StartLine);
     }
-    let at = method.len().saturating_add(1);
-    let start = Start::Request {
-        method: Method::from_token(method),
-        uri: span(at..at.saturating_add(uri.len())),
-    };
-    let fault = match version {
-        v if v.eq_ignore_ascii_case("SIP/2.0") => {
-            UriRef::parse(uri).is_none().then_some(Kind::RequestUri)
+    let method = core::str::from_utf8(line.get(..method_end).unwrap_or_default());
+    let method = Method::from(method.unwrap_or_default());
+    let uri_start = method_end.saturating_add(1);
+    let rest = line.get(uri_start..).unwrap_or_default();
+    let uri_len = memchr::memchr(b' ', rest).ok_or(Kind::StartLine)?;
+    let version = rest.get(uri_len.saturating_add(1)..).unwrap_or_default();
+    let uri = (pos(uri_start), pos(uri_start.saturating_add(uri_len)));
+    let mut parts = None;
+    // The first defect of a message is the one of its first line.
+    let mut note = |kind| *defect = Some(kind);
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        if memchr::memmem::find(rest, b"SIP/").is_none() {
+            return Err(Kind::StartLine);
         }
-        v if v.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("SIP/")) => Some(Kind::Version),
-        _ => Some(Kind::StartLine),
-    };
-    Ok((start, fault))
-}
-
-/// `SIP/2.0` in any case before a status.
-fn status_prefix(line: &str) -> Option<&str> {
-    let (version, rest) = line.split_once(' ')?;
-    version.eq_ignore_ascii_case("SIP/2.0").then_some(rest)
-}
-
-fn field(line: &str, at: usize) -> Option<Entry> {
-    let bytes = line.as_bytes();
-    let name_len = bytes.iter().position(|b| !is_token_char(*b))?;
-    let name = line.get(..name_len)?;
-    let after = line.get(name_len..)?;
-    let value = after.trim_start_matches([' ', '\t']).strip_prefix(':')?;
-    if name.is_empty() {
-        return None;
-    }
-    let value_text = trim(value);
-    let value_at =
-        at.checked_add(line.len())?.checked_sub(value.trim_start_matches([' ', '\t']).len())?;
-    Some(Entry {
-        name: HeaderName::parse(name),
-        name_span: span(at..at.checked_add(name_len)?),
-        value: span(value_at..value_at.checked_add(value_text.len())?),
-    })
-}
-
-/// Checks what routing needs. A request that has enough to be answered comes with the error.
-fn validate(message: Message, fault: Option<Kind>) -> Result<Message, ParseError> {
-    let kind = match fault {
-        Some(kind) => kind,
-        None => match check(&message) {
-            Ok(()) => return finish(message),
-            Err(kind) => kind,
-        },
-    };
-    reject(message, kind)
-}
-
-fn finish(mut message: Message) -> Result<Message, ParseError> {
-    match message.trim_body() {
-        Ok(()) => Ok(message),
-        Err(()) => reject(message, Kind::ContentLength),
-    }
-}
-
-fn reject(message: Message, kind: Kind) -> Result<Message, ParseError> {
-    if message.is_request() && answerable(&message) {
-        return Err(ParseError::with_message(kind, message));
-    }
-    Err(ParseError::new(kind))
-}
-
-/// Enough for a response: a Via to send it by and the fields that it copies.
-fn answerable(message: &Message) -> bool {
-    let one = |name| message.headers(name).next();
-    message.method() != &Method::Ack
-        && one(HeaderName::Via).and_then(|v| ViaRef::parse(super::values::first_of(v))).is_some()
-        && one(HeaderName::From).is_some()
-        && one(HeaderName::To).is_some()
-        && one(HeaderName::CallId).is_some()
-        && one(HeaderName::CSeq).is_some()
-}
-
-fn check(message: &Message) -> Result<(), Kind> {
-    use HeaderName as H;
-    let mut seen = [0_u8; 8];
-    let mut count = |slot: usize| -> Result<(), Kind> {
-        let n = seen.get_mut(slot).ok_or(Kind::RepeatedHeader)?;
-        if *n > 0 {
-            return Err(Kind::RepeatedHeader);
+        note(if is_version(version) { Kind::Version } else { Kind::StartLine });
+    } else {
+        let text = core::str::from_utf8(rest.get(..uri_len).unwrap_or_default()).ok();
+        parts = text.and_then(|text| UriParts::scan(text).ok());
+        // A Request-URI has no headers (RFC 3261 §19.1.1).
+        parts = parts.filter(|p| usize::try_from(p.headers) == Ok(uri_len));
+        if parts.is_none() {
+            note(Kind::RequestUri);
         }
-        *n = 1;
-        Ok(())
+    }
+    Ok(StartLine::Request { method, uri, parts })
+}
+
+/// `SIP/` and two numbers.
+fn is_version(text: &[u8]) -> bool {
+    let digits = |t: &[u8]| !t.is_empty() && t.iter().all(u8::is_ascii_digit);
+    text.get(..4).is_some_and(|l| l.eq_ignore_ascii_case(b"SIP/"))
+        && memchr::memchr(b'.', text).is_some_and(|dot| {
+            text.get(4..dot).is_some_and(digits)
+                && text.get(dot.saturating_add(1)..).is_some_and(digits)
+        })
+}
+
+/// What follows the version; a missing space before an empty reason phrase is tolerated.
+fn read_status_line(rest: &[u8], end: usize) -> Result<StartLine, Kind> {
+    let code = rest.get(..rest.len().min(3)).unwrap_or_default();
+    let status = core::str::from_utf8(code).ok().and_then(number);
+    let status = status.filter(|s| (100..700).contains(s)).and_then(|s| u16::try_from(s).ok());
+    let status = status.ok_or(Kind::StatusCode)?;
+    let reason = match rest.get(3..) {
+        None | Some([]) => end,
+        Some([b' ', ..]) => end.saturating_sub(rest.len()).saturating_add(4),
+        Some(_) => return Err(Kind::StatusCode),
     };
-    let mut vias = 0_u32;
-    for (name, value) in message.known() {
-        match name {
-            H::Via => {
-                for via in list(value) {
-                    ViaRef::parse(via).ok_or(Kind::Via)?;
-                    vias = vias.saturating_add(1);
-                }
+    Ok(StartLine::Response { status, reason: (pos(reason), pos(end)) })
+}
+
+/// Reads the header fields that every message must have right.
+struct Check<'a> {
+    head: &'a [u8],
+    text: Option<&'a str>,
+    defect: Option<Kind>,
+    index: Index,
+    top_via: bool,
+    cseq: Option<CSeq>,
+    length: BodyLength,
+    max_forwards: Option<u8>,
+    max_forwards_seen: bool,
+}
+
+impl<'a> Check<'a> {
+    fn new(head: &'a [u8], text: Option<&'a str>, defect: Option<Kind>) -> Self {
+        Self {
+            head,
+            text,
+            defect,
+            index: Index::default(),
+            top_via: false,
+            cseq: None,
+            length: BodyLength::Absent,
+            max_forwards: None,
+            max_forwards_seen: false,
+        }
+    }
+
+    fn note(&mut self, kind: Kind) {
+        self.defect.get_or_insert(kind);
+    }
+
+    /// The value of a field; `None` unless it is UTF-8.
+    #[inline]
+    fn value(&self, field: &FieldSpan) -> Option<&'a str> {
+        match self.text {
+            Some(text) => {
+                let start = usize::try_from(field.value.0).ok()?;
+                text.get(start..usize::try_from(field.value.1).ok()?)
             }
-            H::From => {
-                count(0)?;
-                NameAddrRef::parse(value).ok_or(Kind::From)?;
+            None => core::str::from_utf8(slice(self.head, field.value)).ok(),
+        }
+    }
+
+    #[inline]
+    fn field(&mut self, at: u16, field: &FieldSpan) {
+        let kind = match field.name_id {
+            HeaderName::Via => Kind::Via,
+            HeaderName::From => Kind::From,
+            HeaderName::To => Kind::To,
+            HeaderName::CallId => Kind::CallId,
+            HeaderName::CSeq => Kind::CSeq,
+            HeaderName::Contact => Kind::Contact,
+            HeaderName::Route => Kind::Route,
+            HeaderName::RecordRoute => Kind::RecordRoute,
+            HeaderName::MaxForwards => Kind::MaxForwards,
+            HeaderName::ContentLength => Kind::ContentLength,
+            _ => return,
+        };
+        let value = self.value(field);
+        let good = match field.name_id {
+            HeaderName::Via => self.via(at, value),
+            HeaderName::From => {
+                first(&mut self.index.from, at, &mut self.defect)
+                    && value.and_then(NameAddrRef::parse).is_some()
             }
-            H::To => {
-                count(1)?;
-                NameAddrRef::parse(value).ok_or(Kind::To)?;
+            HeaderName::To => {
+                first(&mut self.index.to, at, &mut self.defect)
+                    && value.and_then(NameAddrRef::parse).is_some()
             }
-            H::CallId => {
-                count(2)?;
-                if value.is_empty() || value.contains([' ', '\t']) {
-                    return Err(Kind::CallId);
-                }
+            HeaderName::CallId => {
+                first(&mut self.index.call_id, at, &mut self.defect)
+                    && value.is_some_and(|v| !v.is_empty() && !v.contains([' ', '\t']))
             }
-            H::CSeq => {
-                count(3)?;
-                let cseq = CSeq::parse(value).ok_or(Kind::CSeq)?;
-                if message.is_request() && &cseq.method != message.method() {
-                    return Err(Kind::CSeq);
-                }
+            HeaderName::CSeq => self.cseq(at, value),
+            HeaderName::MaxForwards => self.max_forwards(value),
+            HeaderName::ContentLength => self.content_length(value),
+            HeaderName::Contact if value == Some("*") => true,
+            _ => value.is_some_and(addresses_are_good),
+        };
+        if !good {
+            self.note(kind);
+        }
+    }
+
+    #[inline]
+    fn via(&mut self, at: u16, value: Option<&str>) -> bool {
+        let is_top = self.index.via.is_none();
+        if is_top {
+            self.index.via = Some(at);
+        }
+        let Some(text) = value else { return false };
+        let mut from = 0;
+        loop {
+            let Some(scan) = ViaRef::scan(text, from) else { return false };
+            self.top_via |= is_top;
+            match scan.end {
+                Some(end) if end >= text.len() => return true,
+                Some(comma) => from = comma.saturating_add(1),
+                None => return false,
             }
-            H::MaxForwards => {
-                count(4)?;
-                number(value, 255)?;
+        }
+    }
+
+    fn cseq(&mut self, at: u16, value: Option<&str>) -> bool {
+        if !first(&mut self.index.cseq, at, &mut self.defect) {
+            return false;
+        }
+        match value.and_then(CSeq::scan) {
+            Some((cseq, fits)) => {
+                self.cseq = Some(cseq);
+                fits
             }
-            H::ContentLength if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) => {
-                return Err(Kind::ContentLength);
+            None => false,
+        }
+    }
+
+    fn max_forwards(&mut self, value: Option<&str>) -> bool {
+        if core::mem::replace(&mut self.max_forwards_seen, true) {
+            self.note(Kind::DuplicateHeader);
+            return false;
+        }
+        self.max_forwards = value.and_then(number).and_then(|n| u8::try_from(n).ok());
+        self.max_forwards.is_some()
+    }
+
+    fn content_length(&mut self, value: Option<&str>) -> bool {
+        let length = value.and_then(number).and_then(|n| usize::try_from(n).ok());
+        let Some(length) = length.filter(|n| *n <= MAX_MESSAGE) else {
+            self.length = BodyLength::Unknown;
+            return false;
+        };
+        match self.length {
+            BodyLength::Known(other) if other != length => {
+                self.note(Kind::ConflictingContentLength);
+                self.length = BodyLength::Unknown;
             }
-            H::Expires => {
-                count(5)?;
-                // Larger values are read as 2^32-1 (RFC 3261 §20.19); text is not a number.
-                number(value, u64::MAX)?;
-            }
-            H::MinExpires => {
-                count(6)?;
-                number(value, u64::MAX)?;
-            }
-            H::Contact if value == "*" => {}
-            H::Contact | H::Route | H::RecordRoute => {
-                for address in list(value) {
-                    NameAddrRef::parse(address).ok_or(Kind::Address)?;
-                }
-            }
+            BodyLength::Absent => self.length = BodyLength::Known(length),
             _ => {}
         }
+        true
     }
-    let complete = vias > 0 && seen.iter().take(4).all(|n| *n > 0);
-    if complete { Ok(()) } else { Err(Kind::MissingHeader) }
+
+    /// What only the whole message shows.
+    fn complete(&mut self, start: &StartLine) {
+        let index = self.index;
+        for (there, kind) in [
+            (index.via.is_some(), Kind::MissingVia),
+            (index.from.is_some(), Kind::MissingFrom),
+            (index.to.is_some(), Kind::MissingTo),
+            (index.call_id.is_some(), Kind::MissingCallId),
+            (index.cseq.is_some(), Kind::MissingCSeq),
+        ] {
+            if !there {
+                self.note(kind);
+            }
+        }
+        if let (StartLine::Request { method, .. }, Some(cseq)) = (start, &self.cseq)
+            && *method != cseq.method
+        {
+            self.note(Kind::CSeqMethodMismatch);
+        }
+    }
 }
 
-fn number(value: &str, max: u64) -> Result<(), Kind> {
-    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-    let fits = value.parse::<u64>().map_or(max == u64::MAX, |n| n <= max);
-    if digits && fits { Ok(()) } else { Err(Kind::Number) }
+/// Keeps the first field of a name; a second one is a defect.
+fn first(slot: &mut Option<u16>, at: u16, defect: &mut Option<Kind>) -> bool {
+    if slot.is_some() {
+        defect.get_or_insert(Kind::DuplicateHeader);
+        return false;
+    }
+    *slot = Some(at);
+    true
+}
+
+/// Whether `text` is a list of addresses.
+#[inline]
+fn addresses_are_good(text: &str) -> bool {
+    let mut from = 0;
+    loop {
+        match NameAddrRef::scan(text, from) {
+            Some((_, end)) if end >= text.len() => return true,
+            Some((_, comma)) => from = comma.saturating_add(1),
+            None => return false,
+        }
+    }
 }

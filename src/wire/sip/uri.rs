@@ -1,488 +1,389 @@
-//! SIP, SIPS and tel URIs (RFC 3261 §19.1, RFC 3966).
+//! URIs: sip and sips (RFC 3261 §19.1), tel (RFC 3966), any other as it is.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use core::str::FromStr;
+use alloc::{string::String, vec::Vec};
+use core::{fmt, str::FromStr};
 
-use super::lex::{Params, is_token};
+use super::escape::{percent_decode, percent_encode};
+use super::host::Host;
+use super::params::UriParams;
+use super::uri_parts::{Scheme, UriError, UriParts};
 
-/// The scheme of a URI.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Scheme {
-    /// `sip:`
-    Sip,
-    /// `sips:`: every hop under TLS.
-    Sips,
-    /// `tel:` (RFC 3966)
-    Tel,
-    /// Any other scheme; kept as it is.
-    Other,
-}
-
-/// The host of a URI or a Via.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Host<'a> {
-    /// A domain name.
-    Name(&'a str),
-    /// An address.
-    Ip(IpAddr),
-}
-
-impl<'a> Host<'a> {
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
-        if let Some(inner) = text.strip_prefix('[') {
-            return Ipv6Addr::from_str(inner.strip_suffix(']')?).ok().map(|ip| Self::Ip(ip.into()));
-        }
-        if let Ok(ip) = Ipv4Addr::from_str(text) {
-            return Some(Self::Ip(ip.into()));
-        }
-        let name = text.strip_suffix('.').unwrap_or(text);
-        let valid = !name.is_empty()
-            && name.len() <= 253
-            && name.split('.').all(|label| {
-                !label.is_empty()
-                    && !label.starts_with('-')
-                    && !label.ends_with('-')
-                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            });
-        valid.then_some(Self::Name(text))
-    }
-
-    /// The address, if the host is one.
-    pub const fn ip(self) -> Option<IpAddr> {
-        match self {
-            Self::Ip(ip) => Some(ip),
-            Self::Name(_) => None,
-        }
-    }
-
-    fn same(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Name(a), Self::Name(b)) => {
-                let cut = |s: &'a str| s.len().checked_sub(1).filter(|_| s.ends_with('.'));
-                let a = cut(a).and_then(|n| a.get(..n)).unwrap_or(a);
-                b.strip_suffix('.').unwrap_or(b).eq_ignore_ascii_case(a)
-            }
-            (Self::Ip(a), Self::Ip(b)) => a == b,
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Host<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Ip(IpAddr::V4(ip)) => write!(f, "{ip}"),
-            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
-        }
-    }
-}
-
-/// Splits `host[:port]`; the port must be a number up to 65535 if the colon is there.
-pub(super) fn host_port(text: &str) -> Option<(Host<'_>, Option<u16>)> {
-    let colon = match text.rfind(']') {
-        Some(end) if text.starts_with('[') => {
-            text.get(end..)?.find(':').map(|i| end.saturating_add(i))
-        }
-        _ => text.find(':'),
-    };
-    let (host, port) = match colon {
-        Some(at) => (text.get(..at)?, Some(text.get(at.saturating_add(1)..)?)),
-        None => (text, None),
-    };
-    let port = match port {
-        Some(p) if !p.is_empty() && p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()) => {
-            Some(p.parse().ok()?)
-        }
-        Some(_) => return None,
-        None => None,
-    };
-    Some((Host::parse(super::lex::trim(host))?, port))
-}
-
-/// A URI is not usable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a URI that SIP can use: write sip:user@host or sips:user@host")]
-pub struct UriError(String);
-
-/// A borrowed URI, validated.
-#[derive(Clone, Copy, Debug)]
+/// A URI inside another text, checked. `==` is [`UriRef::equivalent`].
+#[derive(Clone, Copy)]
 pub struct UriRef<'a> {
     text: &'a str,
-    scheme: Scheme,
-    userinfo: Option<&'a str>,
-    host: Host<'a>,
-    port: Option<u16>,
-    params: &'a str,
-    headers: &'a str,
+    parts: UriParts,
 }
 
 impl<'a> UriRef<'a> {
-    /// Validates a URI. Schemes other than sip, sips and tel are taken as opaque text.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
-        if text.bytes().any(|b| b <= b' ' || b == 0x7f || matches!(b, b'<' | b'>' | b'"')) {
-            return None;
-        }
-        let (scheme_text, rest) = text.split_once(':')?;
-        let scheme = scheme_of(scheme_text)?;
-        let opaque = Self {
-            text,
-            scheme,
-            userinfo: None,
-            host: Host::Name(""),
-            port: None,
-            params: "",
-            headers: "",
-        };
-        match scheme {
-            Scheme::Other => (!rest.is_empty()).then_some(opaque),
-            Scheme::Tel => {
-                let (number, params) = cut_at(rest, ';');
-                let valid = !number.is_empty()
-                    && number.bytes().all(|b| {
-                        b.is_ascii_hexdigit()
-                            || matches!(b, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
-                    })
-                    && params_valid(params);
-                valid.then_some(Self { userinfo: Some(number), params, ..opaque })
-            }
-            Scheme::Sip | Scheme::Sips => Self::parse_sip(opaque, rest),
-        }
+    /// The URI that all of `text` is.
+    pub fn parse(text: &'a str) -> Result<Self, UriError> {
+        UriParts::scan(text).map(|parts| Self { text, parts })
     }
 
-    fn parse_sip(opaque: Self, rest: &'a str) -> Option<Self> {
-        // The userinfo ends at the last @ before a host; ";", "?" and "/" may stand in it.
-        let (userinfo, rest) = match rest.find('@') {
-            Some(at) => (Some(rest.get(..at)?), rest.get(at.saturating_add(1)..)?),
-            None => (None, rest),
-        };
-        if let Some(user) = userinfo {
-            let (user, password) = cut_at(user, ':');
-            if user.is_empty()
-                || !escaped_valid(user, b"-_.!~*'()&=+$,;?/")
-                || !escaped_valid(password.strip_prefix(':').unwrap_or(""), b"-_.!~*'()&=+$,")
-            {
-                return None;
-            }
-        }
-        let (rest, headers) = cut_at(rest, '?');
-        let (hostport, params) = cut_at(rest, ';');
-        let (host, port) = host_port(hostport)?;
-        let valid = params_valid(params) && headers_valid(headers);
-        valid.then_some(Self { userinfo, host, port, params, headers, ..opaque })
+    pub(super) fn from_parts(text: &'a str, parts: UriParts) -> Self {
+        Self { text, parts }
     }
 
-    /// `sip:anonymous.invalid`.
-    pub(super) const fn anonymous() -> Self {
-        Self {
-            text: "sip:anonymous.invalid",
-            scheme: Scheme::Sip,
-            userinfo: None,
-            host: Host::Name("anonymous.invalid"),
-            port: None,
-            params: "",
-            headers: "",
-        }
+    /// What stands for a URI that could not be read.
+    pub(super) const ANONYMOUS: UriRef<'static> =
+        UriRef { text: "sip:anonymous.invalid", parts: UriParts::ANONYMOUS };
+
+    fn slice(self, start: u32, end: u32) -> &'a str {
+        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+        range.and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
     }
 
-    /// The URI as it stands in the message.
-    pub const fn as_str(self) -> &'a str {
+    fn end(self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+
+    /// As written.
+    pub fn as_str(self) -> &'a str {
         self.text
     }
+
     /// The scheme.
-    pub const fn scheme(self) -> Scheme {
-        self.scheme
+    pub fn scheme(self) -> Scheme {
+        self.parts.scheme
     }
-    /// The user part as it stands (escapes kept); the number of a tel URI.
+
+    /// The scheme as written, without its colon.
+    pub fn scheme_str(self) -> &'a str {
+        self.slice(0, self.parts.colon)
+    }
+
+    /// What follows the scheme and its colon.
+    pub fn opaque(self) -> &'a str {
+        self.slice(self.parts.colon.saturating_add(1), self.end())
+    }
+
+    /// True for sip and sips.
+    pub fn is_sip(self) -> bool {
+        matches!(self.parts.scheme, Scheme::Sip | Scheme::Sips)
+    }
+
+    /// The user part with its escapes ([`super::percent_decode`] resolves them), which may hold
+    /// parameters of its own; the number of a tel URI.
     pub fn user(self) -> Option<&'a str> {
-        self.userinfo.map(|u| u.split_once(':').map_or(u, |(user, _)| user))
+        (self.parts.user_end > 0)
+            .then(|| self.slice(self.parts.colon.saturating_add(1), self.parts.user_end))
     }
-    /// The user part with escapes resolved, once. May contain any byte, NUL too.
+
+    /// The user part with its escapes resolved, once. It may hold any octet, NUL too.
     pub fn user_unescaped(self) -> Option<Vec<u8>> {
-        self.user().map(unescape)
+        self.user().map(|user| percent_decode(user).into_owned())
     }
-    /// The password (deprecated by RFC 3261, kept for comparison).
+
+    /// The password, which nobody should send (RFC 3261 §19.1.1).
     pub fn password(self) -> Option<&'a str> {
-        self.userinfo.and_then(|u| u.split_once(':')).map(|(_, p)| p)
+        (self.parts.password_end > 0)
+            .then(|| self.slice(self.parts.user_end.saturating_add(1), self.parts.password_end))
     }
-    /// The host; an empty name for tel and other schemes.
-    pub const fn host(self) -> Host<'a> {
-        self.host
+
+    /// The host; an empty name unless it is a sip or sips URI.
+    pub fn host(self) -> Host<'a> {
+        self.parts.host_kind().read(self.host_str()).unwrap_or(Host::Name(""))
     }
-    /// The port, if one is written.
-    pub const fn port(self) -> Option<u16> {
-        self.port
+
+    /// The host as written, an IPv6 address in its brackets; empty for other schemes.
+    pub fn host_str(self) -> &'a str {
+        self.slice(self.parts.host_start, self.parts.host_end)
     }
-    /// URI parameters.
-    pub const fn params(self) -> Params<'a> {
-        Params::new(self.params)
+
+    /// The port, if it is written.
+    pub fn port(self) -> Option<u16> {
+        self.parts.port
     }
+
+    /// The parameters of a sip, sips or tel URI.
+    pub fn params(self) -> UriParams<'a> {
+        UriParams::new(self.slice(self.parts.params, self.parts.headers), b';')
+    }
+
+    /// The headers after the question mark (RFC 3261 §19.1.1): never to be made header fields of
+    /// a message without looking at each.
+    pub fn headers(self) -> UriParams<'a> {
+        UriParams::new(self.slice(self.parts.headers, self.end()), b'&')
+    }
+
+    /// Whether there are headers after a question mark.
+    pub fn has_headers(self) -> bool {
+        self.parts.headers < self.end()
+    }
+
     /// The `transport` parameter.
     pub fn transport(self) -> Option<&'a str> {
         self.params().get("transport")
     }
-    /// True for a loose router (`lr`).
+
+    /// The `maddr` parameter.
+    pub fn maddr(self) -> Option<&'a str> {
+        self.params().get("maddr")
+    }
+
+    /// Whether the `lr` parameter is there: a loose router (RFC 3261 §16.12.1).
     pub fn is_loose(self) -> bool {
         self.params().has("lr")
     }
-    /// The header part, with its `?`, or empty.
-    pub const fn headers(self) -> &'a str {
-        self.headers
-    }
-    /// An owned copy.
-    pub fn to_uri(self) -> Uri {
-        Uri { text: self.text.to_string() }
-    }
 
-    /// Comparison by the rules of RFC 3261 §19.1.4 (tel: RFC 3966 §4).
+    /// Whether both name the same resource by the rules of RFC 3261 §19.1.4; tel URIs by RFC 3966
+    /// §4, all others byte for byte. Those rules are not transitive: a parameter that one URI
+    /// lacks does not count. URIs of more than 32 parameters or headers are equivalent only to
+    /// the very same text.
     pub fn equivalent(self, other: UriRef<'_>) -> bool {
-        if self.scheme != other.scheme {
-            return false;
-        }
-        match self.scheme {
-            Scheme::Other => self.text == other.text,
-            Scheme::Tel => {
-                let digits = |u: UriRef<'_>| -> String {
-                    u.user()
-                        .unwrap_or("")
-                        .chars()
-                        .filter(|c| !matches!(c, '-' | '.' | '(' | ')'))
-                        .map(|c| c.to_ascii_lowercase())
-                        .collect()
-                };
-                digits(self) == digits(other) && same_params(self, other, true)
-            }
-            Scheme::Sip | Scheme::Sips => {
-                let decoded = |t: Option<&str>| t.map(unescape);
-                decoded(self.user()) == decoded(other.user())
-                    && decoded(self.password()) == decoded(other.password())
-                    && self.host.same(other.host)
-                    && self.port == other.port
-                    && same_params(self, other, false)
-                    && same_headers(self.headers, other.headers)
-            }
-        }
+        super::uri_compare::equivalent(self, other)
+    }
+
+    /// A copy that owns its text.
+    pub fn to_uri(self) -> Uri {
+        Uri { text: self.text.into(), parts: self.parts }
     }
 }
 
-fn scheme_of(text: &str) -> Option<Scheme> {
-    Some(match text {
-        t if t.eq_ignore_ascii_case("sip") => Scheme::Sip,
-        t if t.eq_ignore_ascii_case("sips") => Scheme::Sips,
-        t if t.eq_ignore_ascii_case("tel") => Scheme::Tel,
-        t => {
-            let valid = t.starts_with(|c: char| c.is_ascii_alphabetic())
-                && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-            return valid.then_some(Scheme::Other);
-        }
-    })
-}
-
-/// Splits before the first `at`; the second part keeps it.
-fn cut_at(text: &str, at: char) -> (&str, &str) {
-    text.find(at).and_then(|i| text.split_at_checked(i)).unwrap_or((text, ""))
-}
-
-fn escaped_valid(text: &str, marks: &[u8]) -> bool {
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        let ok = match b {
-            b'%' => {
-                bytes.next().is_some_and(|h| h.is_ascii_hexdigit())
-                    && bytes.next().is_some_and(|h| h.is_ascii_hexdigit())
-            }
-            _ => b.is_ascii_alphanumeric() || marks.contains(&b),
-        };
-        if !ok {
-            return false;
-        }
+impl fmt::Display for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
     }
-    true
 }
 
-const PARAM_MARKS: &[u8] = b"-_.!~*'()[]/:&+$";
-
-fn params_valid(params: &str) -> bool {
-    params.split(';').skip(1).all(|p| {
-        let (name, value) = p.split_once('=').map_or((p, None), |(n, v)| (n, Some(v)));
-        !name.is_empty()
-            && escaped_valid(name, PARAM_MARKS)
-            && value.is_none_or(|v| !v.is_empty() && escaped_valid(v, PARAM_MARKS))
-    })
-}
-
-fn headers_valid(headers: &str) -> bool {
-    let Some(list) = headers.strip_prefix('?') else { return headers.is_empty() };
-    list.split('&').all(|h| {
-        h.split_once('=').is_some_and(|(name, value)| {
-            !name.is_empty()
-                && escaped_valid(name, b"-_.!~*'()[]/?:+$")
-                && escaped_valid(value, b"-_.!~*'()[]/?:+$")
-        })
-    })
-}
-
-/// Resolves %-escapes, once.
-pub(super) fn unescape(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    let hex = |b: u8| char::from(b).to_digit(16);
-    while let Some(b) = bytes.next() {
-        let mut ahead = bytes.clone();
-        match (b, ahead.next().and_then(hex), ahead.next().and_then(hex)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high << 4 | low).unwrap_or(b'%'));
-                bytes = ahead;
-            }
-            _ => out.push(b),
-        }
+impl fmt::Debug for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.text, f)
     }
-    out
 }
 
-fn same_text(a: &str, b: &str) -> bool {
-    unescape(a).eq_ignore_ascii_case(&unescape(b))
-}
-
-/// user, ttl, method and maddr never match a default; other parameters only count if both have
-/// them (all count in a tel URI).
-fn same_params(a: UriRef<'_>, b: UriRef<'_>, strict: bool) -> bool {
-    let special = ["user", "ttl", "method", "maddr", "transport"];
-    let one_way = |x: UriRef<'_>, y: UriRef<'_>| {
-        x.params().iter().all(|(name, value)| match y.params().get(name) {
-            Some(other) => same_text(value.unwrap_or(""), other),
-            None => !strict && !special.iter().any(|s| s.eq_ignore_ascii_case(name)),
-        })
-    };
-    one_way(a, b) && one_way(b, a)
-}
-
-fn same_headers(a: &str, b: &str) -> bool {
-    let split = |h: &str| -> Vec<(String, Vec<u8>)> {
-        let mut list: Vec<_> = h
-            .strip_prefix('?')
-            .into_iter()
-            .flat_map(|l| l.split('&'))
-            .filter_map(|p| p.split_once('='))
-            .map(|(n, v)| (n.to_ascii_lowercase(), unescape(v)))
-            .collect();
-        list.sort();
-        list
-    };
-    split(a) == split(b)
-}
-
-/// An owned URI, always valid. `==` is RFC 3261 §19.1.4 equivalence.
+/// A URI that owns its text. `==` is [`UriRef::equivalent`].
 #[derive(Clone)]
 pub struct Uri {
     text: String,
+    parts: UriParts,
 }
 
 impl Uri {
-    /// Validates a URI. Text without a scheme is not one.
+    /// The URI that all of `text` is.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        match UriRef::parse(text) {
-            Some(uri) => Ok(uri.to_uri()),
-            None => Err(UriError(text.chars().take(80).collect())),
-        }
+        UriRef::parse(text).map(UriRef::to_uri)
     }
 
-    /// `sip:user@host:port` (or sips, without user, without port).
+    /// `scheme:user@host:port`, for sip and sips; the user part is escaped where it must be.
     pub fn from_parts(
         scheme: Scheme,
         user: Option<&str>,
         host: Host<'_>,
         port: Option<u16>,
     ) -> Result<Self, UriError> {
-        let mut text = String::from(if scheme == Scheme::Sips { "sips:" } else { "sip:" });
-        if let Some(user) = user {
-            escape_user(user, &mut text);
-            text.push('@');
+        let scheme = match scheme {
+            Scheme::Sip => "sip",
+            Scheme::Sips => "sips",
+            _ => return Err(UriError::NotSip),
+        };
+        let uri = Self::own(alloc::format!("{scheme}:{host}"))?;
+        // A name with a port, parameter or user inside is not a host.
+        if uri.host_str().len() != uri.as_ref().opaque().len() {
+            return Err(UriError::Host);
         }
-        text.push_str(&host.to_string());
-        if let Some(port) = port {
-            text.push(':');
-            text.push_str(&port.to_string());
-        }
-        Self::parse(&text)
+        uri.with_user(user.unwrap_or_default())?.with_port(port)
     }
 
-    /// A copy with one more parameter; `None` value for a flag.
-    pub fn with_param(&self, name: &str, value: Option<&str>) -> Result<Self, UriError> {
-        let uri = self.as_ref();
-        if !is_token(name) {
-            return Err(UriError(name.chars().take(80).collect()));
-        }
-        let mut text = self.text.clone();
-        text.truncate(text.len().saturating_sub(uri.headers.len()));
-        text.push(';');
-        text.push_str(name);
-        if let Some(value) = value {
-            text.push('=');
-            text.push_str(value);
-        }
-        text.push_str(uri.headers);
-        Self::parse(&text)
+    /// `tel:number`.
+    pub fn tel(number: &str) -> Result<Self, UriError> {
+        let uri = Self::own(alloc::format!("tel:{number}"))?;
+        if uri.user().map(str::len) == Some(number.len()) { Ok(uri) } else { Err(UriError::Number) }
     }
 
-    /// A borrowed view.
+    fn own(text: String) -> Result<Self, UriError> {
+        let parts = UriParts::scan(&text)?;
+        Ok(Self { text, parts })
+    }
+
+    /// As a borrowed view, which has the same getters and more.
+    #[allow(clippy::should_implement_trait)]
     pub fn as_ref(&self) -> UriRef<'_> {
-        // The text was validated when the value was made.
-        UriRef::parse(&self.text).unwrap_or(UriRef {
-            text: &self.text,
-            scheme: Scheme::Other,
-            userinfo: None,
-            host: Host::Name(""),
-            port: None,
-            params: "",
-            headers: "",
-        })
+        UriRef { text: &self.text, parts: self.parts }
     }
 
-    /// The URI as text.
+    /// As written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
-}
 
-fn escape_user(user: &str, out: &mut String) {
-    for b in user.bytes() {
-        if b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&b) {
-            out.push(char::from(b));
-        } else {
-            out.push_str(&alloc::format!("%{b:02X}"));
+    /// See [`UriRef::scheme`].
+    pub fn scheme(&self) -> Scheme {
+        self.parts.scheme
+    }
+
+    /// See [`UriRef::is_sip`].
+    pub fn is_sip(&self) -> bool {
+        self.as_ref().is_sip()
+    }
+
+    /// See [`UriRef::user`].
+    pub fn user(&self) -> Option<&str> {
+        self.as_ref().user()
+    }
+
+    /// See [`UriRef::password`].
+    pub fn password(&self) -> Option<&str> {
+        self.as_ref().password()
+    }
+
+    /// See [`UriRef::host`].
+    pub fn host(&self) -> Host<'_> {
+        self.as_ref().host()
+    }
+
+    /// See [`UriRef::host_str`].
+    pub fn host_str(&self) -> &str {
+        self.as_ref().host_str()
+    }
+
+    /// See [`UriRef::port`].
+    pub fn port(&self) -> Option<u16> {
+        self.parts.port
+    }
+
+    /// See [`UriRef::params`].
+    pub fn params(&self) -> UriParams<'_> {
+        self.as_ref().params()
+    }
+
+    /// See [`UriRef::headers`].
+    pub fn headers(&self) -> UriParams<'_> {
+        self.as_ref().headers()
+    }
+
+    /// See [`UriRef::transport`].
+    pub fn transport(&self) -> Option<&str> {
+        self.as_ref().transport()
+    }
+
+    /// See [`UriRef::equivalent`].
+    pub fn equivalent(&self, other: &Uri) -> bool {
+        self.as_ref().equivalent(other.as_ref())
+    }
+
+    /// With this user part, escaped where it must be; the empty text removes it. A password goes.
+    pub fn with_user(&self, user: &str) -> Result<Self, UriError> {
+        let mut text = self.head()?;
+        if !user.is_empty() {
+            percent_encode(&mut text, user.as_bytes(), b"&=+$,;?/");
+            text.push('@');
         }
+        text.push_str(
+            self.as_ref().slice(self.parts.host_start, u32::MAX.min(self.as_ref().end())),
+        );
+        Self::own(text)
+    }
+
+    /// With this port, or without one.
+    pub fn with_port(&self, port: Option<u16>) -> Result<Self, UriError> {
+        self.head()?;
+        let uri = self.as_ref();
+        let mut text = String::from(uri.slice(0, self.parts.host_end));
+        if let Some(port) = port {
+            text.push_str(&alloc::format!(":{port}"));
+        }
+        text.push_str(uri.slice(self.parts.params, uri.end()));
+        Self::own(text)
+    }
+
+    /// With this parameter, name and value escaped where they must be; one of the same name goes.
+    pub fn with_param(&self, name: &str, value: Option<&str>) -> Result<Self, UriError> {
+        const KEEP: &[u8] = b"[]/:&+$";
+        if name.is_empty() {
+            return Err(UriError::Param);
+        }
+        let bare = self.without_param(name)?;
+        let uri = bare.as_ref();
+        let mut text = String::from(uri.slice(0, bare.parts.headers));
+        text.push(';');
+        percent_encode(&mut text, name.as_bytes(), KEEP);
+        if let Some(value) = value {
+            text.push('=');
+            percent_encode(&mut text, value.as_bytes(), KEEP);
+        }
+        text.push_str(uri.slice(bare.parts.headers, uri.end()));
+        Self::own(text)
+    }
+
+    /// Without the parameters of that name.
+    pub fn without_param(&self, name: &str) -> Result<Self, UriError> {
+        self.head()?;
+        let uri = self.as_ref();
+        if !uri.params().has(name) {
+            return Ok(self.clone());
+        }
+        let mut text = String::from(uri.slice(0, self.parts.params));
+        for (other, value) in uri.params().iter() {
+            if percent_decode(other).eq_ignore_ascii_case(name.as_bytes()) {
+                continue;
+            }
+            text.push(';');
+            text.push_str(other);
+            if let Some(value) = value {
+                text.push('=');
+                text.push_str(value);
+            }
+        }
+        text.push_str(uri.slice(self.parts.headers, uri.end()));
+        Self::own(text)
+    }
+
+    /// Without the headers after the question mark, as a Request-URI must be (RFC 3261 §19.1.5).
+    pub fn without_headers(&self) -> Result<Self, UriError> {
+        self.head()?;
+        Self::own(self.as_ref().slice(0, self.parts.headers).into())
+    }
+
+    /// The scheme and its colon; an error unless it is sip or sips.
+    fn head(&self) -> Result<String, UriError> {
+        if !self.is_sip() {
+            return Err(UriError::NotSip);
+        }
+        Ok(self.as_ref().slice(0, self.parts.colon.saturating_add(1)).into())
     }
 }
+
+impl PartialEq for UriRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.equivalent(*other)
+    }
+}
+
+impl Eq for UriRef<'_> {}
 
 impl PartialEq for Uri {
     fn eq(&self, other: &Self) -> bool {
-        self.as_ref().equivalent(other.as_ref())
+        self.equivalent(other)
     }
 }
+
 impl Eq for Uri {}
+
+impl FromStr for Uri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        Self::parse(text)
+    }
+}
+
+impl From<UriRef<'_>> for Uri {
+    fn from(uri: UriRef<'_>) -> Self {
+        uri.to_uri()
+    }
+}
+
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
+
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-impl fmt::Display for UriRef<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
-    }
-}
-impl FromStr for Uri {
-    type Err = UriError;
-    fn from_str(text: &str) -> Result<Self, UriError> {
-        Self::parse(text)
+        fmt::Debug::fmt(&self.text, f)
     }
 }
 
@@ -490,75 +391,80 @@ impl FromStr for Uri {
 mod tests {
     use super::*;
 
-    fn same(a: &str, b: &str) -> bool {
-        Uri::parse(a).unwrap() == Uri::parse(b).unwrap()
+    #[test]
+    fn parts_are_found() {
+        let text = "sips:a;x=1?:p,w@[2001:db8::10]:5070;lr;transport=tcp?Subject=a%20b&To=c";
+        let uri = Uri::parse(text).unwrap();
+        assert_eq!(uri.scheme(), Scheme::Sips);
+        assert_eq!(uri.user(), Some("a;x=1?"));
+        assert_eq!(uri.password(), Some("p,w"));
+        assert_eq!(uri.host_str(), "[2001:db8::10]");
+        assert_eq!(uri.port(), Some(5070));
+        assert!(uri.as_ref().is_loose());
+        assert_eq!(uri.transport(), Some("tcp"));
+        assert_eq!(uri.headers().get("subject"), Some("a%20b"));
+        assert_eq!(uri.headers().iter().count(), 2);
+        assert_eq!(uri.to_string(), text);
     }
 
     #[test]
-    fn comparison_follows_the_examples_of_19_1_4() {
-        assert!(same(
-            "sip:%61lice@atlanta.com;transport=TCP",
-            "sip:alice@AtLanTa.CoM;Transport=tcp"
-        ));
-        assert!(same("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"));
-        assert!(same("sip:carol@chicago.com;newparam=5", "sip:carol@chicago.com;security=on"));
-        assert!(same(
-            "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
-            "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com"
-        ));
-        assert!(same(
-            "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
-            "sip:alice@atlanta.com?priority=urgent&subject=project%20x"
-        ));
-        assert!(!same(
-            "SIP:ALICE@AtLanTa.CoM;Transport=udp",
-            "sip:alice@AtLanTa.CoM;Transport=UDP"
-        ));
-        assert!(!same("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"));
-        assert!(!same("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"));
-        assert!(!same("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"));
-        assert!(!same("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"));
-        assert!(!same("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"));
-        assert!(!same("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"));
-        assert!(same("tel:+1-201-555-0123", "tel:+12015550123"));
-    }
-
-    #[test]
-    fn parts_are_read_and_bad_uris_refused() {
-        let uri = Uri::parse("sips:j%00oe;x:pw@[2001:db8::10]:5070;lr;transport=tls?a=b").unwrap();
-        let u = uri.as_ref();
-        assert_eq!(
-            (u.scheme(), u.user(), u.password()),
-            (Scheme::Sips, Some("j%00oe;x"), Some("pw"))
-        );
-        assert_eq!(u.user_unescaped().unwrap(), b"j\0oe;x");
-        assert_eq!((u.port(), u.is_loose(), u.transport()), (Some(5070), true, Some("tls")));
-        assert_eq!(u.host().to_string(), "[2001:db8::10]");
-        for bad in [
-            "",
-            "sip:",
-            "sip:@h",
-            "bob",
-            "sip:a b@h",
-            "sip:h:99999",
-            "sip:h:",
-            "sip:[::1",
-            "sip:%4@h",
-            "sip:<a>@h",
-            "sip:a@h;",
-            "sip:a@h;=1",
-            "sip:a@h?x",
-            "1x:y",
-            "tel:",
-            "sip:a@h_-.",
-            "sip:a@h\r\nX: y",
+    fn malformed_uris_are_refused_with_a_reason() {
+        for (text, error) in [
+            ("", UriError::Scheme),
+            ("alice@example.com", UriError::Scheme),
+            ("sip:", UriError::Host),
+            ("sip:@example.com", UriError::User),
+            ("sip:a b@example.com", UriError::User),
+            ("sip:a@b@example.com", UriError::Host),
+            ("sip:2001:db8::10", UriError::Host),
+            ("sip:a@[2001:db8::10", UriError::Host),
+            ("sip:a@example.com:70000", UriError::Port),
+            ("sip:a@example.com:", UriError::Port),
+            ("sip:a@example.com;", UriError::Param),
+            ("sip:a@example.com;;lr", UriError::Param),
+            ("sip:a@example.com;lr ", UriError::Param),
+            ("sip:a@example.com?Subject", UriError::Header),
+            ("sip:a%4@example.com", UriError::Escape),
+            ("sip:a@example.com\r\nVia: x", UriError::Host),
+            ("tel:", UriError::Number),
+            ("tel:+1 201", UriError::Number),
+            ("x:", UriError::Character),
         ] {
-            assert!(Uri::parse(bad).is_err(), "{bad:?}");
+            assert_eq!(Uri::parse(text), Err(error), "{text}");
         }
-        assert!(Uri::parse("sip:a@h").unwrap().with_param("x", Some("a\r\nb")).is_err());
-        assert_eq!(
-            Uri::from_parts(Scheme::Sip, Some("a b"), Host::Name("h"), Some(5)).unwrap().as_str(),
-            "sip:a%20b@h:5"
-        );
+    }
+
+    #[test]
+    fn tel_uris_and_others_are_kept() {
+        let tel = Uri::parse("tel:+1-201-555-0123;phone-context=example.com").unwrap();
+        assert_eq!((tel.scheme(), tel.user()), (Scheme::Tel, Some("+1-201-555-0123")));
+        assert_eq!(tel.params().get("phone-context"), Some("example.com"));
+        assert_eq!(tel.host(), Host::Name(""));
+        assert_eq!(Uri::tel("7042").unwrap().as_str(), "tel:7042");
+        assert_eq!(Uri::tel("7042;x=y"), Err(UriError::Number));
+        let beep = Uri::parse("soap.beep://192.0.2.103:3002").unwrap();
+        assert_eq!(beep.scheme(), Scheme::Other);
+        assert_eq!(beep.as_ref().opaque(), "//192.0.2.103:3002");
+        assert_eq!((beep.host(), beep.user(), beep.params().as_str()), (Host::Name(""), None, ""));
+    }
+
+    #[test]
+    fn made_uris_cannot_be_broken_out_of() {
+        let user = "a b@c\r\nVia: x>;%";
+        let host = Host::Name("example.com");
+        let uri = Uri::from_parts(Scheme::Sip, Some(user), host, Some(5070))
+            .and_then(|u| u.with_param("x", Some("1;lr>\"")))
+            .and_then(|u| u.with_param("lr", None))
+            .unwrap();
+        let text = "sip:a%20b%40c%0D%0AVia%3A%20x%3E;%25@example.com:5070;x=1%3Blr%3E%22;lr";
+        assert_eq!(uri.as_str(), text);
+        assert_eq!(uri.as_ref().user_unescaped().unwrap(), user.as_bytes());
+        let uri = uri.with_param("X", None).unwrap().with_user("").unwrap();
+        assert_eq!(uri.with_port(None).unwrap().as_str(), "sip:example.com;lr;X");
+        for host in ["a@b", "b;lr", "b:1", ""] {
+            let made = Uri::from_parts(Scheme::Sip, None, Host::Name(host), None);
+            assert!(made.is_err(), "{host}");
+        }
+        assert!(Uri::tel("1").unwrap().with_user("x").is_err());
     }
 }

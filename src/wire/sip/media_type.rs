@@ -1,0 +1,67 @@
+//! Media types: Content-Type and its like (RFC 3261 §20.15).
+
+use super::chars::{TOKEN, separator, skip_blanks, span};
+use super::params::{Params, scan_params};
+
+/// `type/subtype;parameters`.
+#[derive(Clone, Copy, Debug)]
+pub struct MediaType<'a> {
+    main: &'a str,
+    subtype: &'a str,
+    params: Params<'a>,
+}
+
+impl<'a> MediaType<'a> {
+    /// The media type that all of `text` is.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let start = skip_blanks(bytes, 0);
+        let end = span(bytes, start, TOKEN);
+        let subtype = separator(bytes, end, b'/')?;
+        let subtype_end = span(bytes, subtype, TOKEN);
+        let (params_end, good) = scan_params(bytes, subtype_end);
+        if end == start || subtype_end == subtype || !good {
+            return None;
+        }
+        (skip_blanks(bytes, params_end) == bytes.len()).then_some(Self {
+            main: text.get(start..end)?,
+            subtype: text.get(subtype..subtype_end)?,
+            params: Params::new(text.get(subtype_end..params_end)?),
+        })
+    }
+
+    /// The type, such as `application`, as written.
+    pub fn main(&self) -> &'a str {
+        self.main
+    }
+
+    /// The subtype, such as `sdp`, as written.
+    pub fn subtype(&self) -> &'a str {
+        self.subtype
+    }
+
+    /// Whether it is this one, compared without case.
+    pub fn is(&self, main: &str, subtype: &str) -> bool {
+        self.main.eq_ignore_ascii_case(main) && self.subtype.eq_ignore_ascii_case(subtype)
+    }
+
+    /// The parameters, such as `boundary`.
+    pub fn params(&self) -> Params<'a> {
+        self.params
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_are_read() {
+        let t = MediaType::parse("Application / SDP ; charset=\"utf-8\"").unwrap();
+        assert!(t.is("application", "sdp"));
+        assert_eq!(t.params().get_unquoted("charset").unwrap(), "utf-8");
+        for bad in ["", "application", "application/", "/sdp", "a/b c", "a/b;;", "a/b, c/d"] {
+            assert!(MediaType::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

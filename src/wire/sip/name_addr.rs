@@ -1,0 +1,304 @@
+//! `name-addr` and `addr-spec` with their parameters: From, To, Contact, Route and their like
+//! (RFC 3261 §20.10, §25.1).
+
+use alloc::{borrow::Cow, string::String};
+use core::fmt::{self, Write as _};
+
+use super::builder::BuildError;
+use super::chars::{BARE_URI, DISPLAY, VALUE, is_token, quoted_end, skip_blanks, span};
+use super::escape::{quote, unquote};
+use super::params::{Params, scan_params};
+use super::uri::{Uri, UriRef};
+use super::uri_parts::UriParts;
+
+/// One address of a header field: display name, URI, parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct NameAddrRef<'a> {
+    display: &'a str,
+    quoted: bool,
+    uri: UriRef<'a>,
+    params: Params<'a>,
+}
+
+impl<'a> NameAddrRef<'a> {
+    /// What stands for an address that could not be read.
+    pub(super) const ANONYMOUS: NameAddrRef<'static> =
+        NameAddrRef { display: "", quoted: false, uri: UriRef::ANONYMOUS, params: Params::NONE };
+
+    /// The address that starts at `from`, and the position after it, its blanks skipped: a comma
+    /// or the end.
+    #[inline]
+    pub(super) fn scan(text: &'a str, from: usize) -> Option<(Self, usize)> {
+        let bytes = text.as_bytes();
+        let start = skip_blanks(bytes, from);
+        let (display, quoted, open) = match bytes.get(start)? {
+            b'<' => ("", false, start),
+            b'"' => {
+                let end = quoted_end(bytes, start)?;
+                let inside = text.get(start.checked_add(1)?..end.checked_sub(1)?)?;
+                (inside, true, skip_blanks(bytes, end))
+            }
+            _ => {
+                let end = span(bytes, start, DISPLAY);
+                (text.get(start..end)?, false, end)
+            }
+        };
+        let (uri, display, uri_end) = if bytes.get(open) == Some(&b'<') {
+            let inside = open.checked_add(1)?;
+            let close = inside.checked_add(memchr::memchr(b'>', bytes.get(inside..)?)?)?;
+            (text.get(inside..close)?, display, close.checked_add(1)?)
+        } else if quoted {
+            return None;
+        } else {
+            let end = span(bytes, start, BARE_URI);
+            // A question mark needs angle brackets; anything but the end, a blank, a parameter or
+            // the next address is caught below.
+            (text.get(start..end)?, "", end)
+        };
+        let uri = UriRef::from_parts(uri, UriParts::scan(uri).ok()?);
+        let (params_end, good) = scan_params(bytes, uri_end);
+        if !good {
+            return None;
+        }
+        let params = Params::new(text.get(uri_end..params_end)?);
+        let display = if quoted { display } else { display.trim_end_matches([' ', '\t']) };
+        Some((Self { display, quoted, uri, params }, skip_blanks(bytes, params_end)))
+    }
+
+    /// The address that all of `text` is.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        Self::scan(text, 0).filter(|(_, end)| *end == text.len()).map(|(address, _)| address)
+    }
+
+    /// The display name, its quotes and escapes resolved; empty without one.
+    pub fn display(&self) -> String {
+        self.display_name().into_owned()
+    }
+
+    fn display_name(&self) -> Cow<'a, str> {
+        if self.quoted { unquote(self.display) } else { Cow::Borrowed(self.display) }
+    }
+
+    /// The URI.
+    pub fn uri(&self) -> UriRef<'a> {
+        self.uri
+    }
+
+    /// The `tag` parameter; `None` without one or with an empty one.
+    pub fn tag(&self) -> Option<&'a str> {
+        self.params.get("tag").filter(|t| !t.is_empty())
+    }
+
+    /// The parameters of the header field, not those of the URI.
+    pub fn params(&self) -> Params<'a> {
+        self.params
+    }
+
+    /// The `expires` parameter of a Contact, in seconds; too large a number gives the largest.
+    pub fn expires(&self) -> Option<u32> {
+        self.params.get("expires").and_then(super::chars::saturating_number)
+    }
+
+    /// A copy that owns its text.
+    pub fn to_name_addr(&self) -> NameAddr {
+        NameAddr {
+            display: self.display(),
+            uri: self.uri.to_uri(),
+            params: self.params.as_str().into(),
+        }
+    }
+}
+
+/// The canonical form: display name quoted, URI in angle brackets.
+impl fmt::Display for NameAddrRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_address(f, &self.display_name(), self.uri.as_str(), self.params.as_str())
+    }
+}
+
+fn write_address(
+    f: &mut fmt::Formatter<'_>,
+    display: &str,
+    uri: &str,
+    params: &str,
+) -> fmt::Result {
+    if !display.is_empty() {
+        write!(f, "{} ", quote(display))?;
+    }
+    write!(f, "<{uri}>{params}")
+}
+
+/// An address that owns its text, for building messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameAddr {
+    display: String,
+    uri: Uri,
+    params: String,
+}
+
+impl NameAddr {
+    /// `<uri>`.
+    pub fn new(uri: Uri) -> Self {
+        Self { display: String::new(), uri, params: String::new() }
+    }
+
+    /// The address that all of `text` is.
+    pub fn parse(text: &str) -> Option<Self> {
+        NameAddrRef::parse(text).map(|a| a.to_name_addr())
+    }
+
+    /// With this display name, which is quoted; control characters in it are refused.
+    pub fn with_display(mut self, display: &str) -> Result<Self, BuildError> {
+        if display.chars().any(char::is_control) {
+            return Err(BuildError::ControlCharacter("the display name".into()));
+        }
+        self.display = display.into();
+        Ok(self)
+    }
+
+    /// With this parameter of the header field, in place of one of the same name. A value that
+    /// needs quotes gets them, unless it comes as a quoted string already.
+    pub fn with_param(self, name: &str, value: Option<&str>) -> Result<Self, BuildError> {
+        let value = value.unwrap_or_default();
+        if !is_token(name.as_bytes()) {
+            return Err(BuildError::BadParameter(name.into()));
+        }
+        if value.chars().any(char::is_control) {
+            return Err(BuildError::ControlCharacter(name.into()));
+        }
+        let mut bare = self.without_param(name);
+        let bytes = value.as_bytes();
+        let is_quoted = bytes.first() == Some(&b'"') && quoted_end(bytes, 0) == Some(bytes.len());
+        // Writing to a String cannot fail.
+        let _ = if value.is_empty() {
+            write!(bare.params, ";{name}")
+        } else if is_quoted || span(bytes, 0, VALUE) == bytes.len() {
+            write!(bare.params, ";{name}={value}")
+        } else {
+            write!(bare.params, ";{name}={}", quote(value))
+        };
+        Ok(bare)
+    }
+
+    /// Without the parameters of that name.
+    #[must_use]
+    pub fn without_param(mut self, name: &str) -> Self {
+        let params = Params::new(&self.params);
+        if params.has(name) {
+            let mut kept = String::with_capacity(self.params.len());
+            for (other, value) in params.iter() {
+                if other.eq_ignore_ascii_case(name) {
+                    continue;
+                }
+                kept.push(';');
+                kept.push_str(other);
+                if let Some(value) = value {
+                    kept.push('=');
+                    kept.push_str(value);
+                }
+            }
+            self.params = kept;
+        }
+        self
+    }
+
+    /// The display name; empty without one.
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
+    /// The URI.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The `tag` parameter.
+    pub fn tag(&self) -> Option<&str> {
+        self.params().get("tag").filter(|t| !t.is_empty())
+    }
+
+    /// The parameters of the header field.
+    pub fn params(&self) -> Params<'_> {
+        Params::new(&self.params)
+    }
+}
+
+impl fmt::Display for NameAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_address(f, &self.display, self.uri.as_str(), &self.params)
+    }
+}
+
+impl From<NameAddrRef<'_>> for NameAddr {
+    fn from(address: NameAddrRef<'_>) -> Self {
+        address.to_name_addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> NameAddrRef<'_> {
+        NameAddrRef::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn every_form_is_read() {
+        let a = read(r#""J Rosenberg \\\""       <sip:jdrosen@example.com>  ;  tag = 98asjd8"#);
+        assert_eq!(a.display(), r#"J Rosenberg \""#);
+        assert_eq!(a.tag(), Some("98asjd8"));
+        let a = read("caller<sip:caller@example.com;lr>;tag=323");
+        assert_eq!(a.display(), "caller");
+        assert_eq!(a.uri().as_str(), "sip:caller@example.com;lr");
+        let a = read("  sip:vivekg@example.com ;   tag    = 19");
+        assert_eq!((a.uri().as_str(), a.tag()), ("sip:vivekg@example.com", Some("19")));
+        let a = read("token1~` token2'+_ <sip:mundane@example.com>");
+        assert_eq!(a.display(), "token1~` token2'+_");
+        let a = read("<name:John_Smith>;expires=99999999999");
+        assert_eq!((a.display().as_str(), a.expires()), ("", Some(u32::MAX)));
+        assert_eq!(read("sip:+1@gw1.example.net;unknownparam").uri().params().as_str(), "");
+    }
+
+    #[test]
+    fn malformed_addresses_are_refused() {
+        for bad in [
+            "",
+            "\"Mr. J. User <sip:j.user@example.com>",
+            "Bell, Alexander <sip:a.g.bell@example.com>",
+            "\"Watson\" < sip:t.watson@example.org >",
+            "sip:user@example.com?Route=%3Csip:sip.example.com%3E",
+            "<sip:a@example.com",
+            "<sip:a@example.com>>",
+            "<sip:a@example.com> x",
+            "\"quoted\" sip:a@example.com",
+            "<sip:a@example.com>;;",
+        ] {
+            assert!(NameAddrRef::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn owned_addresses_cannot_be_broken_out_of() {
+        let uri = Uri::parse("sip:a@example.com").unwrap();
+        let name = "\"x\" <sip:b@example.com>";
+        let made = NameAddr::new(uri).with_display(name).unwrap();
+        let made = made.with_param("+sip.instance", Some("<urn:uuid:1>")).unwrap();
+        let made = made.with_param("tag", Some("1")).and_then(|a| a.with_param("Tag", Some("2")));
+        let made = made.and_then(|a| a.with_param("x", Some("\"y\""))).unwrap();
+        let text = made.to_string();
+        assert_eq!(
+            text,
+            "\"\\\"x\\\" <sip:b@example.com>\" <sip:a@example.com>\
+             ;+sip.instance=\"<urn:uuid:1>\";Tag=2;x=\"y\""
+        );
+        assert!(made.clone().with_display("a\r\nVia: x").is_err());
+        assert!(made.clone().with_param("a;b", None).is_err());
+        assert!(made.clone().with_param("a", Some("1\r\nVia: x")).is_err());
+        assert_eq!(made.with_param("a", Some("1;b")).unwrap().params().get("a"), Some("\"1;b\""));
+        let again = NameAddr::parse(&text).unwrap();
+        assert_eq!(again.display(), name);
+        assert_eq!(again.to_string(), text);
+        assert_eq!(again.params().get_unquoted("+sip.instance").unwrap(), "<urn:uuid:1>");
+    }
+}

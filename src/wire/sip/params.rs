@@ -1,0 +1,188 @@
+//! Parameters of header fields (`generic-param`) and of URIs (`uri-parameter`).
+
+use alloc::borrow::Cow;
+
+use super::chars::{TOKEN, VALUE, quoted_end, separator, skip_blanks, span};
+use super::escape::{percent_decode, unquote};
+
+/// The parameters of a header field value.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Params<'a> {
+    /// From the first semicolon (or blanks before it) on; validated.
+    text: &'a str,
+}
+
+impl<'a> Params<'a> {
+    pub(super) const NONE: Params<'static> = Params { text: "" };
+
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text }
+    }
+
+    /// Names and values in their order, as written: a quoted string keeps its quotes. The value
+    /// is `None` without `=`.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+        let mut rest = self.text;
+        core::iter::from_fn(move || {
+            let bytes = rest.as_bytes();
+            let raw = scan_param(bytes, separator(bytes, 0, b';')?)?;
+            let name = rest.get(raw.name.0..raw.name.1)?;
+            let value = match raw.value {
+                Some((start, end)) => Some(rest.get(start..end)?),
+                None => None,
+            };
+            rest = rest.get(raw.end..)?;
+            Some((name, value))
+        })
+    }
+
+    /// The value of the first parameter of that name (compared without case), as written; empty
+    /// for a parameter without a value.
+    pub fn get(self, name: &str) -> Option<&'a str> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.unwrap_or_default())
+    }
+
+    /// As [`get`](Self::get), a quoted string without its quotes and escapes.
+    pub fn get_unquoted(self, name: &str) -> Option<Cow<'a, str>> {
+        let value = self.get(name)?;
+        Some(match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+            Some(inside) => unquote(inside),
+            None => Cow::Borrowed(value),
+        })
+    }
+
+    /// Whether there is a parameter of that name.
+    pub fn has(self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All of them as written, each after its semicolon.
+    pub fn as_str(self) -> &'a str {
+        self.text.trim_matches([' ', '\t'])
+    }
+}
+
+struct RawParam {
+    name: (usize, usize),
+    /// With the quotes of a quoted string.
+    value: Option<(usize, usize)>,
+    end: usize,
+}
+
+/// The parameter whose name starts at `from`.
+#[inline]
+fn scan_param(bytes: &[u8], from: usize) -> Option<RawParam> {
+    let name_end = span(bytes, from, TOKEN);
+    if name_end == from {
+        return None;
+    }
+    let name = (from, name_end);
+    let Some(start) = separator(bytes, name_end, b'=') else {
+        return Some(RawParam { name, value: None, end: name_end });
+    };
+    let end = match bytes.get(start) {
+        Some(b'"') => quoted_end(bytes, start)?,
+        _ => span(bytes, start, VALUE),
+    };
+    Some(RawParam { name, value: Some((start, end)), end })
+}
+
+/// Checks the parameters at `from`. Gives the position after the last good one, and whether what
+/// follows it (blanks skipped) is the end of the value or a comma.
+#[inline]
+pub(super) fn scan_params(bytes: &[u8], from: usize) -> (usize, bool) {
+    let mut at = from;
+    while let Some(start) = separator(bytes, at, b';') {
+        let Some(raw) = scan_param(bytes, start) else { return (at, false) };
+        at = raw.end;
+    }
+    let rest = skip_blanks(bytes, at);
+    (at, matches!(bytes.get(rest), None | Some(b',')))
+}
+
+/// The parameters, or the headers, of a URI. Escapes are as written; [`percent_decode`] resolves
+/// them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UriParams<'a> {
+    /// From the first semicolon or question mark on, or empty.
+    text: &'a str,
+    separator: u8,
+}
+
+impl<'a> UriParams<'a> {
+    pub(super) fn new(text: &'a str, separator: u8) -> Self {
+        Self { text, separator }
+    }
+
+    /// Names and values in their order. The value is `None` without `=`.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+        let mut rest = self.text.get(1..);
+        core::iter::from_fn(move || {
+            let text = rest?;
+            let (one, tail) = match memchr::memchr(self.separator, text.as_bytes()) {
+                Some(at) => (text.get(..at)?, text.get(at.checked_add(1)?..)),
+                None => (text, None),
+            };
+            rest = tail;
+            Some(match one.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (one, None),
+            })
+        })
+    }
+
+    /// The value of the first parameter of that name (compared without case, its escapes
+    /// resolved), as written; empty for a parameter without a value.
+    pub fn get(self, name: &str) -> Option<&'a str> {
+        self.iter()
+            .find(|(n, _)| percent_decode(n).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value.unwrap_or_default())
+    }
+
+    /// Whether there is a parameter of that name.
+    pub fn has(self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All of them as written, the first separator included.
+    pub fn as_str(self) -> &'a str {
+        self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_parameters_are_read_with_blanks_and_quotes() {
+        let text = " ; newparam =\t newvalue ;secondparam ; q = 0.33;x=\"a;b,\\\"c\"";
+        assert_eq!(scan_params(text.as_bytes(), 0), (text.len(), true));
+        let params = Params::new(text);
+        assert_eq!(params.get("NEWPARAM"), Some("newvalue"));
+        assert_eq!(params.get("secondparam"), Some(""));
+        assert_eq!(params.get("q"), Some("0.33"));
+        assert_eq!(params.get("x"), Some("\"a;b,\\\"c\""));
+        assert_eq!(params.get_unquoted("x").unwrap(), "a;b,\"c");
+        assert_eq!(params.iter().count(), 4);
+        assert!(!params.has("tag"));
+    }
+
+    #[test]
+    fn broken_parameters_end_the_good_ones() {
+        assert_eq!(scan_params(b";a=1;;,", 0), (4, false));
+        assert_eq!(scan_params(b";a=1;b=\"x", 0), (4, false));
+        assert_eq!(scan_params(b";a=1 , next", 0), (4, true));
+        assert_eq!(scan_params(b";a=1 next", 0), (4, false));
+    }
+
+    #[test]
+    fn uri_parameters_are_read() {
+        let params = UriParams::new(";lr;%74ransport=tcp;x=", b';');
+        assert_eq!(params.get("lr"), Some(""));
+        assert_eq!(params.get("Transport"), Some("tcp"));
+        assert_eq!(params.get("x"), Some(""));
+        assert_eq!(params.iter().count(), 3);
+        assert_eq!(UriParams::new("", b';').iter().count(), 0);
+    }
+}
