@@ -103,13 +103,13 @@ impl<'a> UriRef<'a> {
 
     /// The headers after the question mark (RFC 3261 §19.1.1): never to be made header fields of
     /// a message without looking at each.
-    pub fn headers(self) -> UriParams<'a> {
-        UriParams::new(self.slice(self.parts.headers, self.end()), b'&')
+    pub fn header_fields(self) -> UriParams<'a> {
+        UriParams::new(self.headers(), b'&')
     }
 
-    /// Whether there are headers after a question mark.
-    pub fn has_headers(self) -> bool {
-        self.parts.headers < self.end()
+    /// The headers as written, with their question mark; empty without any.
+    pub fn headers(self) -> &'a str {
+        self.slice(self.parts.headers, self.end())
     }
 
     /// The `transport` parameter.
@@ -246,11 +246,6 @@ impl Uri {
     /// See [`UriRef::params`].
     pub fn params(&self) -> UriParams<'_> {
         self.as_ref().params()
-    }
-
-    /// See [`UriRef::headers`].
-    pub fn headers(&self) -> UriParams<'_> {
-        self.as_ref().headers()
     }
 
     /// See [`UriRef::transport`].
@@ -402,8 +397,8 @@ mod tests {
         assert_eq!(uri.port(), Some(5070));
         assert!(uri.as_ref().is_loose());
         assert_eq!(uri.transport(), Some("tcp"));
-        assert_eq!(uri.headers().get("subject"), Some("a%20b"));
-        assert_eq!(uri.headers().iter().count(), 2);
+        assert_eq!(uri.as_ref().header_fields().get("subject"), Some("a%20b"));
+        assert_eq!(uri.as_ref().header_fields().iter().count(), 2);
         assert_eq!(uri.to_string(), text);
     }
 

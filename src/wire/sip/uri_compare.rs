@@ -20,7 +20,7 @@ pub(super) fn equivalent(a: UriRef<'_>, b: UriRef<'_>) -> bool {
     }
     let few = |uri: UriRef<'_>| {
         uri.params().iter().nth(MAX_COMPARED).is_none()
-            && uri.headers().iter().nth(MAX_COMPARED).is_none()
+            && uri.header_fields().iter().nth(MAX_COMPARED).is_none()
     };
     if !few(a) || !few(b) {
         return false;
@@ -36,8 +36,8 @@ pub(super) fn equivalent(a: UriRef<'_>, b: UriRef<'_>) -> bool {
         && a.port() == b.port()
         && params_agree(a.params(), b.params())
         && params_agree(b.params(), a.params())
-        && contains_all(a.headers(), b.headers(), true)
-        && contains_all(b.headers(), a.headers(), true)
+        && contains_all(a.header_fields(), b.header_fields(), true)
+        && contains_all(b.header_fields(), a.header_fields(), true)
 }
 
 /// Each parameter of `a` has the same value in `b`, or is missing there and does not matter.
