@@ -33,6 +33,7 @@ impl Direction {
 }
 
 /// How packets are protected.
+#[allow(clippy::large_enum_variant)] // one per session, moved twice
 #[derive(Debug)]
 pub enum MediaSecurity {
     /// SRTP and SRTCP both ways. Whatever does not authenticate is dropped.

@@ -1,6 +1,5 @@
 //! RTCP of one two-party session: when reports are due, what they say, what the peer's say
 //! (RFC 3550 §6).
-#![deny(clippy::arithmetic_side_effects)]
 
 use crate::media::reception::Reception;
 use crate::time::{Duration, Instant, UnixTime};

@@ -444,3 +444,6 @@ fn latch_until(now: Instant, lock: SourceLock) -> Option<Instant> {
         SourceLock::Signalled | SourceLock::Authenticated => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
