@@ -127,8 +127,8 @@ impl World {
             let from = self.addresses[1 - to];
             self.ends[to].handle_datagram(at, channel, &mut bytes, from);
         }
-        for end in 0..2 {
-            let mut out = vec![0; pcm[end].len()];
+        for (end, said) in pcm.iter().enumerate() {
+            let mut out = vec![0; said.len()];
             self.ends[end].read_pcm(now, &mut out);
             self.heard[end].extend(out);
             while let Some(event) = self.ends[end].poll_event() {
