@@ -51,7 +51,9 @@
 //! world.finish().unwrap();
 //! ```
 
+mod audio;
 mod dns;
+mod engine_host;
 mod host;
 pub mod invariants;
 mod ladder;
@@ -63,7 +65,9 @@ mod trace;
 pub mod wiretap;
 mod world;
 
+pub use audio::{Source, tone_share};
 pub use dns::Zone;
+pub use engine_host::{EPOCH, EngineHost, Turn};
 pub use host::{ConnectionId, Host, HostId, Net, NetEvent};
 pub use invariants::{Claim, Fact, Rule, Violation};
 pub use link::{Link, Loss};

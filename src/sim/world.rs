@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::dns::Zone;
 use super::host::{Host, HostId, Net, NetEvent};
-use super::invariants::{Rule, Violation};
+use super::invariants::{Fact, Rule, Violation};
 use super::ladder;
 use super::link::Link;
 use super::net::{NetState, Pending};
@@ -250,6 +250,11 @@ impl World {
     /// Takes a rule away, by its name: for hosts that cannot keep it.
     pub fn remove_rule(&mut self, name: &str) {
         self.net.rules.remove(name);
+    }
+
+    /// Tells the rules a fact.
+    pub fn report(&mut self, fact: Fact<'_>) {
+        self.net.report(fact);
     }
 
     /// What was broken so far.
