@@ -67,7 +67,11 @@ pub struct Turn<'a> {
 
 impl Turn<'_> {
     /// Does something to the engine after a while.
-    pub fn after(&mut self, delay: Duration, f: impl FnOnce(&mut Engine, Instant) + Send + 'static) {
+    pub fn after(
+        &mut self,
+        delay: Duration,
+        f: impl FnOnce(&mut Engine, Instant) + Send + 'static,
+    ) {
         self.later.push((self.now + delay, Box::new(f)));
     }
 }
@@ -334,8 +338,8 @@ impl EngineHost {
     fn accepted(&mut self, net: &mut Net<'_>, connection: ConnectionId, event: &NetEvent<'_>) {
         let NetEvent::Accepted { local, remote, .. } = *event else { return };
         let listener = self.listeners.get(&local.port()).copied();
-        let stream = listener
-            .and_then(|l| self.engine.accept_stream(net.now(), l, remote, local).ok());
+        let stream =
+            listener.and_then(|l| self.engine.accept_stream(net.now(), l, remote, local).ok());
         match stream {
             Some(stream) => {
                 self.streams.insert(stream, connection);
