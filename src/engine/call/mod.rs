@@ -253,6 +253,10 @@ impl CallMachine {
 
     /// Sends BYE; the call is over when it is answered, or given up.
     fn bye(&mut self, reason: EndReason) {
+        // A re-INVITE that times out after the BYE ends nothing a second time.
+        if matches!(self.state, CallState::Ending | CallState::Ended) {
+            return;
+        }
         self.pending_ack = None;
         self.change = Change::None;
         self.media.stop();
