@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 
+use super::accounts::AccountEntry;
 use super::call::{CallMachine, CallMedia, CallState, InviteParts};
 use super::config::CallOptions;
 use super::error::CallError;
@@ -13,6 +14,7 @@ use super::sockets::SocketUse;
 use super::{AccountId, CallId, Engine, HostAction};
 use crate::media::session::{MediaSession, MediaStats};
 use crate::sip::FlowId;
+use crate::sip::auth::DigestClient;
 use crate::sip::resolve::ResolveError;
 use crate::sip::route::Route;
 use crate::sip::transaction::{ClientTxId, ServerTxId};
@@ -34,6 +36,8 @@ pub(super) struct CallEntry {
     pub(super) ports_ready: bool,
     pub(super) invite_tx: Option<ClientTxId>,
     pub(super) invite: Option<Message>,
+    /// Answers the challenges of the account's server.
+    pub(super) auth: Option<DigestClient>,
     pub(super) session: Option<MediaSession>,
     /// The last statistics of a session that is gone.
     pub(super) stats: Option<MediaStats>,
@@ -54,6 +58,7 @@ impl CallEntry {
             ports_ready: false,
             invite_tx: None,
             invite: None,
+            auth: None,
             session: None,
             stats: None,
             report: SecurityReport::new(policy),
@@ -128,12 +133,20 @@ impl Engine {
         if self.live_calls() >= self.config.max_calls {
             return Err(CallError::TooManyCalls);
         }
-        let domain = account.aor.as_ref().host().to_string();
-        let policy = self.policy_of(&domain).stricter(account.policy).stricter(options.policy);
+        let config = &account.config;
+        let policy = self.account_policy(config).stricter(options.policy);
         let codecs =
-            if options.codecs.is_empty() { account.codecs.clone() } else { options.codecs.clone() };
-        let next_hop = account.outbound_proxy.clone().unwrap_or_else(|| to.clone());
-        let wanted = account.transport;
+            if options.codecs.is_empty() { config.codecs.clone() } else { options.codecs.clone() };
+        // An account that registers sends everything through its server.
+        let next_hop = match (config.register, &config.outbound_proxy) {
+            (true, _) => account.server(),
+            (false, Some(proxy)) => proxy.clone(),
+            (false, None) => to.clone(),
+        };
+        let flow = account.flow.filter(|f| {
+            self.flows.is_up(*f) && (policy != SecurityPolicy::Required || self.flow_is_secure(*f))
+        });
+        let wanted = config.transport;
         let allowed: alloc::vec::Vec<_> = policy
             .transports()
             .iter()
@@ -150,11 +163,14 @@ impl Engine {
             let media = CallMedia::new(codecs);
             let machine = CallMachine::outgoing(now, id, from, target, media, policy, options, tag);
             let mut entry = CallEntry::new(machine, call_id, policy);
-            entry.route = Some(route);
+            entry.route = flow.is_none().then_some(route);
             entry
         };
         // The machine carries its own id, which the arena gives.
         let id = self.calls.insert_with(entry_of);
+        if let Some(flow) = flow {
+            self.call_way_ready(id, flow);
+        }
         self.bind_media(id);
         self.deliver(now);
         Ok(id)
@@ -190,14 +206,14 @@ impl Engine {
             return;
         }
         let account = entry.machine.account.and_then(|a| self.accounts.get(a));
-        let Some(account) = account else { return };
-        let from = NameAddr::new(account.aor.clone())
-            .with_display(&account.display_name)
-            .unwrap_or(NameAddr::new(account.aor.clone()));
+        let Some(AccountEntry { config, .. }) = account else { return };
+        let from = NameAddr::new(config.aor.clone())
+            .with_display(&config.display_name)
+            .unwrap_or(NameAddr::new(config.aor.clone()));
         let parts = InviteParts {
             from,
             call_id: entry.call_id.clone(),
-            route: account.outbound_proxy.clone(),
+            route: config.outbound_proxy.clone(),
             user_agent: self.config.user_agent.clone(),
         };
         if let Some(entry) = self.calls.get_mut(id) {
@@ -278,10 +294,7 @@ impl Engine {
         }
         let account = self.account_of(message);
         let (policy, codecs) = match account.and_then(|a| self.accounts.get(a)) {
-            Some(a) => {
-                let domain = a.aor.as_ref().host().to_string();
-                (self.policy_of(&domain).stricter(a.policy), a.codecs.clone())
-            }
+            Some(a) => (self.account_policy(&a.config), a.config.codecs.clone()),
             None => (self.strictest(), super::Codec::ALL.to_vec()),
         };
         let (tag, secure, leg) =
@@ -321,7 +334,7 @@ impl Engine {
         let find = |wanted: &Option<alloc::vec::Vec<u8>>| {
             self.accounts
                 .iter()
-                .find(|(_, a)| wanted.is_some() && a.aor.as_ref().user_unescaped() == *wanted)
+                .find(|(_, a)| wanted.is_some() && a.config.aor.as_ref().user_unescaped() == *wanted)
                 .map(|(id, _)| id)
         };
         find(&called).or_else(|| find(&to))
@@ -331,7 +344,7 @@ impl Engine {
     fn strictest(&self) -> SecurityPolicy {
         self.accounts
             .iter()
-            .map(|(_, a)| self.policy_of(&a.aor.as_ref().host().to_string()).stricter(a.policy))
+            .map(|(_, a)| self.account_policy(&a.config))
             .max()
             .unwrap_or_default()
     }

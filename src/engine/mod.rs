@@ -4,6 +4,7 @@
 //! it holds no protocol logic of its own. `post` carries signalling, `calls` and `sockets` tie calls
 //! to transactions and to their media sockets, `output` hands out what the host has to do.
 
+mod accounts;
 mod call;
 mod calls;
 mod config;
@@ -27,6 +28,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+pub use accounts::{AccountState, AccountStatus};
 pub use call::{CallState, Direction};
 pub use config::{AccountConfig, CallOptions, Codec, Config};
 pub use error::{AccountError, CallError, ConfigError, InputError, MediaError};
@@ -39,7 +41,8 @@ pub use stats::EngineStats;
 
 use calls::CallEntry;
 
-use post::Pending;
+use accounts::AccountEntry;
+use post::{Pending, RouteOwner};
 use sockets::SocketUse;
 
 use crate::crypto::tls::{ClientCertificates, TlsClientSettings, TlsServerSettings, TlsVersions};
@@ -86,13 +89,13 @@ pub struct Engine {
     wall: (Instant, UnixTime),
     flows: Flows,
     transactions: TransactionLayer,
-    accounts: Arena<AccountTag, AccountConfig>,
+    accounts: Arena<AccountTag, AccountEntry>,
     calls: Arena<CallTag, CallEntry>,
     /// Calls that ended, oldest first.
     ended: VecDeque<CallId>,
     sockets: Arena<SocketTag, SocketUse>,
     listeners: Arena<ListenerTag, Transport>,
-    queries: Arena<QueryTag, CallId>,
+    queries: Arena<QueryTag, RouteOwner>,
     requests: BTreeMap<ClientTxId, Pending>,
     invites: BTreeMap<ServerTxId, CallId>,
     policies: BTreeMap<String, SecurityPolicy>,
@@ -243,10 +246,14 @@ impl Engine {
                 known.then_some(()).ok_or(InputError::UnknownStream(stream))
             }
             Input::Resolved { query, answer } => {
-                if let Some(call) = self.queries.remove(query)
-                    && let Some(entry) = self.calls.get_mut(call)
-                    && let Some(route) = &mut entry.route
-                {
+                let route = match self.queries.remove(query) {
+                    Some(RouteOwner::Call(id)) => self.calls.get_mut(id).and_then(|e| e.route.as_mut()),
+                    Some(RouteOwner::Account(id)) => {
+                        self.accounts.get_mut(id).and_then(|e| e.route.as_mut())
+                    }
+                    None => None,
+                };
+                if let Some(route) = route {
                     route.handle_answer(&answer, &mut self.rng);
                 }
                 Ok(())
@@ -268,6 +275,7 @@ impl Engine {
         self.flows.set_wall_clock(unix);
         self.flows.handle_timeout(now, &mut self.rng);
         self.transactions.handle_timeout(now);
+        self.account_timeouts(now);
         for (_, entry) in self.calls.iter_mut() {
             entry.handle_timeout(now, &mut self.rng);
         }
@@ -289,45 +297,6 @@ impl Engine {
         self.flows
             .accept(now, transport, remote, local, &mut self.rng)
             .ok_or(InputError::TooManyStreams)
-    }
-
-    /// Adds an account.
-    ///
-    /// # Errors
-    /// [`AccountError`] says what to change.
-    pub fn add_account(
-        &mut self,
-        _now: Instant,
-        account: AccountConfig,
-    ) -> Result<AccountId, AccountError> {
-        let aor = account.aor.as_ref();
-        if !matches!(aor.scheme(), Scheme::Sip | Scheme::Sips) || aor.user().is_none() {
-            return Err(AccountError::BadAor(account.aor.to_string()));
-        }
-        for server in [&account.registrar, &account.outbound_proxy].into_iter().flatten() {
-            if !matches!(server.as_ref().scheme(), Scheme::Sip | Scheme::Sips) {
-                return Err(AccountError::BadServer(server.to_string()));
-            }
-        }
-        if account.codecs.is_empty() {
-            return Err(AccountError::NoCodecs);
-        }
-        if account.display_name.chars().any(char::is_control) {
-            return Err(AccountError::BadDisplayName);
-        }
-        let policy = self.policy_of(aor.host().to_string().as_str()).stricter(account.policy);
-        if account.transport.is_some_and(|t| !policy.transports().contains(&t)) {
-            return Err(AccountError::TransportForbidden);
-        }
-        Ok(self.accounts.insert(account))
-    }
-
-    /// Removes an account. Its calls go on.
-    ///
-    /// # Errors
-    /// [`AccountError::Unknown`].
-    pub fn remove_account(&mut self, _now: Instant, id: AccountId) -> Result<(), AccountError> {
-        self.accounts.remove(id).map(|_| ()).ok_or(AccountError::Unknown(id))
     }
 
     /// The policy of a domain. A domain that was not set has [`SecurityPolicy::Preferred`].
@@ -364,13 +333,17 @@ impl Engine {
         self.stats.with(self.flows.stats(), self.transactions.stats())
     }
 
-    /// Hangs up every call.
+    /// Hangs up every call and un-registers every account.
     pub fn shut_down(&mut self, now: Instant) {
         for id in self.calls.ids() {
             if let Some(entry) = self.calls.get_mut(id) {
                 // A call that is over already needs nothing.
                 let _ = entry.machine.hang_up(now);
             }
+        }
+        for id in self.accounts.ids() {
+            // The id was just listed.
+            let _ = self.remove_account(now, id);
         }
         self.deliver(now);
     }

@@ -115,7 +115,8 @@ impl Engine {
     /// When to come back, if nothing happens before.
     fn next_timeout(&self) -> Option<Instant> {
         let calls = self.calls.iter().filter_map(|(_, e)| e.next_timeout()).min();
-        [self.flows.next_timeout(), self.transactions.next_timeout(), calls]
+        let accounts = self.accounts.iter().filter_map(|(_, e)| e.next_timeout()).min();
+        [self.flows.next_timeout(), self.transactions.next_timeout(), calls, accounts]
             .into_iter()
             .flatten()
             .min()

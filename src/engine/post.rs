@@ -6,14 +6,15 @@ use core::net::SocketAddr;
 
 use super::call::{CallAction, Purpose};
 use super::event::{Event, FailureReason};
-use super::{CallId, Engine, HostAction};
+use super::{AccountId, CallId, Engine, HostAction};
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::flow::{FlowError, FlowEvent};
-use crate::sip::route::{FlowFailure, RouteAction, RouteFailure};
-use crate::sip::transaction::{Failure, TransactionEvent};
+use crate::sip::registration::RegistrationFailure;
+use crate::sip::route::{FlowFailure, Route, RouteAction, RouteFailure};
+use crate::sip::transaction::{ClientTxId, Failure, TransactionEvent};
 use crate::sip::{FlowId, Transport};
 use crate::time::Instant;
-use crate::wire::sip::{HeaderName, Message, MessageBuilder, Method, ParseError};
+use crate::wire::sip::{HeaderName, Message, MessageBuilder, ParseError};
 
 /// Rounds of one delivery at most: each one moves what the one before produced.
 const MAX_ROUNDS: usize = 64;
@@ -21,9 +22,33 @@ const MAX_ROUNDS: usize = 64;
 /// A request of ours that waits for its response.
 #[derive(Debug)]
 pub(super) struct Pending {
-    pub(super) call: CallId,
-    pub(super) purpose: Purpose,
+    pub(super) owner: Owner,
     pub(super) request: Message,
+    pub(super) flow: FlowId,
+}
+
+/// Whose request it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Owner {
+    Call(CallId, Purpose),
+    Register(AccountId),
+}
+
+/// Whose way to a server it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RouteOwner {
+    Call(CallId),
+    Account(AccountId),
+}
+
+/// In the application's words.
+pub(super) fn route_failure(failure: RouteFailure) -> FailureReason {
+    match failure {
+        RouteFailure::NameNotFound => FailureReason::NameNotFound,
+        RouteFailure::Unreachable => FailureReason::Unreachable,
+        RouteFailure::Certificate(problem) => FailureReason::Certificate(problem),
+        RouteFailure::Tls(problem) => FailureReason::Tls(problem),
+    }
 }
 
 impl Engine {
@@ -40,7 +65,8 @@ impl Engine {
                 moved = true;
                 self.transaction_event(now, event);
             }
-            moved |= self.call_routes(now);
+            moved |= self.routes(now);
+            moved |= self.account_actions(now);
             moved |= self.call_actions(now);
             while let Some(transmit) = self.transactions.poll_transmit() {
                 moved = true;
@@ -67,16 +93,17 @@ impl Engine {
     fn flow_event(&mut self, now: Instant, event: FlowEvent) {
         match event {
             FlowEvent::Up(flow) => {
-                for (_, entry) in self.calls.iter_mut() {
-                    entry.route.iter_mut().for_each(|r| r.handle_up(flow));
+                for route in self.all_routes() {
+                    route.handle_up(flow);
                 }
             }
             FlowEvent::Down { flow, why, domain } => {
                 if let FlowFailure::Certificate(problem) = &why {
                     self.event(Event::CertificateRejected { domain, problem: problem.clone() });
                 }
-                for (_, entry) in self.calls.iter_mut() {
-                    entry.route.iter_mut().for_each(|r| r.handle_down(flow, &why));
+                self.account_flow_down(now, flow);
+                for route in self.all_routes() {
+                    route.handle_down(flow, &why);
                 }
                 self.transactions.transport_error(now, flow);
             }
@@ -120,7 +147,7 @@ impl Engine {
             }
             TransactionEvent::Response { tx, message } => self.response(now, tx, &message),
             TransactionEvent::Stray2xx { message, .. } => self.stray_2xx(&message),
-            TransactionEvent::ClientFailed { tx, failure } => self.client_failed(tx, failure),
+            TransactionEvent::ClientFailed { tx, failure } => self.client_failed(now, tx, failure),
             TransactionEvent::ServerFailed { .. } => {}
             TransactionEvent::ClientTerminated { tx } => {
                 self.requests.remove(&tx);
@@ -131,17 +158,31 @@ impl Engine {
         }
     }
 
-    fn response(
-        &mut self,
-        now: Instant,
-        tx: crate::sip::transaction::ClientTxId,
-        response: &Message,
-    ) {
+    /// Every way to a server that is being looked for or used.
+    fn all_routes(&mut self) -> impl Iterator<Item = &mut Route> {
+        let accounts = self.accounts.iter_mut().filter_map(|(_, e)| e.route.as_mut());
+        self.calls.iter_mut().filter_map(|(_, e)| e.route.as_mut()).chain(accounts)
+    }
+
+    fn response(&mut self, now: Instant, tx: ClientTxId, response: &Message) {
+        let is_final = response.status().is_some_and(|s| s >= 200);
+        let (call, purpose) = match self.requests.get(&tx).map(|p| p.owner) {
+            Some(Owner::Call(call, purpose)) => (call, purpose),
+            Some(Owner::Register(account)) => {
+                return self.register_response(now, account, response);
+            }
+            None => return,
+        };
+        if is_final && let Some(pending) = self.requests.remove(&tx) {
+            if self.retry_with_digest(now, call, purpose, &pending, response) {
+                return;
+            }
+            self.requests.insert(tx, pending);
+        }
         let Some(pending) = self.requests.get(&tx) else { return };
-        let Some(entry) = self.calls.get_mut(pending.call) else { return };
-        let (purpose, request) = (pending.purpose, &pending.request);
-        entry.machine.handle_response(now, purpose, request, response, &mut self.rng);
-        if purpose == Purpose::Invite && response.status().is_some_and(|s| s >= 200) {
+        let Some(entry) = self.calls.get_mut(call) else { return };
+        entry.machine.handle_response(now, purpose, &pending.request, response, &mut self.rng);
+        if purpose == Purpose::Invite && is_final {
             entry.invite_tx = None;
         }
     }
@@ -158,17 +199,28 @@ impl Engine {
         entry.machine.stray_2xx(response.cseq(), response, dialog);
     }
 
-    fn client_failed(&mut self, tx: crate::sip::transaction::ClientTxId, failure: Failure) {
+    fn client_failed(&mut self, now: Instant, tx: ClientTxId, failure: Failure) {
         let Some(pending) = self.requests.remove(&tx) else { return };
-        let Some(entry) = self.calls.get_mut(pending.call) else { return };
-        if pending.purpose == Purpose::Invite {
-            entry.invite_tx = None;
+        match pending.owner {
+            Owner::Register(account) => {
+                let reason = match failure {
+                    Failure::Timeout => RegistrationFailure::Timeout,
+                    Failure::TransportError => RegistrationFailure::Transport,
+                };
+                self.register_failed(now, account, reason);
+            }
+            Owner::Call(call, purpose) => {
+                let Some(entry) = self.calls.get_mut(call) else { return };
+                if purpose == Purpose::Invite {
+                    entry.invite_tx = None;
+                }
+                let reason = match failure {
+                    Failure::Timeout => FailureReason::Timeout,
+                    Failure::TransportError => FailureReason::ConnectionLost,
+                };
+                entry.machine.handle_failure(purpose, reason);
+            }
         }
-        let reason = match failure {
-            Failure::Timeout => FailureReason::Timeout,
-            Failure::TransportError => FailureReason::ConnectionLost,
-        };
-        entry.machine.handle_failure(pending.purpose, reason);
     }
 
     /// The call whose dialog a request belongs to.
@@ -177,49 +229,55 @@ impl Engine {
         self.calls.iter().find(|(_, e)| e.machine.is_dialog(&dialog)).map(|(id, _)| id)
     }
 
-    fn call_routes(&mut self, now: Instant) -> bool {
+    fn route_of(&mut self, owner: RouteOwner) -> Option<&mut Route> {
+        match owner {
+            RouteOwner::Call(id) => self.calls.get_mut(id)?.route.as_mut(),
+            RouteOwner::Account(id) => self.accounts.get_mut(id)?.route.as_mut(),
+        }
+    }
+
+    fn routes(&mut self, now: Instant) -> bool {
         let mut moved = false;
-        for id in self.calls.ids() {
-            while let Some(action) =
-                self.calls.get_mut(id).and_then(|e| e.route.as_mut()).and_then(|r| r.poll())
-            {
+        let accounts = self.accounts.ids().into_iter().map(RouteOwner::Account);
+        let owners: alloc::vec::Vec<_> =
+            accounts.chain(self.calls.ids().into_iter().map(RouteOwner::Call)).collect();
+        for owner in owners {
+            while let Some(action) = self.route_of(owner).and_then(Route::poll) {
                 moved = true;
-                self.route_action(now, id, action);
+                self.route_action(now, owner, action);
             }
         }
         moved
     }
 
-    fn route_action(&mut self, now: Instant, id: CallId, action: RouteAction) {
-        match action {
-            RouteAction::Ask(question) => {
-                let query = self.queries.insert(id);
+    fn route_action(&mut self, now: Instant, owner: RouteOwner, action: RouteAction) {
+        match (action, owner) {
+            (RouteAction::Ask(question), _) => {
+                let query = self.queries.insert(owner);
                 self.host.push_back(HostAction::Resolve(query, question));
             }
-            RouteAction::Open(candidate) => {
-                let Some(route) = self.calls.get(id).and_then(|e| e.route.as_ref()) else { return };
+            (RouteAction::Open(candidate), _) => {
+                let Some(route) = self.route_of(owner) else { return };
                 let domain = route.domain().to_string();
                 let opened = self.flows.open(now, candidate.transport, candidate.address, &domain);
                 let up = opened.is_ok_and(|flow| self.flows.is_up(flow));
-                let Some(route) = self.calls.get_mut(id).and_then(|e| e.route.as_mut()) else {
-                    return;
-                };
+                let Some(route) = self.route_of(owner) else { return };
                 match opened {
                     Ok(flow) => route.handle_opening(flow, up),
                     Err(_) => route.advance(),
                 }
             }
-            RouteAction::Ready(flow) => self.call_way_ready(id, flow),
-            RouteAction::Failed(failure) => {
-                let reason = match failure {
-                    RouteFailure::NameNotFound => FailureReason::NameNotFound,
-                    RouteFailure::Unreachable => FailureReason::Unreachable,
-                    RouteFailure::Certificate(problem) => FailureReason::Certificate(problem),
-                    RouteFailure::Tls(problem) => FailureReason::Tls(problem),
-                };
+            (RouteAction::Ready(flow), RouteOwner::Call(id)) => self.call_way_ready(id, flow),
+            (RouteAction::Ready(flow), RouteOwner::Account(id)) => {
+                self.account_way_ready(now, id, flow);
+            }
+            (RouteAction::Failed(failure), RouteOwner::Call(id)) => {
                 if let Some(entry) = self.calls.get_mut(id) {
-                    entry.machine.fail(reason);
+                    entry.machine.fail(route_failure(failure));
                 }
+            }
+            (RouteAction::Failed(failure), RouteOwner::Account(id)) => {
+                self.account_way_failed(now, id, &failure);
             }
         }
     }
@@ -256,27 +314,17 @@ impl Engine {
         }
     }
 
-    /// The Via and Contact of a flow (RFC 3261 §8.1.1.7, §8.1.1.8).
-    fn addressed(
+    /// Puts a fresh Via on top (RFC 3261 §8.1.1.7).
+    pub(super) fn with_via(
         &mut self,
-        id: CallId,
         flow: FlowId,
         builder: MessageBuilder,
-        method: &Method,
     ) -> Option<MessageBuilder> {
         let transport = self.flows.transport(flow)?;
         let branch = self.token();
-        let via = alloc::format!(
-            "SIP/2.0/{transport} {};branch=z9hG4bK{branch};rport",
-            self.sent_by(flow)?
-        );
-        let builder = builder.prepend(HeaderName::Via, via);
-        Some(match method {
-            Method::Invite | Method::Update => {
-                builder.header(HeaderName::Contact, self.contact(id, flow)?)
-            }
-            _ => builder,
-        })
+        let sent_by = self.sent_by(flow)?;
+        let via = alloc::format!("SIP/2.0/{transport} {sent_by};branch=z9hG4bK{branch};rport");
+        Some(builder.prepend(HeaderName::Via, via))
     }
 
     fn sent_by(&self, flow: FlowId) -> Option<SocketAddr> {
@@ -288,7 +336,7 @@ impl Engine {
         let account = self.calls.get(id).and_then(|e| e.machine.account);
         let user = account
             .and_then(|a| self.accounts.get(a))
-            .and_then(|a| a.aor.as_ref().user().map(ToString::to_string))
+            .and_then(|a| a.config.aor.as_ref().user().map(ToString::to_string))
             .unwrap_or_else(|| self.config.local_user.clone());
         let transport = match self.flows.transport(flow)? {
             Transport::Udp => "",
@@ -310,44 +358,53 @@ impl Engine {
         request: MessageBuilder,
         purpose: Purpose,
     ) {
-        let method = match purpose {
-            Purpose::Invite | Purpose::ReInvite => Method::Invite,
-            Purpose::Bye | Purpose::StrayBye => Method::Bye,
-        };
         let flow = self.calls.get(id).and_then(|e| e.flow);
-        let built = flow.and_then(|flow| {
-            let request = self.addressed(id, flow, request, &method)?.finish().ok()?;
-            Some((flow, request))
-        });
-        let sent = built.and_then(|(flow, request)| {
-            let reliable = self.flows.transport(flow)?.is_reliable();
-            let tx = self.transactions.send_request(now, request.clone(), flow, reliable).ok()?;
-            Some((tx, request))
-        });
-        match sent {
-            Some((tx, request)) => {
-                if purpose == Purpose::Invite
-                    && let Some(entry) = self.calls.get_mut(id)
-                {
-                    entry.invite_tx = Some(tx);
-                    entry.invite = Some(request.clone());
-                }
-                self.requests.insert(tx, Pending { call: id, purpose, request });
+        let contact = flow.and_then(|flow| self.contact(id, flow));
+        let request = match (purpose, contact) {
+            (Purpose::Invite | Purpose::ReInvite, Some(contact)) => {
+                request.replace(HeaderName::Contact, contact)
             }
-            None => {
-                self.stats.unsendable = self.stats.unsendable.saturating_add(1);
-                if let Some(entry) = self.calls.get_mut(id) {
-                    entry.machine.handle_failure(purpose, FailureReason::ConnectionLost);
-                }
+            _ => request,
+        };
+        let sent = flow.is_some_and(|flow| self.start_request(now, id, purpose, flow, request));
+        if !sent {
+            self.stats.unsendable = self.stats.unsendable.saturating_add(1);
+            if let Some(entry) = self.calls.get_mut(id) {
+                entry.machine.handle_failure(purpose, FailureReason::ConnectionLost);
             }
         }
     }
 
+    /// Starts the transaction of a call's request; false if it cannot be sent.
+    pub(super) fn start_request(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        purpose: Purpose,
+        flow: FlowId,
+        request: MessageBuilder,
+    ) -> bool {
+        let request = self.with_via(flow, request).and_then(|r| r.finish().ok());
+        let (Some(request), Some(transport)) = (request, self.flows.transport(flow)) else {
+            return false;
+        };
+        let reliable = transport.is_reliable();
+        let Ok(tx) = self.transactions.send_request(now, request.clone(), flow, reliable) else {
+            return false;
+        };
+        if purpose == Purpose::Invite
+            && let Some(entry) = self.calls.get_mut(id)
+        {
+            entry.invite_tx = Some(tx);
+            entry.invite = Some(request.clone());
+        }
+        self.requests.insert(tx, Pending { owner: Owner::Call(id, purpose), request, flow });
+        true
+    }
+
     fn send_ack(&mut self, id: CallId, request: MessageBuilder) {
         let Some(flow) = self.calls.get(id).and_then(|e| e.flow) else { return };
-        let ack = self
-            .addressed(id, flow, request, &Method::Ack)
-            .and_then(|builder| builder.finish().ok());
+        let ack = self.with_via(flow, request).and_then(|builder| builder.finish().ok());
         match ack {
             Some(ack) => self.transactions.send_stateless(flow, Arc::new(ack)),
             None => self.stats.unsendable = self.stats.unsendable.saturating_add(1),

@@ -190,6 +190,12 @@ impl CallMachine {
     pub(super) fn end_reason(&self) -> Option<&EndReason> {
         self.end.as_ref()
     }
+    /// A request of the dialog was repeated with this sequence number.
+    pub(super) fn set_local_seq(&mut self, number: u32) {
+        if let Some(dialog) = &mut self.dialog {
+            dialog.set_local_seq(number);
+        }
+    }
     pub(super) fn local_tag(&self) -> &str {
         &self.local_tag
     }

@@ -1,0 +1,440 @@
+//! Accounts in the engine: the way to their server, their registration, their credentials.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::call::Purpose;
+use super::config::AccountConfig;
+use super::error::AccountError;
+use super::event::{Event, FailureReason};
+use super::policy::SecurityPolicy;
+use super::post::{Owner, Pending, route_failure};
+use super::{AccountId, Engine};
+use crate::sip::auth::{AuthError, Authorization, Credentials, DigestClient};
+use crate::sip::registration::{
+    Registration, RegistrationConfig, RegistrationFailure, RegistrationState,
+};
+use crate::sip::route::{Route, RouteFailure};
+use crate::sip::{FlowId, Transport};
+use crate::time::{Duration, Instant};
+use crate::util::{RngExt, Secret};
+use crate::wire::sip::{CSeq, HeaderName, Message, Method, NameAddr, Scheme, Uri};
+
+/// How long to wait before a lost way is looked for again: at least, and at most.
+const RETRY_MS: (u32, u32) = (1_000, 60_000);
+
+/// Where an account's registration stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum AccountState {
+    /// Not registered, and not trying.
+    Unregistered,
+    /// Looking for the server, or a REGISTER is under way.
+    Registering,
+    /// Calls reach the account.
+    Registered {
+        /// When the binding ends unless it is refreshed.
+        until: Instant,
+    },
+    /// The last attempt failed.
+    Failed,
+}
+
+/// What is known of an account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct AccountStatus {
+    /// The address of record.
+    pub aor: String,
+    /// Where its registration stands.
+    pub state: AccountState,
+    /// The transport of its flow, if there is one.
+    pub transport: Option<Transport>,
+    /// The policy in force: the stricter of the domain's and the account's.
+    pub policy: SecurityPolicy,
+}
+
+/// An account with what ties it to its server.
+#[derive(Debug)]
+pub(super) struct AccountEntry {
+    pub(super) config: AccountConfig,
+    pub(super) route: Option<Route>,
+    pub(super) flow: Option<FlowId>,
+    pub(super) registration: Option<Registration>,
+    retry_at: Option<Instant>,
+    failures: u32,
+    removing: bool,
+}
+
+impl AccountEntry {
+    pub(super) fn credentials(&self) -> Credentials {
+        let user = self.config.aor.as_ref().user().unwrap_or("").to_string();
+        let auth_user = self.config.auth_user.clone();
+        Credentials {
+            username: if auth_user.is_empty() { user } else { auth_user },
+            password: self.config.password.clone().unwrap_or_else(|| Secret::new(String::new())),
+            realm: self.config.realm.clone(),
+        }
+    }
+
+    /// The server of an account that registers.
+    pub(super) fn server(&self) -> Uri {
+        let aor = self.config.aor.as_ref();
+        self.config
+            .outbound_proxy
+            .clone()
+            .or_else(|| self.config.registrar.clone())
+            .or_else(|| Uri::from_parts(aor.scheme(), None, aor.host(), aor.port()).ok())
+            .unwrap_or_else(|| self.config.aor.clone())
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let registration = self.registration.as_ref().and_then(Registration::next_timeout);
+        [self.retry_at, registration].into_iter().flatten().min()
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.removing
+            && self.registration.as_ref().is_none_or(|r| {
+                matches!(r.state(), RegistrationState::Unregistered | RegistrationState::Failed { .. })
+            })
+    }
+}
+
+impl Engine {
+    /// Adds an account. One that registers starts at once; watch for
+    /// [`Event::Registered`] and [`Event::RegistrationFailed`].
+    ///
+    /// # Errors
+    /// [`AccountError`] says what to change.
+    pub fn add_account(&mut self, now: Instant, account: AccountConfig) -> Result<AccountId, AccountError> {
+        let aor = account.aor.as_ref();
+        if !matches!(aor.scheme(), Scheme::Sip | Scheme::Sips) || aor.user().is_none() {
+            return Err(AccountError::BadAor(account.aor.to_string()));
+        }
+        for server in [&account.registrar, &account.outbound_proxy].into_iter().flatten() {
+            if !matches!(server.as_ref().scheme(), Scheme::Sip | Scheme::Sips) {
+                return Err(AccountError::BadServer(server.to_string()));
+            }
+        }
+        if account.codecs.is_empty() {
+            return Err(AccountError::NoCodecs);
+        }
+        if account.display_name.chars().any(char::is_control) {
+            return Err(AccountError::BadDisplayName);
+        }
+        let policy = self.policy_of(&aor.host().to_string()).stricter(account.policy);
+        if account.transport.is_some_and(|t| !policy.transports().contains(&t)) {
+            return Err(AccountError::TransportForbidden);
+        }
+        let mut entry = AccountEntry {
+            config: account,
+            route: None,
+            flow: None,
+            registration: None,
+            retry_at: None,
+            failures: 0,
+            removing: false,
+        };
+        if entry.config.register {
+            entry.route = Some(self.route_to_server(&entry)?);
+        }
+        let id = self.accounts.insert(entry);
+        self.deliver(now);
+        Ok(id)
+    }
+
+    fn route_to_server(&self, entry: &AccountEntry) -> Result<Route, AccountError> {
+        let allowed = self.allowed_transports(entry);
+        Route::new(entry.server().as_ref(), &allowed).map_err(|_| AccountError::TransportForbidden)
+    }
+
+    pub(super) fn account_policy(&self, account: &AccountConfig) -> SecurityPolicy {
+        self.policy_of(&account.aor.as_ref().host().to_string()).stricter(account.policy)
+    }
+
+    fn allowed_transports(&self, entry: &AccountEntry) -> Vec<Transport> {
+        let wanted = entry.config.transport;
+        let policy = self.account_policy(&entry.config);
+        let all = policy.transports().iter().copied();
+        all.filter(|t| wanted.is_none_or(|w| w == *t)).collect()
+    }
+
+    /// Removes an account: un-registers it first. Its calls go on.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`].
+    pub fn remove_account(&mut self, now: Instant, id: AccountId) -> Result<(), AccountError> {
+        let entry = self.accounts.get_mut(id).ok_or(AccountError::Unknown(id))?;
+        entry.removing = true;
+        entry.retry_at = None;
+        if let Some(registration) = &mut entry.registration {
+            registration.stop();
+        }
+        self.deliver(now);
+        Ok(())
+    }
+
+    /// What is known of an account; `None` if the id is stale.
+    pub fn account(&self, id: AccountId) -> Option<AccountStatus> {
+        let entry = self.accounts.get(id).filter(|e| !e.removing)?;
+        let state = match entry.registration.as_ref().map(Registration::state) {
+            Some(RegistrationState::Registered { expires }) => AccountState::Registered { until: expires },
+            Some(RegistrationState::Registering | RegistrationState::Unregistering) => {
+                AccountState::Registering
+            }
+            Some(RegistrationState::Failed { .. }) => AccountState::Failed,
+            _ if entry.retry_at.is_some() => AccountState::Failed,
+            _ if entry.config.register => AccountState::Registering,
+            _ => AccountState::Unregistered,
+        };
+        Some(AccountStatus {
+            aor: entry.config.aor.to_string(),
+            state,
+            transport: entry.flow.and_then(|f| self.flows.transport(f)),
+            policy: self.account_policy(&entry.config),
+        })
+    }
+
+    /// The way to an account's server is there: register over it.
+    pub(super) fn account_way_ready(&mut self, now: Instant, id: AccountId, flow: FlowId) {
+        let (call_id, from_tag) = (self.token(), self.token());
+        let Some(local) = self.flows.local(flow) else { return };
+        let Some(transport) = self.flows.transport(flow) else { return };
+        let Some(entry) = self.accounts.get_mut(id) else { return };
+        entry.flow = Some(flow);
+        entry.failures = 0;
+        let aor = entry.config.aor.as_ref();
+        let contact = Uri::from_parts(aor.scheme(), aor.user(), local.ip().into(), Some(local.port()));
+        let contact = contact.and_then(|uri| match transport {
+            Transport::Udp => Ok(uri),
+            Transport::Tcp => uri.with_param("transport", Some("tcp")),
+            Transport::Tls => uri.with_param("transport", Some("tls")),
+        });
+        let Ok(contact) = contact else { return };
+        let contact = NameAddr::new(contact);
+        match &mut entry.registration {
+            Some(registration) => {
+                registration.update_contact(contact);
+                registration.start();
+            }
+            None => {
+                let identity = NameAddr::new(entry.config.aor.clone());
+                let registrar = Uri::from_parts(aor.scheme(), None, aor.host(), aor.port());
+                let mut registration = Registration::new(RegistrationConfig {
+                    registrar: registrar.unwrap_or_else(|_| entry.config.aor.clone()),
+                    identity: identity
+                        .clone()
+                        .with_display(&entry.config.display_name)
+                        .unwrap_or(identity),
+                    contact,
+                    expires: u32::try_from(entry.config.expires.as_secs()).unwrap_or(u32::MAX),
+                    call_id,
+                    from_tag,
+                    credentials: entry.credentials(),
+                });
+                registration.start();
+                entry.registration = Some(registration);
+            }
+        }
+        let interval = entry.config.keep_alive;
+        self.flows.set_keep_alive(now, flow, interval, &mut self.rng);
+    }
+
+    /// There is no way to the account's server now: try again later.
+    pub(super) fn account_way_failed(&mut self, now: Instant, id: AccountId, failure: &RouteFailure) {
+        let Some(entry) = self.accounts.get_mut(id) else { return };
+        entry.flow = None;
+        entry.route = None;
+        // A bad certificate does not get better by asking often.
+        let retry_in = backoff(&mut entry.failures, &mut self.rng);
+        entry.retry_at = (!entry.removing).then(|| now + retry_in);
+        if let Some(registration) = &mut entry.registration {
+            registration.handle_failure(now, RegistrationFailure::Transport, &mut self.rng);
+            while registration.poll_change().is_some() {}
+        }
+        let reason = route_failure(failure.clone());
+        self.event(Event::RegistrationFailed { account: id, reason, retry_in: Some(retry_in) });
+    }
+
+    /// A flow ended: accounts that used it look for a new way.
+    pub(super) fn account_flow_down(&mut self, now: Instant, flow: FlowId) {
+        for id in self.accounts.ids() {
+            let Some(entry) = self.accounts.get_mut(id) else { continue };
+            if entry.flow == Some(flow) {
+                entry.flow = None;
+                entry.route = None;
+                let retry_in = backoff(&mut entry.failures, &mut self.rng);
+                entry.retry_at = (!entry.removing).then(|| now + retry_in);
+            }
+        }
+    }
+
+    pub(super) fn account_timeouts(&mut self, now: Instant) {
+        for id in self.accounts.ids() {
+            let Some(entry) = self.accounts.get_mut(id) else { continue };
+            if let Some(registration) = &mut entry.registration {
+                registration.handle_timeout(now);
+            }
+            if entry.retry_at.is_some_and(|at| at <= now) {
+                entry.retry_at = None;
+                let Some(entry) = self.accounts.get(id) else { continue };
+                let route = self.route_to_server(entry).ok();
+                if let Some(entry) = self.accounts.get_mut(id) {
+                    entry.route = route;
+                }
+            }
+        }
+    }
+
+    /// REGISTERs to send and changes to tell. True if there was any.
+    pub(super) fn account_actions(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        for id in self.accounts.ids() {
+            let Some(entry) = self.accounts.get_mut(id) else { continue };
+            let flow = entry.flow;
+            if let Some(flow) = flow
+                && let Some(request) = entry.registration.as_mut().and_then(Registration::poll_request)
+            {
+                moved = true;
+                self.send_register(now, id, flow, request);
+            }
+            while let Some(state) = self
+                .accounts
+                .get_mut(id)
+                .and_then(|e| e.registration.as_mut())
+                .and_then(Registration::poll_change)
+            {
+                moved = true;
+                self.registration_changed(now, id, state);
+            }
+            if self.accounts.get(id).is_some_and(AccountEntry::is_gone) {
+                self.accounts.remove(id);
+            }
+        }
+        moved
+    }
+
+    fn send_register(
+        &mut self,
+        now: Instant,
+        id: AccountId,
+        flow: FlowId,
+        request: crate::wire::sip::MessageBuilder,
+    ) {
+        let mut request = request.header(HeaderName::Allow, super::ALLOW);
+        if !self.config.user_agent.is_empty() {
+            request = request.header(HeaderName::UserAgent, &self.config.user_agent);
+        }
+        let sent = self.with_via(flow, request).and_then(|r| r.finish().ok()).and_then(|request| {
+            let reliable = self.flows.transport(flow)?.is_reliable();
+            let tx = self.transactions.send_request(now, request.clone(), flow, reliable).ok()?;
+            Some((tx, request))
+        });
+        match sent {
+            Some((tx, request)) => {
+                let owner = Owner::Register(id);
+                self.requests.insert(tx, Pending { owner, request, flow });
+            }
+            None => self.register_failed(now, id, RegistrationFailure::Transport),
+        }
+    }
+
+    pub(super) fn register_failed(&mut self, now: Instant, id: AccountId, reason: RegistrationFailure) {
+        if let Some(registration) = self.accounts.get_mut(id).and_then(|e| e.registration.as_mut()) {
+            registration.handle_failure(now, reason, &mut self.rng);
+        }
+    }
+
+    /// Requirement: the server is verified before any Digest answer where the policy demands TLS;
+    /// where it allows plain transports, Digest is all there is.
+    pub(super) fn register_response(&mut self, now: Instant, id: AccountId, response: &Message) {
+        let Some(entry) = self.accounts.get_mut(id) else { return };
+        let has_password = entry.config.password.is_some();
+        if let Some(registration) = &mut entry.registration {
+            registration.handle_response(now, response, has_password, &mut self.rng);
+        }
+    }
+
+    fn registration_changed(&mut self, now: Instant, account: AccountId, state: RegistrationState) {
+        let flow = self.accounts.get(account).and_then(|e| e.flow);
+        let has_password =
+            self.accounts.get(account).is_some_and(|e| e.config.password.is_some());
+        let transport = flow.and_then(|f| self.flows.transport(f)).unwrap_or(Transport::Udp);
+        match state {
+            RegistrationState::Registered { expires } => {
+                self.event(Event::Registered { account, transport, expires: expires - now });
+            }
+            RegistrationState::Unregistered => self.event(Event::Unregistered { account }),
+            RegistrationState::Failed { reason, retry_at } => {
+                let reason = match reason {
+                    RegistrationFailure::Timeout => FailureReason::Timeout,
+                    RegistrationFailure::Transport => FailureReason::Unreachable,
+                    RegistrationFailure::Auth(AuthError::Refused) => FailureReason::Credentials,
+                    RegistrationFailure::Auth(_) if !has_password => FailureReason::NoCredentials,
+                    RegistrationFailure::Auth(_) => FailureReason::NoCredentials,
+                    RegistrationFailure::Rejected(status) => {
+                        FailureReason::Status(status, String::new())
+                    }
+                    other => FailureReason::Status(423, other.to_string()),
+                };
+                let retry_in = retry_at.map(|at| at.duration_since(now));
+                self.event(Event::RegistrationFailed { account, reason, retry_in });
+            }
+            _ => {}
+        }
+    }
+
+    /// A 401 or 407 to a request of a call: sends it again with an answer, if the challenge comes
+    /// from the account's own server (RFC 3261 §22.2). True if it went out again.
+    pub(super) fn retry_with_digest(
+        &mut self,
+        now: Instant,
+        call: super::CallId,
+        purpose: Purpose,
+        pending: &Pending,
+        response: &Message,
+    ) -> bool {
+        if !matches!(response.status(), Some(401 | 407)) {
+            return false;
+        }
+        let account = self.calls.get(call).and_then(|e| e.machine.account);
+        let Some(account) = account.and_then(|a| self.accounts.get(a)) else { return false };
+        if account.config.password.is_none() {
+            return false;
+        }
+        // Our own server: the flow that the account registered over, or the proxy that it is told
+        // to use. Anybody else is answered only for the realm that the account names.
+        let own = account.flow == Some(pending.flow) || account.config.outbound_proxy.is_some();
+        let realm = account.config.realm.clone();
+        let allowed = |asked: &str| match &realm {
+            Some(realm) => realm == asked,
+            None => own,
+        };
+        let credentials = account.credentials();
+        let Some(entry) = self.calls.get_mut(call) else { return false };
+        let auth = entry.auth.get_or_insert_with(|| DigestClient::new(credentials));
+        let sent = Authorization::of_request(&pending.request);
+        if auth.handle_challenge(response, &sent, allowed, &mut self.rng).is_err() {
+            return false;
+        }
+        let request = &pending.request;
+        let number = request.cseq().number.saturating_add(1);
+        let method: Method = request.method().clone();
+        let uri = request.request_uri().map(|u| u.to_string()).unwrap_or_default();
+        let answer = auth.authorize(method.as_str(), &uri, request.body());
+        entry.machine.set_local_seq(number);
+        let builder = answer
+            .apply(request.edit().remove(HeaderName::Via))
+            .replace(HeaderName::CSeq, CSeq { number, method });
+        self.start_request(now, call, purpose, pending.flow, builder)
+    }
+}
+
+/// 1 s doubled with each failure, at most 60 s, half of it random.
+fn backoff(failures: &mut u32, rng: &mut dyn crate::util::Rng) -> Duration {
+    let (base, limit) = RETRY_MS;
+    let upper = base.saturating_mul(1_u32.checked_shl((*failures).min(10)).unwrap_or(u32::MAX)).min(limit);
+    *failures = failures.saturating_add(1);
+    Duration::from_millis(u64::from(upper / 2 + rng.below(upper / 2 + 1)))
+}
