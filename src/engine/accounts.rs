@@ -96,7 +96,10 @@ impl AccountEntry {
     pub(super) fn is_gone(&self) -> bool {
         self.removing
             && self.registration.as_ref().is_none_or(|r| {
-                matches!(r.state(), RegistrationState::Unregistered | RegistrationState::Failed { .. })
+                matches!(
+                    r.state(),
+                    RegistrationState::Unregistered | RegistrationState::Failed { .. }
+                )
             })
     }
 }
@@ -107,7 +110,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`AccountError`] says what to change.
-    pub fn add_account(&mut self, now: Instant, account: AccountConfig) -> Result<AccountId, AccountError> {
+    pub fn add_account(
+        &mut self,
+        now: Instant,
+        account: AccountConfig,
+    ) -> Result<AccountId, AccountError> {
         let aor = account.aor.as_ref();
         if !matches!(aor.scheme(), Scheme::Sip | Scheme::Sips) || aor.user().is_none() {
             return Err(AccountError::BadAor(account.aor.to_string()));
@@ -179,7 +186,9 @@ impl Engine {
     pub fn account(&self, id: AccountId) -> Option<AccountStatus> {
         let entry = self.accounts.get(id).filter(|e| !e.removing)?;
         let state = match entry.registration.as_ref().map(Registration::state) {
-            Some(RegistrationState::Registered { expires }) => AccountState::Registered { until: expires },
+            Some(RegistrationState::Registered { expires }) => {
+                AccountState::Registered { until: expires }
+            }
             Some(RegistrationState::Registering | RegistrationState::Unregistering) => {
                 AccountState::Registering
             }
@@ -205,7 +214,8 @@ impl Engine {
         entry.flow = Some(flow);
         entry.failures = 0;
         let aor = entry.config.aor.as_ref();
-        let contact = Uri::from_parts(aor.scheme(), aor.user(), local.ip().into(), Some(local.port()));
+        let contact =
+            Uri::from_parts(aor.scheme(), aor.user(), local.ip().into(), Some(local.port()));
         let contact = contact.and_then(|uri| match transport {
             Transport::Udp => Ok(uri),
             Transport::Tcp => uri.with_param("transport", Some("tcp")),
@@ -242,7 +252,12 @@ impl Engine {
     }
 
     /// There is no way to the account's server now: try again later.
-    pub(super) fn account_way_failed(&mut self, now: Instant, id: AccountId, failure: &RouteFailure) {
+    pub(super) fn account_way_failed(
+        &mut self,
+        now: Instant,
+        id: AccountId,
+        failure: &RouteFailure,
+    ) {
         let Some(entry) = self.accounts.get_mut(id) else { return };
         entry.flow = None;
         entry.route = None;
@@ -294,7 +309,8 @@ impl Engine {
             let Some(entry) = self.accounts.get_mut(id) else { continue };
             let flow = entry.flow;
             if let Some(flow) = flow
-                && let Some(request) = entry.registration.as_mut().and_then(Registration::poll_request)
+                && let Some(request) =
+                    entry.registration.as_mut().and_then(Registration::poll_request)
             {
                 moved = true;
                 self.send_register(now, id, flow, request);
@@ -340,8 +356,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn register_failed(&mut self, now: Instant, id: AccountId, reason: RegistrationFailure) {
-        if let Some(registration) = self.accounts.get_mut(id).and_then(|e| e.registration.as_mut()) {
+    pub(super) fn register_failed(
+        &mut self,
+        now: Instant,
+        id: AccountId,
+        reason: RegistrationFailure,
+    ) {
+        if let Some(registration) = self.accounts.get_mut(id).and_then(|e| e.registration.as_mut())
+        {
             registration.handle_failure(now, reason, &mut self.rng);
         }
     }
@@ -358,8 +380,7 @@ impl Engine {
 
     fn registration_changed(&mut self, now: Instant, account: AccountId, state: RegistrationState) {
         let flow = self.accounts.get(account).and_then(|e| e.flow);
-        let has_password =
-            self.accounts.get(account).is_some_and(|e| e.config.password.is_some());
+        let has_password = self.accounts.get(account).is_some_and(|e| e.config.password.is_some());
         let transport = flow.and_then(|f| self.flows.transport(f)).unwrap_or(Transport::Udp);
         match state {
             RegistrationState::Registered { expires } => {
@@ -434,7 +455,8 @@ impl Engine {
 /// 1 s doubled with each failure, at most 60 s, half of it random.
 fn backoff(failures: &mut u32, rng: &mut dyn crate::util::Rng) -> Duration {
     let (base, limit) = RETRY_MS;
-    let upper = base.saturating_mul(1_u32.checked_shl((*failures).min(10)).unwrap_or(u32::MAX)).min(limit);
+    let upper =
+        base.saturating_mul(1_u32.checked_shl((*failures).min(10)).unwrap_or(u32::MAX)).min(limit);
     *failures = failures.saturating_add(1);
     Duration::from_millis(u64::from(upper / 2 + rng.below(upper / 2 + 1)))
 }

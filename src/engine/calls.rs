@@ -334,7 +334,9 @@ impl Engine {
         let find = |wanted: &Option<alloc::vec::Vec<u8>>| {
             self.accounts
                 .iter()
-                .find(|(_, a)| wanted.is_some() && a.config.aor.as_ref().user_unescaped() == *wanted)
+                .find(|(_, a)| {
+                    wanted.is_some() && a.config.aor.as_ref().user_unescaped() == *wanted
+                })
                 .map(|(id, _)| id)
         };
         find(&called).or_else(|| find(&to))
@@ -342,11 +344,7 @@ impl Engine {
 
     /// Without an account, the strictest policy of any of ours holds.
     fn strictest(&self) -> SecurityPolicy {
-        self.accounts
-            .iter()
-            .map(|(_, a)| self.account_policy(&a.config))
-            .max()
-            .unwrap_or_default()
+        self.accounts.iter().map(|(_, a)| self.account_policy(&a.config)).max().unwrap_or_default()
     }
 
     /// Accepts an incoming call, as soon as its media ports are bound.

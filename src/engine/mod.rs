@@ -52,7 +52,7 @@ use crate::sip::transaction::{ClientTxId, ServerTxId, TransactionConfig, Transac
 use crate::sip::{FlowId, ListenerId, ListenerTag, SocketId, SocketTag, StreamId, Transport};
 use crate::time::{Instant, UnixTime};
 use crate::util::{Arena, BoundedQueue, Id, Rng, RngExt};
-use crate::wire::sip::{Scheme, Uri};
+use crate::wire::sip::Uri;
 
 /// Methods that the engine takes.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
@@ -247,7 +247,9 @@ impl Engine {
             }
             Input::Resolved { query, answer } => {
                 let route = match self.queries.remove(query) {
-                    Some(RouteOwner::Call(id)) => self.calls.get_mut(id).and_then(|e| e.route.as_mut()),
+                    Some(RouteOwner::Call(id)) => {
+                        self.calls.get_mut(id).and_then(|e| e.route.as_mut())
+                    }
                     Some(RouteOwner::Account(id)) => {
                         self.accounts.get_mut(id).and_then(|e| e.route.as_mut())
                     }

@@ -182,7 +182,7 @@ impl CallMachine {
         let tag = dialog.id().remote_tag.clone();
         self.acks.retain(|(n, t, _)| !(*n == number && *t == tag));
         if self.acks.len() >= MAX_FORKS {
-            self.acks.remove(0);
+            drop(self.acks.remove(0));
         }
         self.acks.push((number, tag, ack));
     }
