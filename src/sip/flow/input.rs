@@ -25,11 +25,16 @@ impl Flow {
         self.next_ping.filter(|_| self.up)
     }
 
-    fn ponged(&mut self, now: Instant, rng: &mut dyn Rng) {
+    /// A single CRLF: the pong that we wait for, else half of a ping that was cut in two. True if
+    /// it completes that ping.
+    fn crlf(&mut self, now: Instant, rng: &mut dyn Rng) -> bool {
         if self.pong_due.take().is_some() {
             self.next_ping =
                 (!self.keep_alive.is_zero()).then(|| now + jittered(self.keep_alive, rng));
+            return false;
         }
+        self.half_ping = !self.half_ping;
+        !self.half_ping
     }
 }
 
@@ -104,7 +109,7 @@ impl Flows {
             let Some(frame) = connection.next_frame() else { return pings };
             let delivered = match frame {
                 Frame::Message(message) => {
-                    (flow.used, flow.due) = (now, None);
+                    (flow.used, flow.due, flow.half_ping) = (now, None, false);
                     self.message(id, message)
                 }
                 Frame::KeepAlivePing => {
@@ -113,7 +118,10 @@ impl Flows {
                     true
                 }
                 Frame::KeepAlivePong => {
-                    flow.ponged(now, rng);
+                    if flow.crlf(now, rng) {
+                        flow.used = now;
+                        pings = pings.saturating_add(1);
+                    }
                     true
                 }
                 Frame::Malformed(error) => {
