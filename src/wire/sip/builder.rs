@@ -55,7 +55,6 @@ pub(super) struct BuildField {
 /// the result is a message that [`Message::parse`] accepts. Content-Length is written by `finish`;
 /// one that is set by hand is ignored.
 #[derive(Clone)]
-#[must_use]
 pub struct MessageBuilder {
     pub(super) start: BuildStart,
     pub(super) text: Vec<u8>,
@@ -102,6 +101,7 @@ impl MessageBuilder {
     }
 
     /// Appends a header field, after all others.
+    #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Display) -> Self {
         if let Some(field) = self.make(name, name.as_str(), value) {
             self.fields.push(field);
@@ -110,6 +110,7 @@ impl MessageBuilder {
     }
 
     /// Appends a header field that [`HeaderName`] may not know.
+    #[must_use]
     pub fn header_named(mut self, name: &str, value: impl Display) -> Self {
         if let Some(field) = self.make(HeaderName::parse(name), name, value) {
             self.fields.push(field);
@@ -118,6 +119,7 @@ impl MessageBuilder {
     }
 
     /// Puts a header field before all others: the new top Via, the first Route.
+    #[must_use]
     pub fn prepend(mut self, name: HeaderName, value: impl Display) -> Self {
         if let Some(field) = self.make(name, name.as_str(), value) {
             self.fields.insert(0, field);
@@ -127,6 +129,7 @@ impl MessageBuilder {
 
     /// Sets a header field: it takes the place of the first of that name, others of that name go;
     /// if there is none it is appended.
+    #[must_use]
     pub fn replace(mut self, name: HeaderName, value: impl Display) -> Self {
         let Some(mut new) = self.make(name, name.as_str(), value) else { return self };
         let mut placed = false;
@@ -144,6 +147,7 @@ impl MessageBuilder {
     }
 
     /// Removes the header fields of that name.
+    #[must_use]
     pub fn remove(mut self, name: HeaderName) -> Self {
         self.fields.retain(|field| field.name_id != name);
         self
@@ -151,6 +155,7 @@ impl MessageBuilder {
 
     /// Changes the topmost value of a header field, such as the top Via; those after its comma
     /// and on other lines stay. Without effect if there is none.
+    #[must_use]
     pub fn map_first(mut self, name: HeaderName, change: impl FnOnce(&str) -> String) -> Self {
         let Some(at) = self.fields.iter().position(|field| field.name_id == name) else {
             return self;
@@ -172,6 +177,7 @@ impl MessageBuilder {
     }
 
     /// Adds this tag to To, unless it has one.
+    #[must_use]
     pub fn to_tag(mut self, tag: &str) -> Self {
         if !is_token(tag.as_bytes()) {
             self.fail(BuildError::BadParameter(tag.into()));
@@ -185,6 +191,7 @@ impl MessageBuilder {
     }
 
     /// Sets the body and its Content-Type.
+    #[must_use]
     pub fn body(mut self, content_type: &str, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self.replace(HeaderName::ContentType, content_type)
