@@ -1,7 +1,7 @@
 //! A thousand calls between two engines, each drawn from its seed: transport, policies, link,
 //! codecs, answer, who hangs up, hold, DTMF, CANCEL. The invariants watch every one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::print_stdout)]
 
 use subrosa::crypto::tls::{TlsIdentity, TrustAnchors};
 use subrosa::engine::{

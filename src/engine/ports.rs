@@ -101,7 +101,7 @@ impl MediaPorts {
 /// How many even ports with their successor the range holds.
 pub(super) fn pair_count(range: &RangeInclusive<u16>) -> u32 {
     let first = u32::from(*range.start()).div_ceil(2);
-    let end = (u32::from(*range.end()) + 1) / 2;
+    let end = u32::from(*range.end()).div_ceil(2);
     end.saturating_sub(first)
 }
 

@@ -293,8 +293,8 @@ fn a_call_over_each_transport_carries_sound_both_ways_and_ends_once() {
     for (transport, policy, padlock) in cases {
         let mut pair = Pair::new(transport);
         let calls = talk(&mut pair, transport, policy);
-        for side in 0..2 {
-            let call = pair.hosts[side].engine.call(calls[side]).unwrap();
+        for (host, call) in pair.hosts.iter_mut().zip(calls) {
+            let call = host.engine.call(call).unwrap();
             assert_eq!(call.state(), CallState::Established, "{transport} {:?}", call.end_reason());
             assert_eq!(call.codec(), Some(Codec::G722));
             assert_eq!(call.security().padlock(), padlock, "{}", call.security());

@@ -201,7 +201,6 @@ impl Authorization {
     }
 
     /// Puts them into a request, in place of those that it has.
-    #[must_use]
     pub fn apply(&self, request: MessageBuilder) -> MessageBuilder {
         let bare = request.remove(HeaderName::Authorization).remove(HeaderName::ProxyAuthorization);
         self.fields.iter().fold(bare, |request, (name, value)| request.header(*name, value))

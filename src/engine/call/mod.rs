@@ -144,6 +144,7 @@ pub(super) struct CallMachine {
 }
 
 impl CallMachine {
+    #[allow(clippy::too_many_arguments)] // private, one caller per direction
     fn new(
         id: CallId,
         account: Option<AccountId>,

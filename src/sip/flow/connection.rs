@@ -1,5 +1,6 @@
 //! One stream: bytes to frames, with TLS in between if the flow has it.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -17,7 +18,7 @@ enum Layer {
     /// The host is still connecting: nothing may pass, least of all in the clear.
     Connecting,
     Plain,
-    Tls(TlsStream),
+    Tls(Box<TlsStream>),
 }
 
 /// A TCP connection, in the clear or under TLS.
@@ -59,7 +60,7 @@ impl Connection {
         rng: &mut dyn Rng,
     ) -> Result<(), FlowFailure> {
         let tls = TlsStream::client(settings, domain, now, rng).map_err(|e| failure(&e))?;
-        self.layer = Layer::Tls(tls);
+        self.layer = Layer::Tls(Box::new(tls));
         Ok(())
     }
 
@@ -69,7 +70,8 @@ impl Connection {
         now: UnixTime,
         rng: &mut dyn Rng,
     ) -> Result<(), FlowFailure> {
-        self.layer = Layer::Tls(TlsStream::server(settings, now, rng).map_err(|e| failure(&e))?);
+        let tls = TlsStream::server(settings, now, rng).map_err(|e| failure(&e))?;
+        self.layer = Layer::Tls(Box::new(tls));
         Ok(())
     }
 

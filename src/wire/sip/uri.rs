@@ -265,9 +265,7 @@ impl Uri {
             percent_encode(&mut text, user.as_bytes(), b"&=+$,;?/");
             text.push('@');
         }
-        text.push_str(
-            self.as_ref().slice(self.parts.host_start, u32::MAX.min(self.as_ref().end())),
-        );
+        text.push_str(self.as_ref().slice(self.parts.host_start, self.as_ref().end()));
         Self::own(text)
     }
 
