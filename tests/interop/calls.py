@@ -1,0 +1,235 @@
+"""The interop cases. usage: calls.py WORKDIR [NAME ...]"""
+import collections, math, pathlib, struct, sys, time
+from lab import PROJECT, Baresip, Kamailio, Proc, correlation, fill, free_port, sox  # noqa: F401
+
+WORK = pathlib.Path(sys.argv[1])
+ONLY = sys.argv[2:]
+CERTS = WORK / "certs"
+PHONE = PROJECT / "target/release/examples/softphone"
+CLIP = sorted((PROJECT / "assets/speech").glob("*.wav"))[0]
+results = []
+
+
+def case(function):
+    if ONLY and function.__name__ not in ONLY:
+        return function
+    start = time.monotonic()
+    try:
+        note, ok = function(), True
+    except Exception as error:  # a case that fails says why, the others go on
+        note, ok = f"{type(error).__name__}: {error}", False
+    for proc in list(Proc.alive):
+        proc.stop()
+    results.append(ok)
+    print(f"{'ok  ' if ok else 'FAIL'} {function.__name__} ({time.monotonic() - start:.0f} s): {note}", flush=True)
+    return function
+
+
+def must(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+def folder(name):
+    path = WORK / name
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def softphone(name, *args):
+    password = WORK / "password"
+    password.write_text("alice-pass\n")
+    return Proc(name, [PHONE, "--bind", "127.0.0.1", *args], WORK)
+
+
+def speech(name, rate):
+    path = WORK / f"{name}-{rate}.wav"
+    sox(CLIP, "-r", rate, "-c", 1, "-b", 16, path, "trim", 0, 6)
+    return path
+
+
+def server_args(kamailio):
+    return ["--aor", "sip:alice@lab.test", "--password-file", WORK / "password", "--register", "--registrar",
+            f"sip:127.0.0.1:{kamailio.sips};transport=tls", "--ca", CERTS / "ca.pem", "--policy", "required"]
+
+
+def bob(kamailio, base, codec, rate, **more):
+    account = (f'<sip:bob@lab.test>;auth_pass=bob-pass;outbound="sip:127.0.0.1:{kamailio.sips};transport=tls";'
+               f"regint=300;answermode=auto;mediaenc=srtp-mand;audio_codecs={codec}")
+    peer = Baresip(base, "bob", CERTS, account, speech("bob", rate), rate, **more)
+    must(kamailio.registered("bob"), "baresip did not register")
+    return peer
+
+
+def both_heard(mine, heard_by_me, theirs, heard_by_them):
+    must(heard_by_me.exists(), "nothing was recorded here")
+    must(heard_by_them is not None, "baresip recorded nothing")
+    a, b = correlation(theirs, heard_by_me), correlation(mine, heard_by_them)
+    must(a > 0.9 and b > 0.9, f"correlation here {a:.3f}, at baresip {b:.3f}")
+    return f"correlation here {a:.3f}, at baresip {b:.3f}"
+
+
+@case
+def register_over_tls():
+    notes = []
+    for algorithm in ("SHA-256", "MD5"):
+        base = folder(f"register-{algorithm}")
+        kamailio = Kamailio(base, CERTS, algorithm)
+        phone = softphone(f"register-{algorithm}-phone", *server_args(kamailio), "--check")
+        must(phone.wait(20) == 0, phone.text()[-400:])
+        (WORK / "wrong").write_text("nonsense\n")
+        args = server_args(kamailio)
+        args[args.index("--password-file") + 1] = WORK / "wrong"
+        refused = softphone(f"register-{algorithm}-wrong", *args, "--check").wait(20)
+        must(refused == 11, f"wrong password: exit status {refused}")
+        kamailio.proc.stop()
+        notes.append(algorithm)
+    return "registered with " + " and ".join(notes) + ", a wrong password refused"
+
+
+@case
+def untrusted_certificate():
+    base = folder("untrusted")
+    kamailio = Kamailio(base, CERTS)
+    args = server_args(kamailio)
+    del args[args.index("--ca"):args.index("--ca") + 2]
+    phone = softphone("untrusted-phone", *args, "--check")
+    must(phone.wait(20) == 12, f"exit status {phone.p.returncode}: {phone.text()[-300:]}")
+    must("REGISTER" not in kamailio.proc.text(), "something was sent to an unverified server")
+    return phone.text().strip().splitlines()[-1]
+
+
+def call_out(codec, rate):
+    base = folder(f"out-{codec.split('/')[0]}")
+    kamailio = Kamailio(base, CERTS)
+    peer = bob(kamailio, base, codec, rate)
+    mine, record = speech("alice", rate), base / "alice-heard.wav"
+    phone = softphone(f"out-{codec.split('/')[0]}-phone", *server_args(kamailio), "--call", "sip:bob@lab.test",
+                      "--play", mine, "--record", record, "--rate", rate, "--duration", 8)
+    must(phone.wait(40) == 0, phone.text()[-600:])
+    time.sleep(1)
+    peer.proc.stop()
+    return both_heard(mine, record, WORK / f"bob-{rate}.wav", peer.heard())
+
+
+@case
+def baresip_called_g711():
+    return call_out("PCMU/8000/1", 8000)
+
+
+@case
+def baresip_called_g722():
+    return call_out("G722/16000/1", 16000)
+
+
+def call_in(codec, rate):
+    base = folder(f"in-{codec.split('/')[0]}")
+    kamailio = Kamailio(base, CERTS)
+    mine, record = speech("alice", rate), base / "alice-heard.wav"
+    phone = softphone(f"in-{codec.split('/')[0]}-phone", *server_args(kamailio), "--auto-answer",
+                      "--play", mine, "--record", record, "--rate", rate, "--duration", 8)
+    must(kamailio.registered("alice"), "the phone did not register: " + phone.text()[-300:])
+    peer = bob(kamailio, base, codec, rate, dial="sip:alice@lab.test")
+    must(phone.wait(40) == 0, phone.text()[-600:])
+    time.sleep(1)
+    peer.proc.stop()
+    return both_heard(mine, record, WORK / f"bob-{rate}.wav", peer.heard())
+
+
+@case
+def baresip_calls_g711():
+    return call_in("PCMU/8000/1", 8000)
+
+
+@case
+def baresip_calls_g722():
+    return call_in("G722/16000/1", 16000)
+
+
+def sipp(name, *args):
+    port, media = free_port(), free_port(4)
+    argv = ["sipp", *args, "-i", "127.0.0.1", "-p", port, "-mi", "127.0.0.1", "-mp", media, "-m", 1,
+            "-nostdin", "-timeout", "30s"]
+    return Proc(name, argv, WORK), port
+
+
+@case
+def sipp_calls_us():
+    notes = []
+    for transport, option in (("udp", "u1"), ("tcp", "t1")):
+        port = free_port()
+        phone = softphone(f"sipp-uac-{transport}-phone", "--policy", "off", "--auto-answer", "--udp-port", port,
+                          "--listen-tcp", port)
+        time.sleep(1)
+        peer, _ = sipp(f"sipp-uac-{transport}", "-sn", "uac", "-t", option, "-d", 1500, f"127.0.0.1:{port}")
+        rc = peer.wait(40)
+        must(rc == 0, f"sipp uac over {transport}: {rc}: {peer.text()[-400:]} {phone.text()[-300:]}")
+        must(phone.wait(15) == 0, phone.text()[-400:])
+        notes.append(transport)
+    return "sipp's UAC over " + " and ".join(notes)
+
+
+@case
+def sipp_is_called():
+    notes = []
+    for transport, option in (("udp", "u1"), ("tcp", "t1")):
+        peer, port = sipp(f"sipp-uas-{transport}", "-sn", "uas", "-t", option)
+        time.sleep(1)
+        phone = softphone(f"sipp-uas-{transport}-phone", "--policy", "off", "--duration", 2, "--call",
+                          f"sip:service@127.0.0.1:{port};transport={transport}")
+        must(phone.wait(30) == 0, phone.text()[-500:])
+        notes.append(transport)
+    return "sipp's UAS over " + " and ".join(notes)
+
+
+def entropy(data):
+    counts = collections.Counter(data)
+    return -sum(c / len(data) * math.log2(c / len(data)) for c in counts.values())
+
+
+def packets(path):
+    """The link-layer payloads of a classic pcap file."""
+    raw = path.read_bytes()
+    at = 24
+    while at + 16 <= len(raw):
+        size = struct.unpack("<I", raw[at + 8:at + 12])[0]
+        yield raw[at + 16:at + 16 + size]
+        at += 16 + size
+
+
+@case
+def capture_shows_only_tls_and_srtp():
+    base = folder("capture")
+    kamailio = Kamailio(base, CERTS)
+    peer = bob(kamailio, base, "PCMU/8000/1", 8000)
+    pcap = base / "wire.pcap"
+    shark = Proc("tshark", ["tshark", "-i", "lo", "-F", "pcap", "-w", pcap, "-q"], base)
+    shark.wait_for("Capturing", 15)
+    time.sleep(1)
+    phone = softphone("capture-phone", *server_args(kamailio), "--call", "sip:bob@lab.test", "--play",
+                      speech("alice", 8000), "--rate", 8000, "--duration", 5)
+    must(phone.wait(30) == 0, phone.text()[-500:])
+    time.sleep(1)
+    shark.stop()
+    peer.proc.stop()
+    media, tls = [], 0
+    for packet in packets(pcap):
+        ip = packet[14:]
+        must(b"SIP/2.0" not in ip and b"sip:" not in ip, "SIP text on the wire")
+        head = (ip[0] & 15) * 4
+        if ip[9] == 17 and len(ip) > head + 20 and ip[head + 8] >> 6 == 2 and ip[head + 9] & 0x7F < 35:
+            media.append(ip[head + 8 + 12:])
+        elif ip[9] == 6:
+            body = ip[head + (ip[head + 12] >> 4) * 4:]
+            tls += body[:2] in (b"\x17\x03", b"\x16\x03")
+    must(len(media) > 300, f"{len(media)} media packets")
+    lowest = entropy(b"".join(media))
+    must(lowest > 7.99, f"media entropy {lowest:.3f}")
+    must(all(len(m) > 160 for m in media), "a media packet without an authentication tag")
+    must(tls > 10, f"{tls} TLS records")
+    return f"{len(media)} SRTP packets (entropy {lowest:.3f} bits a byte), {tls} TLS segments, no SIP text"
+
+
+failed = results.count(False)
+print(f"{len(results) - failed} passed, {failed} failed")
+sys.exit(1 if failed or not results else 0)
