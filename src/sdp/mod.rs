@@ -4,6 +4,8 @@
 //! machine of one dialog. Parsing and printing stand on the crate `sdp-types`, which no public
 //! item shows.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod crypto_attribute;
 mod description;
 mod error;
@@ -12,6 +14,8 @@ mod negotiator;
 mod offer;
 mod parse;
 mod print;
+#[cfg(test)]
+mod tests;
 
 pub use crypto_attribute::{CryptoAttribute, InlineKey, Lifetime, Mki};
 pub use description::{

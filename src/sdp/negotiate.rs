@@ -121,7 +121,7 @@ fn agree(
     receivable: &[CodecDescription],
 ) -> Result<NegotiatedMedia, NegotiationError> {
     let (codecs, dtmf) = negotiated_codecs(&remote.codecs, receivable)?;
-    let rtcp_mux = remote.rtcp_mux && local.rtcp_mux;
+    let rtcp_mux = remote.rtcp_mux && local.rtcp_mux && !clashes_with_rtcp(&codecs, dtmf.as_ref());
     let remote_rtp = SocketAddr::new(media_address(session, remote)?, remote.port);
     let remote_direction = effective_direction(remote, remote_rtp.ip());
     Ok(NegotiatedMedia {
@@ -137,6 +137,15 @@ fn agree(
         ptime: send_ptime(remote),
         keys,
     })
+}
+
+/// Payload types 64 to 95 look like RTCP on a shared port (RFC 5761 §4).
+fn clashes_with_rtcp(codecs: &[NegotiatedCodec], dtmf: Option<&NegotiatedCodec>) -> bool {
+    codecs
+        .iter()
+        .chain(dtmf)
+        .flat_map(|codec| [codec.send_payload_type, codec.receive_payload_type])
+        .any(|payload_type| (64..=95).contains(&payload_type))
 }
 
 fn media_address(

@@ -224,3 +224,41 @@ fn a_user_name_cannot_break_out_of_its_quotes() {
     assert!(value(&sent).starts_with("Digest username=\"a\\\"b\\\\\", realm=\"r\""));
     assert!(!format!("{client:?}").contains("zanzibar"));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
+
+    /// Whatever a server sends, the answer is one header value that reads as it was meant.
+    #[test]
+    fn any_challenge_is_answered_cleanly_or_not_at_all(
+        text in "(Digest )?((realm|nonce|qop|opaque|algorithm|stale)=[\"\\\\a-z0-9,= -]{0,12},? ?){0,6}",
+    ) {
+        let response = match refusal_of(&text) {
+            Some(response) => response,
+            None => return Ok(()),
+        };
+        let mut client = client(None);
+        let sent = Authorization::default();
+        let rng = &mut SeededRng::new(1);
+        if client.handle_challenge(&response, &sent, |_| true, rng).is_ok() {
+            let answer = client.authorize("REGISTER", "sip:b", b"");
+            let realms = Challenge::parse_all(&text);
+            proptest::prop_assert!(!answer.fields().is_empty());
+            for (name, value) in answer.fields() {
+                let challenge = realms.iter().find(|c| value.contains(&c.nonce)).unwrap();
+                let nonce = answer.nonce_for(*name, &challenge.realm);
+                proptest::prop_assert!(nonce.is_some(), "{}", value);
+                proptest::prop_assert_eq!(value.matches("response=\"").count(), 1);
+            }
+        }
+    }
+}
+
+fn refusal_of(challenge: &str) -> Option<Message> {
+    let text = format!(
+        "SIP/2.0 401 No\r\nVia: SIP/2.0/TLS a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+         To: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 1 REGISTER\r\nWWW-Authenticate: {challenge}\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    Message::parse(text.as_bytes()).ok()
+}
