@@ -114,6 +114,11 @@ impl Connection {
         self.framer.next()
     }
 
+    /// The last frame, a single CRLF, answered our ping.
+    pub(super) fn was_pong(&mut self) {
+        self.framer.was_pong();
+    }
+
     /// Queues bytes; false if the connection cannot take them and is of no more use.
     pub(super) fn write(&mut self, data: &[u8]) -> bool {
         match &mut self.layer {

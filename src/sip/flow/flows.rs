@@ -40,8 +40,6 @@ pub(super) struct Flow {
     pub(super) pong_due: Option<Instant>,
     pub(super) keep_alive: Duration,
     pub(super) next_ping: Option<Instant>,
-    /// One CRLF came that was no pong.
-    pub(super) half_ping: bool,
     pub(super) used: Instant,
     /// We have sent on it.
     pub(super) answered: bool,
@@ -62,7 +60,6 @@ impl Flow {
             pong_due: None,
             keep_alive: Duration::ZERO,
             next_ping: None,
-            half_ping: false,
             used: now,
             answered: false,
             link,

@@ -25,16 +25,14 @@ impl Flow {
         self.next_ping.filter(|_| self.up)
     }
 
-    /// A single CRLF: the pong that we wait for, else half of a ping that was cut in two. True if
-    /// it completes that ping.
-    fn crlf(&mut self, now: Instant, rng: &mut dyn Rng) -> bool {
-        if self.pong_due.take().is_some() {
+    /// The far end is alive. True if that was being asked.
+    fn ponged(&mut self, now: Instant, rng: &mut dyn Rng) -> bool {
+        let asked = self.pong_due.take().is_some();
+        if asked {
             self.next_ping =
                 (!self.keep_alive.is_zero()).then(|| now + jittered(self.keep_alive, rng));
-            return false;
         }
-        self.half_ping = !self.half_ping;
-        !self.half_ping
+        asked
     }
 }
 
@@ -109,18 +107,22 @@ impl Flows {
             let Some(frame) = connection.next_frame() else { return pings };
             let delivered = match frame {
                 Frame::Message(message) => {
-                    (flow.used, flow.due, flow.half_ping) = (now, None, false);
+                    (flow.used, flow.due) = (now, None);
                     self.message(id, message)
                 }
                 Frame::KeepAlivePing => {
+                    // Two single CRLFs look like a ping that was cut in two: the second may be
+                    // our pong, so it counts as one too.
+                    flow.ponged(now, rng);
                     flow.used = now;
                     pings = pings.saturating_add(1);
                     true
                 }
                 Frame::KeepAlivePong => {
-                    if flow.crlf(now, rng) {
-                        flow.used = now;
-                        pings = pings.saturating_add(1);
+                    if flow.ponged(now, rng)
+                        && let Link::Stream(connection) = &mut flow.link
+                    {
+                        connection.was_pong();
                     }
                     true
                 }

@@ -110,6 +110,11 @@ impl StreamFramer {
         Frame::Broken(error)
     }
 
+    /// The CRLF just reported was the answer to a ping of ours, thus not half of a ping.
+    pub fn was_pong(&mut self) {
+        self.after_crlf = false;
+    }
+
     /// A keep-alive at the front, if there is one.
     fn keep_alive(&mut self) -> Option<Frame> {
         let second_half = self.after_crlf;
