@@ -1,0 +1,102 @@
+//! The pacing of media: every 20 ms of the monotonic clock each call's source is read and its sink
+//! is written.
+
+use super::audio::{AudioSink, AudioSource, CallAudio};
+use crate::engine::{CallId, CallState, Engine};
+use crate::time::{Duration, Instant};
+
+/// The tick.
+const TICK: Duration = Duration::from_millis(20);
+/// Ticks per second.
+const TICKS_PER_SECOND: u32 = 50;
+/// Ticks made up for after a late wake-up; what is later than that is skipped, and counted.
+const MAX_CATCH_UP: u32 = 10;
+
+/// The audio of all calls.
+#[derive(Debug, Default)]
+pub(super) struct Pump {
+    calls: Vec<(CallId, CallAudio)>,
+    next_tick: Option<Instant>,
+    pcm: Vec<i16>,
+    /// Ticks that were skipped because the thread woke up too late.
+    pub(super) skipped: u64,
+}
+
+impl Pump {
+    /// Attaches audio to a call; it replaces what was attached.
+    pub(super) fn attach(&mut self, now: Instant, call: CallId, audio: CallAudio) {
+        self.detach(call);
+        self.calls.push((call, audio));
+        self.next_tick.get_or_insert(now);
+    }
+
+    /// Lets go of a call's audio; its sink is finished by that.
+    pub(super) fn detach(&mut self, call: CallId) {
+        self.calls.retain(|(id, _)| *id != call);
+        if self.calls.is_empty() {
+            self.next_tick = None;
+        }
+    }
+
+    fn audio(&mut self, call: CallId) -> Option<&mut CallAudio> {
+        self.calls.iter_mut().find(|(id, _)| *id == call).map(|(_, audio)| audio)
+    }
+
+    /// Replaces a call's source.
+    pub(super) fn play(&mut self, call: CallId, source: Box<dyn AudioSource>) {
+        if let Some(audio) = self.audio(call) {
+            audio.source = source;
+        }
+    }
+
+    /// Replaces a call's sink.
+    pub(super) fn record(&mut self, call: CallId, sink: Box<dyn AudioSink>) {
+        if let Some(audio) = self.audio(call) {
+            audio.sink = sink;
+        }
+    }
+
+    /// When [`Pump::tick`] is due.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.next_tick
+    }
+
+    /// Exchanges one tick of audio if it is due; true if it was. The next tick is 20 ms after the
+    /// one that was due, not after now, so that lateness never adds up.
+    pub(super) fn tick(&mut self, now: Instant, engine: &mut Engine) -> bool {
+        let Some(due) = self.next_tick.filter(|due| *due <= now) else { return false };
+        let mut next = due + TICK;
+        let behind = now.duration_since(next);
+        if behind > TICK * MAX_CATCH_UP {
+            let ticks = behind.as_micros() / TICK.as_micros();
+            self.skipped = self.skipped.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX));
+            next = now + TICK;
+        }
+        self.next_tick = Some(next);
+        for (id, audio) in &mut self.calls {
+            exchange(now, engine, *id, audio, &mut self.pcm);
+        }
+        true
+    }
+}
+
+/// One tick of one call.
+fn exchange(
+    now: Instant,
+    engine: &mut Engine,
+    id: CallId,
+    audio: &mut CallAudio,
+    pcm: &mut Vec<i16>,
+) {
+    let state = engine.call(id).map(|call| call.state());
+    let samples = (audio.sample_rate / TICKS_PER_SECOND) as usize;
+    pcm.resize(samples, 0);
+    if state == Some(CallState::Established) {
+        audio.source.read(pcm);
+        // Without media (on hold, or just ended) there is nobody who could hear it.
+        drop(engine.write_pcm(now, id, pcm));
+    }
+    if engine.read_pcm(now, id, pcm).is_ok() {
+        audio.sink.write(pcm);
+    }
+}
