@@ -1,0 +1,183 @@
+//! What was measured, and what it shows.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use subrosa::crypto::tls::TlsVersion;
+use subrosa::driver::{CallInfo, WireRecorder, read_wav};
+use subrosa::engine::{EndReason, Padlock};
+
+use crate::RATE;
+use crate::compare::compare;
+use crate::probe::Seen;
+use crate::summary::Summary;
+use crate::wire_check::{Needles, plain_packet};
+
+/// The received speech must be at least this close to the sent.
+const MIN_CORRELATION: f64 = 0.95;
+/// Packets that may be lost on loopback, of a thousand: a busy machine drops some.
+const MAX_LOSS_PER_MILLE: u64 = 10;
+/// From the microphone of one to the loudspeaker of the other, ms (ITU-T G.114: 150 is good).
+const MAX_DELAY_MS: f64 = 150.0;
+/// Bits of entropy per byte that encrypted packets have at least.
+const MIN_ENTROPY: f64 = 7.9;
+
+/// Everything that the verdict rests on.
+pub(crate) struct Evidence {
+    pub(crate) caller: CallInfo,
+    pub(crate) callee: CallInfo,
+    pub(crate) ends: Vec<EndReason>,
+    pub(crate) speech: Vec<i16>,
+    pub(crate) spoken: Seen,
+    pub(crate) heard: Seen,
+    pub(crate) recording: PathBuf,
+    pub(crate) wires: [WireRecorder; 2],
+    pub(crate) names: Vec<String>,
+    /// Whom alice dialled, and who called bob.
+    pub(crate) domains: [String; 2],
+}
+
+/// The figures of one end's media.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    pub(crate) lost: u64,
+    pub(crate) jitter_ms: f64,
+}
+
+/// The figures, zero before there is media.
+pub(crate) fn figures(info: &CallInfo) -> Figures {
+    let Some(media) = &info.media else { return Figures::default() };
+    Figures {
+        sent: media.packets_sent,
+        received: media.packets_received,
+        lost: u64::try_from(media.lost).unwrap_or(0),
+        jitter_ms: media.jitter.as_secs_f64() * 1_000.0,
+    }
+}
+
+/// Holds each fact against its evidence.
+pub(crate) fn judge(evidence: &Evidence) -> Result<Summary, Box<dyn Error>> {
+    let mut summary = Summary::default();
+    signalling(evidence, &mut summary);
+    media(evidence, &mut summary);
+    speech(evidence, &mut summary)?;
+    wire(evidence, &mut summary);
+    Ok(summary)
+}
+
+fn signalling(evidence: &Evidence, summary: &mut Summary) {
+    let report = &evidence.caller.security;
+    let leg = report.signalling.as_ref();
+    let tls = leg.and_then(|leg| leg.tls.as_ref());
+    let version = tls.map(|tls| tls.version);
+    let shown = tls.map_or("no TLS at all".into(), |tls| {
+        format!("{}, {}", tls.cipher_suite, tls.key_exchange.unwrap_or("no key exchange"))
+    });
+    summary.fact(version == Some(TlsVersion::V1_3), "signalling under TLS 1.3", shown);
+    let [dialled, calling] = &evidence.domains;
+    let verified = [
+        ("the domain dialled is verified", &evidence.caller, dialled),
+        ("the caller's domain is verified", &evidence.callee, calling),
+    ];
+    for (fact, info, domain) in verified {
+        let leg = info.security.signalling.as_ref();
+        let peer = leg.and_then(|leg| leg.tls.as_ref()).and_then(|tls| tls.peer.as_ref());
+        let shown = peer.map_or("no certificate".into(), |peer| {
+            format!("certificate for {} by {}", peer.domains.join(", "), peer.anchor)
+        });
+        let holds = leg.is_some_and(|leg| leg.peer_verified)
+            && peer.is_some_and(|peer| peer.domains.contains(domain));
+        summary.fact(holds, fact, shown);
+    }
+    for (who, info) in [("alice", &evidence.caller), ("bob", &evidence.callee)] {
+        let padlock = info.security.padlock();
+        let fact = format!("{who}'s padlock");
+        summary.fact(padlock == Padlock::EncryptedToProvider, &fact, padlock.to_string());
+    }
+    let ended = evidence.ends == [EndReason::LocalHangUp, EndReason::RemoteHangUp];
+    summary.fact(ended, "hung up by alice, in order", format!("{:?}", evidence.ends));
+}
+
+fn media(evidence: &Evidence, summary: &mut Summary) {
+    let (caller, callee) = (&evidence.caller.security, &evidence.callee.security);
+    let suite = callee.media_in.as_ref().and_then(|leg| leg.suite);
+    let same = suite.is_some()
+        && caller.media_out.as_ref().and_then(|leg| leg.suite) == suite
+        && caller.media_in.as_ref().is_some_and(|leg| leg.suite.is_some());
+    let name = suite.map_or("plain RTP", |suite| suite.sdp_name());
+    let shown = format!(
+        "{name}; {} packets authenticated by bob, {} failed, {} replayed, {} plain",
+        callee.packets_authenticated,
+        callee.auth_failures,
+        callee.replays,
+        callee.plain_dropped.saturating_add(caller.plain_dropped),
+    );
+    let clean = callee.auth_failures + callee.replays + callee.plain_dropped == 0;
+    summary.fact(same && clean && callee.packets_authenticated > 0, "voice under SRTP", shown);
+    let (sent, received) = (figures(&evidence.caller), figures(&evidence.callee));
+    let seconds = evidence.speech.len() as u64 / u64::from(RATE);
+    let enough = received.received >= seconds.saturating_mul(45);
+    let lossless = received.lost * 1000 <= received.received * MAX_LOSS_PER_MILLE;
+    let codec = evidence.callee.codec.map_or("no codec", |codec| codec.as_str());
+    let shown = format!(
+        "{codec}; sent {}, received {}, lost {}, jitter {:.2} ms",
+        sent.sent, received.received, received.lost, received.jitter_ms
+    );
+    summary.fact(enough && lossless, "packets arrive", shown);
+}
+
+fn speech(evidence: &Evidence, summary: &mut Summary) -> Result<(), Box<dyn Error>> {
+    let recorded = read_wav(&evidence.recording, RATE)?;
+    let complete = recorded == evidence.heard.pcm && recorded.len() >= evidence.speech.len();
+    let seconds = recorded.len() as f64 / f64::from(RATE);
+    summary.fact(complete, "the recording is complete", format!("{seconds:.2} s, 16 kHz, mono"));
+    let likeness = compare(&evidence.speech, &recorded);
+    let shown = format!(
+        "correlation {:.4} (each half second aligned by itself), {:.4} as a whole",
+        likeness.pieces, likeness.whole
+    );
+    summary.fact(likeness.pieces >= MIN_CORRELATION, "the speech is what was spoken", shown);
+    let delay = match (evidence.spoken.started, evidence.heard.started) {
+        (Some(spoken), Some(heard)) => {
+            let lag = likeness.lag as f64 / f64::from(RATE);
+            let ahead = spoken.saturating_duration_since(heard).as_secs_f64();
+            let late = heard.saturating_duration_since(spoken).as_secs_f64();
+            Some((lag + late - ahead) * 1_000.0)
+        }
+        _ => None,
+    };
+    let shown = delay.map_or("unknown".into(), |ms| {
+        format!("{ms:.1} ms from write_pcm to read_pcm (packet, jitter buffer, codec)")
+    });
+    let prompt = delay.is_some_and(|ms| (0.0..=MAX_DELAY_MS).contains(&ms));
+    summary.fact(prompt, "one-way delay through the engine", shown);
+    Ok(())
+}
+
+fn wire(evidence: &Evidence, summary: &mut Summary) {
+    let names: Vec<&str> = evidence.names.iter().map(String::as_str).collect();
+    let needles = Needles::new(&names, &evidence.speech);
+    let able = needles.self_test(&plain_packet(&evidence.speech));
+    let shown = "an INVITE, a name and a G.722 packet of this speech, as a control, are found";
+    summary.fact(able, "the wire search can find", shown);
+    for (who, wire) in ["alice", "bob"].iter().zip(&evidence.wires) {
+        let crossings = wire.crossings();
+        let findings = needles.search(&crossings);
+        let shown = if findings.found.is_empty() {
+            format!(
+                "{} bytes in {} datagrams and {} stream directions: no SIP text, no name, no speech",
+                findings.bytes, findings.datagrams, findings.streams
+            )
+        } else {
+            format!("FOUND {}", findings.found.join("; "))
+        };
+        let searched = findings.bytes > 0 && findings.streams >= 2 && wire.dropped() == 0;
+        let fact = format!("{who}'s wire tells nothing");
+        summary.fact(findings.found.is_empty() && searched, &fact, shown);
+        let fact = format!("{who}'s packets look random");
+        let shown = format!("{:.3} bits per byte behind the RTP header", findings.entropy);
+        summary.fact(findings.entropy >= MIN_ENTROPY, &fact, shown);
+    }
+}
