@@ -1,0 +1,84 @@
+//! Commands typed on standard input.
+
+use std::io::BufRead;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use crate::options::{digits, uri};
+use subrosa::wire::sip::Uri;
+
+/// What the commands are.
+pub(crate) const HELP: &str = "\
+  call URI      call somebody           hold          put the far end on hold
+  answer        answer the call         resume        take it off hold
+  reject        refuse the call         dtmf DIGITS   press keys
+  hangup        end the call            play FILE     play a WAV file to the far end
+  mute, unmute  stop and go on speaking
+  status        what is going on        record FILE   record the far end
+  quit          hang up, un-register and end";
+
+/// A command.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Call(Uri),
+    Answer,
+    Reject,
+    HangUp,
+    Hold,
+    Resume,
+    Mute(bool),
+    Dtmf(String),
+    Play(String),
+    Record(String),
+    Status,
+    Help,
+    Quit,
+    Nothing,
+    Wrong(String),
+}
+
+/// Reads one line.
+pub(crate) fn parse(line: &str) -> Command {
+    let (word, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+    let rest = rest.trim();
+    let needs = |what: &str| Command::Wrong(format!("{word} needs {what}"));
+    match word {
+        "" => Command::Nothing,
+        "call" if rest.is_empty() => needs("an address, for example call sip:bob@example.com"),
+        "call" => match uri(rest) {
+            Ok(uri) => Command::Call(uri),
+            Err(_) => Command::Wrong(format!("{rest:?} is no SIP address")),
+        },
+        "answer" => Command::Answer,
+        "reject" => Command::Reject,
+        "hangup" => Command::HangUp,
+        "hold" => Command::Hold,
+        "resume" => Command::Resume,
+        "mute" => Command::Mute(true),
+        "unmute" => Command::Mute(false),
+        "dtmf" if rest.is_empty() => needs("digits"),
+        "dtmf" => digits(rest).map_or_else(Command::Wrong, Command::Dtmf),
+        "play" if rest.is_empty() => needs("a WAV file"),
+        "play" => Command::Play(rest.to_owned()),
+        "record" if rest.is_empty() => needs("a file name"),
+        "record" => Command::Record(rest.to_owned()),
+        "status" => Command::Status,
+        "help" | "?" => Command::Help,
+        "quit" | "exit" => Command::Quit,
+        other => Command::Wrong(format!("there is no command {other:?}; type help")),
+    }
+}
+
+/// Reads standard input on a thread of its own; its end is `quit`.
+pub(crate) fn read_stdin() -> Receiver<Command> {
+    let (sender, receiver) = sync_channel(16);
+    std::thread::spawn(move || {
+        let lines = std::io::stdin().lock().lines().map_while(Result::ok);
+        let commands = lines.map(|line| parse(&line)).chain([Command::Quit]);
+        for command in commands {
+            if sender.send(command).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,413 @@
+//! The phone at work: one call at a time, events shown, commands carried out.
+
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use subrosa::driver::{CallAudio, Phone, PhoneError, Player, Progress, WavRecorder};
+use subrosa::engine::{AccountId, CallId, CallOptions, CallState, EndReason, Event};
+use subrosa::wire::sip::Uri;
+
+use crate::commands::{self, Command};
+use crate::failure::{Failure, Status};
+use crate::options::Options;
+use crate::setup::Microphone;
+
+/// How long one DTMF digit lasts, and the pause after it.
+const DIGIT: Duration = Duration::from_millis(120);
+const DIGIT_PAUSE: Duration = Duration::from_millis(100);
+/// After the last sample of --play, so that it is heard before the call ends.
+const TAIL: Duration = Duration::from_millis(500);
+/// How long to wait for something to happen before looking at the clock again.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The current call.
+#[derive(Debug)]
+struct Current {
+    id: CallId,
+    answered: Option<Instant>,
+    progress: Option<Progress>,
+    played: Option<Instant>,
+    digits: Vec<char>,
+    next_digit: Instant,
+}
+
+/// The phone, its account and its call.
+pub(crate) struct Session {
+    phone: Phone,
+    account: AccountId,
+    options: Options,
+    microphone: Option<Microphone>,
+    call: Option<Current>,
+    registered: bool,
+    /// The call of --call was placed.
+    dialled: bool,
+    started: Instant,
+    /// The last certificate that was refused, as a sentence.
+    certificate: Option<String>,
+    done: bool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        phone: Phone,
+        account: AccountId,
+        options: Options,
+        microphone: Option<Microphone>,
+    ) -> Self {
+        Self {
+            phone,
+            account,
+            options,
+            microphone,
+            call: None,
+            registered: false,
+            dialled: false,
+            started: Instant::now(),
+            certificate: None,
+            done: false,
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if !self.options.quiet {
+            println!("{text}");
+        }
+    }
+
+    /// Runs until the task is done, or the user quits.
+    pub(crate) fn run(&mut self) -> Result<(), Failure> {
+        let typed = (!self.options.is_one_shot()).then(commands::read_stdin);
+        if typed.is_some() {
+            self.say("type help for the commands");
+        }
+        if !self.options.register {
+            self.start_call()?;
+        }
+        while !self.done {
+            if let Some(event) = self.phone.next_event(LOOK) {
+                self.handle_event(event)?;
+            }
+            if let Some(typed) = &typed {
+                self.obey(typed)?;
+            }
+            self.pass_time()?;
+        }
+        Ok(())
+    }
+
+    /// The call of --call, once the way is free.
+    fn start_call(&mut self) -> Result<(), Failure> {
+        match self.options.call.clone() {
+            Some(target) if !std::mem::replace(&mut self.dialled, true) => self.dial(target),
+            _ => Ok(()),
+        }
+    }
+
+    fn call_options(&self) -> CallOptions {
+        let mut options = CallOptions::default();
+        options.policy = self.options.policy;
+        options.codecs = self.options.codecs.clone();
+        options.sample_rate = self.options.rate;
+        options.ring_timeout = self.options.timeout;
+        options
+    }
+
+    /// The audio that the options ask for, and how to see the end of the file.
+    fn audio(&self) -> Result<(CallAudio, Option<Progress>), Failure> {
+        let mut audio = CallAudio::new(self.options.rate);
+        if let Some(microphone) = &self.microphone {
+            audio = microphone.attach(audio);
+        }
+        let mut progress = None;
+        if let Some(path) = &self.options.play {
+            let player = Player::open(path, self.options.rate)?;
+            let player = if self.options.looping { player.looping() } else { player };
+            progress = (!self.options.looping).then(|| player.progress());
+            audio = audio.source(player);
+        }
+        if let Some(path) = &self.options.record {
+            audio = audio.sink(WavRecorder::create(path, self.options.rate)?);
+        }
+        Ok((audio, progress))
+    }
+
+    fn set_call(&mut self, id: CallId, progress: Option<Progress>) {
+        self.call = Some(Current {
+            id,
+            answered: None,
+            progress,
+            played: None,
+            digits: self.options.dtmf.chars().rev().collect(),
+            next_digit: Instant::now(),
+        });
+    }
+
+    fn dial(&mut self, target: Uri) -> Result<(), Failure> {
+        let (audio, progress) = self.audio()?;
+        self.say(&format!("calling {target}"));
+        let id = self.phone.place_call(self.account, target, self.call_options(), audio)?;
+        self.set_call(id, progress);
+        Ok(())
+    }
+
+    fn answer(&mut self, id: CallId) -> Result<(), Failure> {
+        let (audio, progress) = self.audio()?;
+        self.phone.accept(id, self.call_options(), audio)?;
+        if let Some(call) = &mut self.call {
+            call.progress = progress;
+        }
+        Ok(())
+    }
+
+    fn handle_event(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Registered { transport, expires, .. } => {
+                let first = !std::mem::replace(&mut self.registered, true);
+                if first {
+                    self.say(&format!(
+                        "registered as {} over {transport} for {} s",
+                        self.options.aor,
+                        expires.as_secs()
+                    ));
+                    self.done |= self.options.check;
+                    self.start_call()?;
+                }
+            }
+            Event::Unregistered { .. } => self.registered = false,
+            Event::RegistrationFailed { reason, retry_in, .. } => {
+                self.registered = false;
+                let failure = self.because("cannot register", &reason);
+                if self.options.is_one_shot() {
+                    return Err(failure);
+                }
+                let retry = retry_in.map_or("not trying again".to_owned(), |after| {
+                    format!("trying again in {} s", after.as_secs())
+                });
+                println!("{}; {retry}", failure.sentence);
+            }
+            Event::CertificateRejected { domain, problem } => {
+                let sentence = format!("the certificate of {domain} is not trusted: {problem}");
+                self.say(&sentence);
+                self.certificate = Some(sentence);
+            }
+            Event::Listening { transport, local } => {
+                self.say(&format!("listening on {local} ({transport})"));
+            }
+            Event::ListenFailed { transport } => {
+                let sentence = format!("cannot listen for {transport}: is the port taken?");
+                return Err(Failure::new(Status::Start, sentence));
+            }
+            Event::IncomingCall { call, from, display_name, .. } => {
+                self.ring(call, &from, &display_name)?;
+            }
+            other => self.handle_call_event(other)?,
+        }
+        Ok(())
+    }
+
+    fn ring(&mut self, call: CallId, from: &str, name: &str) -> Result<(), Failure> {
+        let busy = self.call.is_some() || self.options.call.is_some();
+        if busy {
+            self.say(&format!("{from} calls; told that we are busy"));
+            return gone_is_fine(self.phone.reject(call, 486));
+        }
+        self.set_call(call, None);
+        self.say(&format!("incoming call from {name} <{from}>"));
+        if self.options.auto_answer {
+            return self.answer(call);
+        }
+        self.say("type answer or reject");
+        gone_is_fine(self.phone.ring(call))
+    }
+
+    fn handle_call_event(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::CallProgress { status, early_media, .. } => {
+                let word = if status == 180 { "ringing" } else { "in progress" };
+                let early = if early_media { ", audio already flows" } else { "" };
+                self.say(&format!("{word} ({status}){early}"));
+            }
+            Event::CallEstablished { call } => {
+                if let Some(current) = self.call.as_mut().filter(|current| current.id == call) {
+                    current.answered = Some(Instant::now());
+                    current.next_digit = Instant::now() + Duration::from_millis(300);
+                }
+                self.show_security("answered", call)?;
+            }
+            Event::SecurityChanged { call } => self.show_security("security", call)?,
+            Event::CallMediaChanged { local_hold, remote_hold, .. } => {
+                let ours = if local_hold { "we hold the far end" } else { "not held by us" };
+                let theirs = if remote_hold { "the far end holds us" } else { "not held by them" };
+                self.say(&format!("hold: {ours}, {theirs}"));
+            }
+            Event::DtmfReceived { digit, .. } => self.say(&format!("the far end pressed {digit}")),
+            Event::CallEnded { call, reason } => return self.finish(call, &reason),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn show_security(&self, what: &str, call: CallId) -> Result<(), Failure> {
+        if let Some(info) = self.phone.call(call)? {
+            self.say(&format!("{what}: [{}] {}", info.security.padlock(), info.security));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, id: CallId, reason: &EndReason) -> Result<(), Failure> {
+        if self.call.as_ref().is_none_or(|call| call.id != id) {
+            return Ok(());
+        }
+        self.call = None;
+        self.show_figures(id)?;
+        let failure = match reason {
+            EndReason::Failed(reason) => Some(self.because("the call failed", reason)),
+            other => Failure::of_call(other),
+        };
+        self.say(match reason {
+            EndReason::LocalHangUp => "call ended: we hung up",
+            EndReason::RemoteHangUp => "call ended: the far end hung up",
+            _ => "call ended",
+        });
+        match failure {
+            Some(failure) if self.options.is_one_shot() => Err(failure),
+            Some(failure) => {
+                println!("{}", failure.sentence);
+                Ok(())
+            }
+            None => {
+                self.done |= self.options.is_one_shot();
+                Ok(())
+            }
+        }
+    }
+
+    /// A refused certificate explains what would look like an unreachable server.
+    fn because(&self, what: &str, reason: &subrosa::engine::FailureReason) -> Failure {
+        let failure = Failure::because(what, reason);
+        match (&self.certificate, failure.status) {
+            (Some(sentence), Status::Unreachable | Status::Security) => {
+                Failure::new(Status::Certificate, format!("{what}: {sentence}"))
+            }
+            _ => failure,
+        }
+    }
+
+    fn show_figures(&self, id: CallId) -> Result<(), Failure> {
+        if let Some(media) = self.phone.call(id)?.and_then(|info| info.media) {
+            self.say(&format!(
+                "packets sent {}, received {}, lost {}, jitter {:.1} ms",
+                media.packets_sent,
+                media.packets_received,
+                media.lost,
+                media.jitter.as_secs_f64() * 1_000.0
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the clock brings: digits, the end of the file, of the duration, of our patience.
+    fn pass_time(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        let Some(call) = &mut self.call else {
+            let waiting = self.options.is_one_shot() && !self.done;
+            if waiting && now.duration_since(self.started) > self.options.timeout {
+                return Err(Failure::new(Status::NoAnswer, "nothing happened in time"));
+            }
+            return Ok(());
+        };
+        let Some(answered) = call.answered else { return Ok(()) };
+        if now >= call.next_digit
+            && let Some(digit) = call.digits.pop()
+        {
+            call.next_digit = now + DIGIT + DIGIT_PAUSE;
+            self.phone.send_dtmf(call.id, digit, DIGIT)?;
+        }
+        if call.progress.as_ref().is_some_and(Progress::is_finished) {
+            call.played.get_or_insert(now);
+        }
+        let over = match self.options.duration {
+            Some(duration) => now.duration_since(answered) >= duration,
+            None => call.played.is_some_and(|at| now.duration_since(at) >= TAIL),
+        };
+        if over && self.options.is_one_shot() {
+            call.progress = None;
+            return gone_is_fine(self.phone.hang_up(call.id));
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, typed: &Receiver<Command>) -> Result<(), Failure> {
+        while let Ok(command) = typed.try_recv() {
+            match self.carry_out(command) {
+                Ok(()) => {}
+                // A mistake at the keyboard does not end the phone.
+                Err(failure) => println!("{}", failure.sentence),
+            }
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> Result<CallId, Failure> {
+        let call = self.call.as_ref().map(|call| call.id);
+        call.ok_or_else(|| Failure::new(Status::Failed, "there is no call"))
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<(), Failure> {
+        match command {
+            Command::Nothing => {}
+            Command::Wrong(sentence) => println!("{sentence}"),
+            Command::Help => println!("{}", commands::HELP),
+            Command::Quit => self.done = true,
+            Command::Call(_) if self.call.is_some() => println!("hang up first"),
+            Command::Call(target) => self.dial(target)?,
+            Command::Answer => self.answer(self.current()?)?,
+            Command::Reject => self.phone.reject(self.current()?, 603)?,
+            Command::HangUp => self.phone.hang_up(self.current()?)?,
+            Command::Hold => self.phone.hold(self.current()?)?,
+            Command::Resume => self.phone.resume(self.current()?)?,
+            Command::Mute(muted) => self.phone.mute(self.current()?, muted)?,
+            Command::Dtmf(digits) => {
+                if let Some(call) = &mut self.call {
+                    call.digits.splice(..0, digits.chars().rev());
+                }
+                self.current()?;
+            }
+            Command::Play(path) => {
+                self.phone.play(self.current()?, Player::open(path, self.options.rate)?)?;
+            }
+            Command::Record(path) => {
+                let recorder = WavRecorder::create(path, self.options.rate)?;
+                self.phone.record(self.current()?, recorder)?;
+            }
+            Command::Status => self.show_status()?,
+        }
+        Ok(())
+    }
+
+    fn show_status(&self) -> Result<(), Failure> {
+        let registered = if self.registered { "registered" } else { "not registered" };
+        println!("{}: {registered}", self.options.aor);
+        let Some(call) = &self.call else {
+            println!("no call");
+            return Ok(());
+        };
+        if let Some(info) = self.phone.call(call.id)? {
+            let state = match info.state {
+                CallState::Established => "established".to_owned(),
+                other => format!("{other:?}").to_lowercase(),
+            };
+            println!("{}: {state} [{}] {}", info.remote, info.security.padlock(), info.security);
+            self.show_figures(call.id)?;
+        }
+        Ok(())
+    }
+}
+
+/// The call may be over in the very moment that we command it.
+fn gone_is_fine(outcome: Result<(), PhoneError>) -> Result<(), Failure> {
+    match outcome {
+        Ok(()) | Err(PhoneError::Call(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

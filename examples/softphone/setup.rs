@@ -1,0 +1,102 @@
+//! From the options to a running phone.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use subrosa::crypto::tls::{TlsIdentity, TrustAnchors};
+use subrosa::driver::{CallAudio, Phone};
+use subrosa::engine::{AccountConfig, AccountId, Config};
+
+use crate::failure::{Failure, Status};
+use crate::options::Options;
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|e| Failure::new(Status::File, format!("{}: {e}", path.display())))
+}
+
+fn bad_pem(path: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::new(Status::File, format!("{}: {error}", path.display()))
+}
+
+fn config(options: &Options) -> Result<Config, Failure> {
+    let mut config = match &options.ca {
+        Some(path) => {
+            let anchors = TrustAnchors::from_pem(&read(path)?).map_err(|e| bad_pem(path, e))?;
+            Phone::config_trusting(anchors)
+        }
+        None => Phone::config(),
+    };
+    config.local_ip = options.bind;
+    config.udp_port = Some(options.udp_port);
+    config.listen_tcp = options.listen_tcp.map(|port| SocketAddr::new(options.bind, port));
+    config.listen_tls = options.listen_tls.map(|port| SocketAddr::new(options.bind, port));
+    if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
+        let identity = TlsIdentity::from_pem(&read(cert)?, &read(key)?);
+        config.identity = Some(identity.map_err(|e| bad_pem(cert, e))?);
+    }
+    Ok(config)
+}
+
+fn account(options: &Options) -> AccountConfig {
+    let mut account = AccountConfig::new(options.aor.clone());
+    account.display_name = options.name.clone();
+    account.auth_user = options.user.clone();
+    account.password = options.password.clone();
+    account.register = options.register;
+    account.registrar = options.registrar.clone();
+    account.outbound_proxy = options.proxy.clone();
+    account.transport = options.transport;
+    account.expires = options.expires;
+    account.policy = options.policy;
+    account.codecs = options.codecs.clone();
+    account
+}
+
+/// Starts the phone with its account.
+pub(crate) fn start(options: &Options) -> Result<(Phone, AccountId), Failure> {
+    // Files are looked at before anything is sent: a wrong name should not cost a call.
+    if let Some(path) = &options.play {
+        subrosa::driver::read_wav(path, options.rate)?;
+    }
+    let phone = Phone::builder(config(options)?).start()?;
+    let account = phone.add_account(account(options))?;
+    Ok((phone, account))
+}
+
+/// Microphone and loudspeaker.
+#[derive(Debug)]
+pub(crate) struct Microphone {
+    #[cfg(feature = "audio-device")]
+    device: subrosa::driver::AudioDevice,
+}
+
+#[cfg(feature = "audio-device")]
+impl Microphone {
+    /// Opens them, if the options ask for it.
+    pub(crate) fn open(options: &Options) -> Result<Option<Self>, Failure> {
+        if !options.device {
+            return Ok(None);
+        }
+        let device = subrosa::driver::AudioDevice::open(options.rate)
+            .map_err(|e| Failure::new(Status::Start, e.to_string()))?;
+        Ok(Some(Self { device }))
+    }
+
+    /// Speaks and listens through them.
+    pub(crate) fn attach(&self, audio: CallAudio) -> CallAudio {
+        audio.source(self.device.source()).sink(self.device.sink())
+    }
+}
+
+#[cfg(not(feature = "audio-device"))]
+impl Microphone {
+    /// None in this build: --device is refused as an option.
+    pub(crate) fn open(_: &Options) -> Result<Option<Self>, Failure> {
+        Ok(None)
+    }
+
+    /// Leaves the audio as it is.
+    pub(crate) fn attach(&self, audio: CallAudio) -> CallAudio {
+        audio
+    }
+}
