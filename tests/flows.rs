@@ -109,7 +109,10 @@ fn pings_are_answered_and_jittered_and_a_dead_flow_is_found() {
         for _ in 0..50 {
             let next = w.ends[A].flows.next_timeout().unwrap();
             waits.push((next - w.now).as_secs());
+            let before = w.wire.len();
             w.advance_to(next);
+            let carried = w.wire.len() - before;
+            assert!(transport.is_secure() || carried == 6, "a ping and a pong: {carried}");
             // The pong came: no deadline, only the next ping.
             assert!(w.ends[A].events.is_empty());
         }

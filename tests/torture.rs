@@ -181,7 +181,7 @@ fn first_frame(name: &str, step: usize) -> (Option<Frame>, StreamFramer) {
     let mut first = None;
     for chunk in bytes(name).chunks(step) {
         framer.push(chunk);
-        while let Some(frame) = framer.next() {
+        for frame in framer.by_ref() {
             if !matches!(frame, Frame::KeepAlivePing | Frame::KeepAlivePong) {
                 first.get_or_insert(frame);
             }
