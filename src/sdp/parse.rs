@@ -26,12 +26,35 @@ impl SessionDescription {
         if bytes.len() > MAX_BYTES {
             return Err(SdpError::TooLong(bytes.len()));
         }
+        check_limits(bytes)?;
         let mut session = sdp_types::Session::parse(bytes)
             .map_err(|error| SdpError::Syntax(error.to_string()))?;
         let result = from_session(&session);
         wipe_keys(&mut session);
         result
     }
+}
+
+/// Counts lines before anything is allocated for them.
+fn check_limits(bytes: &[u8]) -> Result<(), SdpError> {
+    let (mut media, mut attributes) = (0_usize, 0_usize);
+    for line in bytes.split(|b| *b == b'\n') {
+        match line.first() {
+            Some(b'm') => {
+                media = media.saturating_add(1);
+                attributes = 0;
+            }
+            Some(b'a') => attributes = attributes.saturating_add(1),
+            _ => {}
+        }
+        if media > MAX_MEDIA {
+            return Err(SdpError::TooManyMedia);
+        }
+        if attributes > MAX_ATTRIBUTES {
+            return Err(SdpError::TooManyAttributes);
+        }
+    }
+    Ok(())
 }
 
 /// Zeroizes the text of the key lines in the intermediate form.
@@ -44,12 +67,6 @@ pub(super) fn wipe_keys(session: &mut sdp_types::Session) {
 }
 
 fn from_session(session: &sdp_types::Session) -> Result<SessionDescription, SdpError> {
-    if session.medias.len() > MAX_MEDIA {
-        return Err(SdpError::TooManyMedia);
-    }
-    if session.attributes.len() > MAX_ATTRIBUTES {
-        return Err(SdpError::TooManyAttributes);
-    }
     let mut ignored = 0;
     let defaults = SessionDefaults::read(&session.attributes);
     let mut media = Vec::with_capacity(session.medias.len());
@@ -108,9 +125,6 @@ fn read_media(
     defaults: &SessionDefaults,
     ignored: &mut u32,
 ) -> Result<MediaDescription, SdpError> {
-    if line.attributes.len() > MAX_ATTRIBUTES {
-        return Err(SdpError::TooManyAttributes);
-    }
     let kind = if line.media.eq_ignore_ascii_case("audio") {
         MediaKind::Audio
     } else {

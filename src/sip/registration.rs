@@ -341,7 +341,7 @@ impl Registration {
             return;
         }
         let lead = (granted / 10).max(REFRESH_LEAD).min(granted / 2);
-        let refresh = granted.saturating_sub(lead).max(1);
+        let refresh = granted.saturating_sub(lead); // at least half, so never 0
         self.timer = Some(now + seconds(refresh));
         self.set_state(RegistrationState::Registered { expires: now + seconds(granted) });
     }
