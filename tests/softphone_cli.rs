@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs)]
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Once;
@@ -121,6 +121,25 @@ fn a_file_that_cannot_be_used_is_named() {
 
 const LOOPBACK: [&str; 4] = ["--bind", "127.0.0.1", "--timeout", "20"];
 
+/// A registration check over this transport at 127.0.0.1:`port`.
+fn check(transport: &str, port: u16, more: &[&str]) -> (i32, String, String) {
+    let registrar = format!("sip:127.0.0.1:{port};transport={transport}");
+    let mut arguments = vec!["--check", "--aor", "sip:alice@example.com"];
+    arguments.extend(["--registrar", &registrar, "--transport", transport]);
+    arguments.extend(LOOPBACK);
+    arguments.extend(more);
+    run(&arguments)
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unreachable() {
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (code, out, err) = check("tcp", port, &[]);
+    assert_eq!((code, err.lines().count()), (10, 1), "{out}{err}");
+    assert!(err.contains("cannot register"), "{err}");
+}
+
 #[test]
 fn a_far_end_that_is_not_there_is_unreachable() {
     // A port that was free a moment ago.
@@ -129,6 +148,72 @@ fn a_far_end_that_is_not_there_is_unreachable() {
     let mut call = vec!["--call", &target, "--policy", "off"];
     call.extend(LOOPBACK);
     assert_fails(&call, 10, "the call failed");
+}
+
+/// Header fields that a response copies from its request.
+fn copied(request: &str) -> String {
+    let wanted = ["via:", "from:", "to:", "call-id:", "cseq:", "v:", "f:", "t:", "i:"];
+    request
+        .lines()
+        .filter(|line| wanted.iter().any(|w| line.to_ascii_lowercase().starts_with(w)))
+        .map(|line| {
+            let tagged = line.to_ascii_lowercase().starts_with("to:") && !line.contains("tag=");
+            if tagged { format!("{line};tag=server\r\n") } else { format!("{line}\r\n") }
+        })
+        .collect()
+}
+
+/// A registrar on UDP that answers every request with this status and these header fields.
+fn registrar(status: &'static str, fields: &'static str) -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let mut buf = [0; 4096];
+        while let Ok((n, from)) = socket.recv_from(&mut buf) {
+            let request = String::from_utf8_lossy(&buf[..n]).into_owned();
+            if request.trim().is_empty() {
+                continue;
+            }
+            let contact = request.lines().find(|line| line.starts_with("Contact:")).unwrap_or("");
+            let contact = if status.starts_with("200") { contact } else { "" };
+            let mut response = format!("SIP/2.0 {status}\r\n{}{fields}", copied(&request));
+            if !contact.is_empty() {
+                response.push_str(&format!("{contact};expires=300\r\n"));
+            }
+            response.push_str("Content-Length: 0\r\n\r\n");
+            let _ = socket.send_to(response.as_bytes(), from);
+        }
+    });
+    port
+}
+
+#[test]
+fn a_registrar_that_says_yes_ends_the_check_well() {
+    let port = registrar("200 OK", "");
+    let (code, out, err) = check("udp", port, &["--policy", "off"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("registered as sip:alice@example.com over UDP"), "{out}");
+}
+
+#[test]
+fn a_refused_password_has_a_status_of_its_own() {
+    let challenge =
+        "WWW-Authenticate: Digest realm=\"example.com\", nonce=\"abc\", qop=\"auth\"\r\n";
+    let port = registrar("401 Unauthorized", challenge);
+    for password in [&["--password", "wrong"][..], &[]] {
+        let mut more = vec!["--policy", "off"];
+        more.extend(password);
+        let (code, out, err) = check("udp", port, &more);
+        assert_eq!((code, err.lines().count()), (11, 1), "{out}{err}");
+    }
+}
+
+#[test]
+fn another_refusal_is_told_with_its_status() {
+    let port = registrar("403 Forbidden", "");
+    let (code, out, err) = check("udp", port, &["--policy", "off"]);
+    assert_eq!(code, 13, "{out}{err}");
+    assert!(err.contains("403"), "{err}");
 }
 
 /// PEM files of a self-signed certificate for `domain`.

@@ -386,8 +386,9 @@ impl Session {
     }
 
     fn show_status(&self) -> Result<(), Failure> {
-        let registered = if self.registered { "registered" } else { "not registered" };
-        println!("{}: {registered}", self.options.aor);
+        if let Some(account) = self.phone.account(self.account)? {
+            println!("{}: {:?}, policy {}", account.aor, account.state, account.policy);
+        }
         let Some(call) = &self.call else {
             println!("no call");
             return Ok(());

@@ -16,9 +16,9 @@ use super::run::{Command, Driver, DriverStats};
 use super::tap::WireTap;
 use crate::crypto::tls::TrustAnchors;
 use crate::engine::{
-    AccountConfig, AccountError, AccountId, CallError, CallId, CallOptions, CallState, Codec,
-    Config, ConfigError, EndReason, Engine, Event, Input, PolicyError, SecurityPolicy,
-    SecurityReport,
+    AccountConfig, AccountError, AccountId, AccountStatus, CallError, CallId, CallOptions,
+    CallState, Codec, Config, ConfigError, EndReason, Engine, Event, Input, PolicyError,
+    SecurityPolicy, SecurityReport,
 };
 use crate::media::session::MediaStats;
 use crate::time::{Duration, Instant};
@@ -242,6 +242,14 @@ impl Phone {
     /// [`PhoneError::Account`] if there is no such account.
     pub fn remove_account(&self, id: AccountId) -> Result<(), PhoneError> {
         Ok(self.with_engine(move |engine, now| engine.remove_account(now, id))??)
+    }
+
+    /// Where an account stands; `None` if there is no such account.
+    ///
+    /// # Errors
+    /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].
+    pub fn account(&self, id: AccountId) -> Result<Option<AccountStatus>, PhoneError> {
+        self.with_engine(move |engine, _| engine.account(id))
     }
 
     /// Sets what a domain demands.
