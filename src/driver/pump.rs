@@ -100,3 +100,33 @@ fn exchange(
         audio.sink.write(pcm);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::Phone;
+
+    #[test]
+    fn lateness_never_adds_up_and_a_long_pause_is_skipped() {
+        let at = Instant::from_millis;
+        let mut engine = Engine::new(Phone::config(), at(0)).unwrap();
+        let mut pump = Pump::default();
+        let call = CallId::from_raw(1 << 32);
+        assert!(!pump.tick(at(0), &mut engine), "nothing is attached");
+        pump.attach(at(1_000), call, CallAudio::new(16_000));
+        // Each wake-up is 7 ms late; the ticks stay on their grid.
+        for n in 0..50 {
+            assert!(pump.tick(at(1_007 + n * 20), &mut engine));
+            assert_eq!(pump.next_timeout(), Some(at(1_020 + n * 20)));
+        }
+        assert!(!pump.tick(at(1_999), &mut engine));
+        // 100 ms late: all five ticks are made up for.
+        let made_up = (0..10).filter(|_| pump.tick(at(2_099), &mut engine)).count();
+        assert_eq!((made_up, pump.skipped), (5, 0));
+        // One second late: skipped, and counted.
+        assert!(pump.tick(at(3_100), &mut engine));
+        assert_eq!((pump.next_timeout(), pump.skipped), (Some(at(3_120)), 49));
+        pump.detach(call);
+        assert_eq!(pump.next_timeout(), None);
+    }
+}
