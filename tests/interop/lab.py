@@ -179,8 +179,9 @@ def correlation(sent, heard):
     n = 16000
     if len(b) < n or len(a) < n:
         return 0.0
+    a = numpy.concatenate((numpy.zeros(n), a, numpy.zeros(n)))
     best = 0.0
-    for start in range(0, len(b) - n, 8000):
+    for start in range(0, len(b) - n, 4000):
         window = b[start:start + n]
         if numpy.sqrt((window ** 2).mean()) < 200:
             continue
@@ -188,6 +189,8 @@ def correlation(sent, heard):
         cross = numpy.fft.irfft(numpy.fft.rfft(a, size) * numpy.conj(numpy.fft.rfft(window, size)), size)
         energy = numpy.cumsum(numpy.concatenate(([0.0], a ** 2)))
         valid = len(a) - n
-        norm = numpy.sqrt((energy[n:n + valid] - energy[:valid]) * (window ** 2).sum()) + 1e-9
-        best = max(best, float((cross[:valid] / norm).max()))
+        here, there = (window ** 2).sum(), energy[n:n + valid] - energy[:valid]
+        # Where the sent speech is all but silent there is nothing to compare with.
+        score = numpy.where(there > here / 100, cross[:valid] / numpy.sqrt(there * here + 1), 0)
+        best = max(best, float(score.max()))
     return best
