@@ -1,1 +1,38 @@
-//! The C ABI.
+//! The C functions of `include/subrosa.h`: the public Rust API, one to one, and nothing else.
+//!
+//! Conventions: polling, no callbacks; opaque handles; [`subrosa_status`] is 0 for success;
+//! results through pointers that come last and are written only on success; `_free` takes NULL;
+//! strings are pointer and length; no C enum is ever a parameter; structs that may grow carry
+//! their size. One thread at a time per handle: a second one gets `SUBROSA_ERR_BUSY`. A panic is
+//! caught at the boundary, the handle is unusable from then on, and the call gives
+//! `SUBROSA_ERR_PANIC` (a library built with `panic = "abort"` aborts instead).
+//!
+//! Every function checks its pointers for NULL and alignment; that they point to what their type
+//! says, and that lengths are true, is the caller's promise, as always in C.
+#![allow(non_camel_case_types)]
+// The promise above is the same for every function.
+#![allow(clippy::missing_safety_doc)]
+
+mod account;
+mod addr;
+mod call;
+mod config;
+mod dns;
+mod engine;
+mod guard;
+mod output;
+mod pointer;
+mod random;
+mod report;
+mod status;
+
+pub use account::*;
+pub use addr::*;
+pub use call::*;
+pub use config::*;
+pub use dns::*;
+pub use engine::*;
+pub use output::*;
+pub use pointer::subrosa_str;
+pub use report::*;
+pub use status::*;

@@ -1,0 +1,2025 @@
+/*
+ * subrosa: a secure-call engine. Generated from src/ffi by cbindgen; do not edit.
+ *
+ * Conventions: polling, no callbacks. Handles are opaque; subrosa_status is 0 for success;
+ * results come through pointers that stand last and are written only on success; _free takes
+ * NULL. Strings are pointer and length, UTF-8, not NUL-terminated. Structs with a size field:
+ * set it to sizeof first. One thread at a time per handle, a second one gets SUBROSA_ERR_BUSY.
+ * A panic is caught: SUBROSA_ERR_PANIC, and the handle can only be freed. Times are
+ * microseconds on a monotonic clock of the host's choice.
+ *
+ * After every input and every command, call subrosa_engine_poll_output and do what it says,
+ * until it gives SUBROSA_OUTPUT_TIMEOUT. examples/c/desk_phone.c is a whole phone.
+ */
+
+#ifndef SUBROSA_H
+#define SUBROSA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * No TLS, no SRTP.
+ */
+#define SUBROSA_POLICY_OFF 0
+
+/**
+ * TLS and SRTP wherever both ends can; otherwise the call completes as usual.
+ */
+#define SUBROSA_POLICY_PREFERRED 1
+
+/**
+ * TLS and SRTP, or no call.
+ */
+#define SUBROSA_POLICY_REQUIRED 2
+
+/**
+ * No transport yet, or whichever policy and DNS choose.
+ */
+#define SUBROSA_TRANSPORT_ANY 0
+
+/**
+ * UDP.
+ */
+#define SUBROSA_TRANSPORT_UDP 1
+
+/**
+ * TCP.
+ */
+#define SUBROSA_TRANSPORT_TCP 2
+
+/**
+ * TLS.
+ */
+#define SUBROSA_TRANSPORT_TLS 3
+
+/**
+ * No codec (yet).
+ */
+#define SUBROSA_CODEC_NONE 0
+
+/**
+ * G.722, 16 kHz.
+ */
+#define SUBROSA_CODEC_G722 1
+
+/**
+ * G.711 mu-law.
+ */
+#define SUBROSA_CODEC_PCMU 2
+
+/**
+ * G.711 A-law.
+ */
+#define SUBROSA_CODEC_PCMA 3
+
+/**
+ * Not registered, and not trying.
+ */
+#define SUBROSA_ACCOUNT_UNREGISTERED 0
+
+/**
+ * Registering.
+ */
+#define SUBROSA_ACCOUNT_REGISTERING 1
+
+/**
+ * Calls reach the account.
+ */
+#define SUBROSA_ACCOUNT_REGISTERED 2
+
+/**
+ * The last attempt failed.
+ */
+#define SUBROSA_ACCOUNT_FAILED 3
+
+/**
+ * We call; nothing heard yet.
+ */
+#define SUBROSA_CALL_DIALING 1
+
+/**
+ * We call; the far end rings.
+ */
+#define SUBROSA_CALL_RINGING 2
+
+/**
+ * We are called and have not answered.
+ */
+#define SUBROSA_CALL_INCOMING 3
+
+/**
+ * Talking.
+ */
+#define SUBROSA_CALL_ESTABLISHED 4
+
+/**
+ * Hanging up.
+ */
+#define SUBROSA_CALL_ENDING 5
+
+/**
+ * Over.
+ */
+#define SUBROSA_CALL_ENDED 6
+
+/**
+ * How many codecs subrosa_call_options can name.
+ */
+#define SUBROSA_MAX_CODECS 8
+
+/**
+ * NAPTR records.
+ */
+#define SUBROSA_DNS_NAPTR 1
+
+/**
+ * SRV records.
+ */
+#define SUBROSA_DNS_SRV 2
+
+/**
+ * A records.
+ */
+#define SUBROSA_DNS_A 3
+
+/**
+ * AAAA records.
+ */
+#define SUBROSA_DNS_AAAA 4
+
+/**
+ * There are records: those given.
+ */
+#define SUBROSA_DNS_RECORDS 0
+
+/**
+ * There are no such records, or no such name.
+ */
+#define SUBROSA_DNS_NOT_FOUND 1
+
+/**
+ * No server answered.
+ */
+#define SUBROSA_DNS_FAILED 2
+
+/**
+ * Nothing more to do until `at_us` (if `has_at`), or until something comes in. Always the last.
+ */
+#define SUBROSA_OUTPUT_TIMEOUT 0
+
+/**
+ * Send `data` from socket `id` to `addr`.
+ */
+#define SUBROSA_OUTPUT_DATAGRAM 1
+
+/**
+ * Write `data` to stream `id`, all of it and in order.
+ */
+#define SUBROSA_OUTPUT_STREAM_DATA 2
+
+/**
+ * Open a TCP connection to `addr`; it is stream `id`.
+ */
+#define SUBROSA_OUTPUT_CONNECT 3
+
+/**
+ * Close stream `id` once what was written is sent.
+ */
+#define SUBROSA_OUTPUT_CLOSE_STREAM 4
+
+/**
+ * Listen for TCP connections at `addr`; it is listener `id`.
+ */
+#define SUBROSA_OUTPUT_LISTEN 5
+
+/**
+ * Bind a UDP socket to `addr`; it is socket `id`.
+ */
+#define SUBROSA_OUTPUT_BIND_UDP 6
+
+/**
+ * Close UDP socket `id`.
+ */
+#define SUBROSA_OUTPUT_CLOSE_UDP 7
+
+/**
+ * Ask the DNS for `name`, record kind `dns_kind`; it is query `id`.
+ */
+#define SUBROSA_OUTPUT_RESOLVE 8
+
+/**
+ * `event` tells the application something.
+ */
+#define SUBROSA_OUTPUT_EVENT 9
+
+/**
+ * The buffer cannot hold the next output: poll again with at least `needed` bytes.
+ */
+#define SUBROSA_OUTPUT_BUFFER_TOO_SMALL 10
+
+/**
+ * Something that this version of the C interface does not know: go on polling.
+ */
+#define SUBROSA_OUTPUT_OTHER 11
+
+/**
+ * Something that this version of the C interface does not know; `text` describes it.
+ */
+#define SUBROSA_EVENT_OTHER 0
+
+/**
+ * `account` is registered over `transport`, for `duration_us`.
+ */
+#define SUBROSA_EVENT_REGISTERED 1
+
+/**
+ * `account` is not registered any more, as asked.
+ */
+#define SUBROSA_EVENT_UNREGISTERED 2
+
+/**
+ * Registering `account` failed: `failure`, `text`; again in `duration_us`, if that is not 0.
+ */
+#define SUBROSA_EVENT_REGISTRATION_FAILED 3
+
+/**
+ * `call` comes in for `account` (0 if for none), from `from` and `display_name`.
+ */
+#define SUBROSA_EVENT_INCOMING_CALL 4
+
+/**
+ * The far end of `call` answered provisionally: `sip_status`; `early_media`.
+ */
+#define SUBROSA_EVENT_CALL_PROGRESS 5
+
+/**
+ * `call` is answered.
+ */
+#define SUBROSA_EVENT_CALL_ESTABLISHED 6
+
+/**
+ * Hold or resume took effect: `local_hold`, `remote_hold`.
+ */
+#define SUBROSA_EVENT_CALL_MEDIA_CHANGED 7
+
+/**
+ * What protects `call` changed: see subrosa_call_security.
+ */
+#define SUBROSA_EVENT_SECURITY_CHANGED 8
+
+/**
+ * The far end pressed `digit`.
+ */
+#define SUBROSA_EVENT_DTMF_RECEIVED 9
+
+/**
+ * `call` is over: `end_reason`, `sip_status`, `failure`, `text`.
+ */
+#define SUBROSA_EVENT_CALL_ENDED 10
+
+/**
+ * A server's certificate did not verify: `from` is the domain, `text` the problem.
+ */
+#define SUBROSA_EVENT_CERTIFICATE_REJECTED 11
+
+/**
+ * A listener or socket is ready: `transport`, `addr`.
+ */
+#define SUBROSA_EVENT_LISTENING 12
+
+/**
+ * A listener or socket could not be opened: `transport`.
+ */
+#define SUBROSA_EVENT_LISTEN_FAILED 13
+
+/**
+ * The call goes on.
+ */
+#define SUBROSA_END_NONE 0
+
+/**
+ * We hung up.
+ */
+#define SUBROSA_END_LOCAL_HANG_UP 1
+
+/**
+ * The far end hung up.
+ */
+#define SUBROSA_END_REMOTE_HANG_UP 2
+
+/**
+ * We gave up before it was answered.
+ */
+#define SUBROSA_END_CANCELLED 3
+
+/**
+ * The caller gave up before we answered.
+ */
+#define SUBROSA_END_REMOTE_CANCELLED 4
+
+/**
+ * We rejected it, with `sip_status`.
+ */
+#define SUBROSA_END_REJECTED 5
+
+/**
+ * The far end refused, with `sip_status`.
+ */
+#define SUBROSA_END_REFUSED 6
+
+/**
+ * Nobody answered in time.
+ */
+#define SUBROSA_END_NO_ANSWER 7
+
+/**
+ * It failed: see `failure`.
+ */
+#define SUBROSA_END_FAILED 8
+
+/**
+ * Nothing failed.
+ */
+#define SUBROSA_FAILURE_NONE 0
+
+/**
+ * The server's name could not be resolved.
+ */
+#define SUBROSA_FAILURE_NAME_NOT_FOUND 1
+
+/**
+ * The server could not be reached.
+ */
+#define SUBROSA_FAILURE_UNREACHABLE 2
+
+/**
+ * No answer in time.
+ */
+#define SUBROSA_FAILURE_TIMEOUT 3
+
+/**
+ * The certificate did not verify.
+ */
+#define SUBROSA_FAILURE_CERTIFICATE 4
+
+/**
+ * The TLS handshake failed for another reason.
+ */
+#define SUBROSA_FAILURE_TLS 5
+
+/**
+ * User name or password refused.
+ */
+#define SUBROSA_FAILURE_CREDENTIALS 6
+
+/**
+ * Credentials were asked for that the account does not have.
+ */
+#define SUBROSA_FAILURE_NO_CREDENTIALS 7
+
+/**
+ * A final response: `sip_status`.
+ */
+#define SUBROSA_FAILURE_STATUS 8
+
+/**
+ * No common media.
+ */
+#define SUBROSA_FAILURE_NEGOTIATION 9
+
+/**
+ * The security policy forbids it.
+ */
+#define SUBROSA_FAILURE_POLICY 10
+
+/**
+ * No media port could be opened.
+ */
+#define SUBROSA_FAILURE_NO_MEDIA_PORT 11
+
+/**
+ * The connection was lost.
+ */
+#define SUBROSA_FAILURE_CONNECTION_LOST 12
+
+/**
+ * Something that this version of the C interface does not know.
+ */
+#define SUBROSA_FAILURE_OTHER 13
+
+/**
+ * Something travels in the clear.
+ */
+#define SUBROSA_PADLOCK_NONE 0
+
+/**
+ * Signalling is encrypted, the voice is not (yet).
+ */
+#define SUBROSA_PADLOCK_SIGNALLING_ONLY 1
+
+/**
+ * Signalling and voice are encrypted as far as the provider.
+ */
+#define SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER 2
+
+/**
+ * Success.
+ */
+#define SUBROSA_OK 0
+
+/**
+ * A pointer that must not be NULL is NULL.
+ */
+#define SUBROSA_ERR_NULL -1
+
+/**
+ * An argument is out of its range; subrosa_engine_last_error tells which.
+ */
+#define SUBROSA_ERR_INVALID -2
+
+/**
+ * Another thread is using this handle now.
+ */
+#define SUBROSA_ERR_BUSY -3
+
+/**
+ * A bug in the library; this handle cannot be used any more, only freed.
+ */
+#define SUBROSA_ERR_PANIC -4
+
+/**
+ * No such call, account, stream, socket or listener (any more).
+ */
+#define SUBROSA_ERR_UNKNOWN_ID -5
+
+/**
+ * Not in this state.
+ */
+#define SUBROSA_ERR_WRONG_STATE -6
+
+/**
+ * A string is not UTF-8.
+ */
+#define SUBROSA_ERR_UTF8 -7
+
+/**
+ * Not a SIP or SIPS URI, or not one that fits here.
+ */
+#define SUBROSA_ERR_URI -8
+
+/**
+ * The security policy in force forbids it.
+ */
+#define SUBROSA_ERR_POLICY -9
+
+/**
+ * The call has no media now.
+ */
+#define SUBROSA_ERR_NO_MEDIA -10
+
+/**
+ * No room for another one.
+ */
+#define SUBROSA_ERR_LIMIT -11
+
+/**
+ * The configuration cannot be used.
+ */
+#define SUBROSA_ERR_CONFIG -12
+
+/**
+ * A certificate or private key cannot be used.
+ */
+#define SUBROSA_ERR_CERTIFICATE -13
+
+/**
+ * The struct's size field is too small for any version of this library, or not set.
+ */
+#define SUBROSA_ERR_STRUCT_SIZE -14
+
+/**
+ * The far end does not support it.
+ */
+#define SUBROSA_ERR_NOT_SUPPORTED -15
+
+/**
+ * Version of the binary interface; it changes when a program must be compiled anew.
+ */
+#define SUBROSA_ABI_VERSION 1
+
+/**
+ * An account under construction, freed by who made it.
+ */
+typedef struct subrosa_account_config subrosa_account_config;
+
+/**
+ * A configuration under construction. It makes one engine, and is freed by who made it.
+ */
+typedef struct subrosa_config subrosa_config;
+
+/**
+ * A secure-call engine. All times given to it are microseconds on one monotonic clock of the
+ * host's choice.
+ */
+typedef struct subrosa_engine subrosa_engine;
+
+/**
+ * 0 on success, else one of the negative SUBROSA_ERR_ constants. Others may be added.
+ */
+typedef int32_t subrosa_status;
+
+/**
+ * A string: UTF-8, not NUL-terminated. One that a function gives lives until the next call on
+ * that handle that changes something, polling included. One that a function takes is only
+ * read during the call; its pointer may be NULL if its length is 0.
+ */
+typedef struct subrosa_str {
+    /**
+     * The first byte.
+     */
+    const char *ptr;
+    /**
+     * Bytes.
+     */
+    size_t len;
+} subrosa_str;
+
+/**
+ * What is known of an account. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_account_info {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_ACCOUNT_.
+     */
+    int32_t state;
+    /**
+     * The SUBROSA_TRANSPORT_ of its flow to the server.
+     */
+    int32_t transport;
+    /**
+     * The SUBROSA_POLICY_ in force.
+     */
+    int32_t policy;
+    /**
+     * When the registration ends unless refreshed; the engine's clock, microseconds; else 0.
+     */
+    uint64_t registered_until_us;
+    /**
+     * The address of record.
+     */
+    struct subrosa_str aor;
+} subrosa_account_info;
+
+/**
+ * An IP address and a port.
+ */
+typedef struct subrosa_addr {
+    /**
+     * The address in network order: the first 4 bytes, or all 16.
+     */
+    uint8_t ip[16];
+    /**
+     * The port, in the machine's own order.
+     */
+    uint16_t port;
+    /**
+     * 4 or 6.
+     */
+    uint8_t family;
+    /**
+     * 0.
+     */
+    uint8_t reserved;
+} subrosa_addr;
+
+/**
+ * Options of one call; NULL where one is asked for means the defaults.
+ */
+typedef struct subrosa_call_options {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_POLICY_; may be stricter than the account's.
+     */
+    int32_t policy;
+    /**
+     * Of the PCM written and read, Hz: 8000, 16000, 24000, 32000, 44100 or 48000.
+     */
+    uint32_t sample_rate;
+    /**
+     * Give up if nobody answers within this time.
+     */
+    uint32_t ring_timeout_ms;
+    /**
+     * How many of `codecs` count; 0 for the account's.
+     */
+    uint32_t codec_count;
+    /**
+     * SUBROSA_CODEC_ numbers in order of preference.
+     */
+    int32_t codecs[SUBROSA_MAX_CODECS];
+} subrosa_call_options;
+
+/**
+ * What is known of a call. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_call_info {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_CALL_.
+     */
+    int32_t state;
+    /**
+     * 1 if we called, 0 if we were called.
+     */
+    int32_t outgoing;
+    /**
+     * A SUBROSA_CODEC_.
+     */
+    int32_t codec;
+    /**
+     * A SUBROSA_END_; SUBROSA_END_NONE while it lives.
+     */
+    int32_t end_reason;
+    /**
+     * We hold the far end: 1 or 0.
+     */
+    int32_t local_hold;
+    /**
+     * The far end holds us: 1 or 0.
+     */
+    int32_t remote_hold;
+    /**
+     * The far end's URI.
+     */
+    struct subrosa_str remote;
+} subrosa_call_info;
+
+/**
+ * One DNS record; which fields count depends on its kind.
+ */
+typedef struct subrosa_dns_record {
+    /**
+     * A SUBROSA_DNS_ record kind.
+     */
+    int32_t kind;
+    /**
+     * SRV: priority. NAPTR: order.
+     */
+    uint16_t priority;
+    /**
+     * SRV: weight. NAPTR: preference.
+     */
+    uint16_t weight;
+    /**
+     * SRV: port.
+     */
+    uint16_t port;
+    /**
+     * A: 4 bytes. AAAA: 16 bytes.
+     */
+    uint8_t ip[16];
+    /**
+     * SRV: target. NAPTR: replacement.
+     */
+    struct subrosa_str target;
+    /**
+     * NAPTR: flags.
+     */
+    struct subrosa_str flags;
+    /**
+     * NAPTR: service.
+     */
+    struct subrosa_str service;
+} subrosa_dns_record;
+
+/**
+ * An event; which fields count depends on its kind, the others are 0 or empty.
+ */
+typedef struct subrosa_event {
+    /**
+     * A SUBROSA_EVENT_.
+     */
+    int32_t kind;
+    /**
+     * A SUBROSA_TRANSPORT_.
+     */
+    int32_t transport;
+    /**
+     * The call; 0 for none.
+     */
+    uint64_t call;
+    /**
+     * The account; 0 for none.
+     */
+    uint64_t account;
+    /**
+     * Microseconds.
+     */
+    uint64_t duration_us;
+    /**
+     * SIP status; 0 for none.
+     */
+    int32_t sip_status;
+    /**
+     * A SUBROSA_END_.
+     */
+    int32_t end_reason;
+    /**
+     * A SUBROSA_FAILURE_.
+     */
+    int32_t failure;
+    /**
+     * An ASCII character; 0 for none.
+     */
+    int32_t digit;
+    /**
+     * 1 or 0.
+     */
+    int32_t early_media;
+    /**
+     * 1 or 0.
+     */
+    int32_t local_hold;
+    /**
+     * 1 or 0.
+     */
+    int32_t remote_hold;
+    /**
+     * An address.
+     */
+    struct subrosa_addr addr;
+    /**
+     * A URI or a domain.
+     */
+    struct subrosa_str from;
+    /**
+     * A name to show.
+     */
+    struct subrosa_str display_name;
+    /**
+     * A sentence.
+     */
+    struct subrosa_str text;
+} subrosa_event;
+
+/**
+ * An output; which fields count depends on its kind, the others are 0 or empty.
+ * Set `size` to sizeof before polling.
+ */
+typedef struct subrosa_output {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_OUTPUT_.
+     */
+    int32_t kind;
+    /**
+     * Which socket, stream, listener or query.
+     */
+    uint64_t id;
+    /**
+     * Which address.
+     */
+    struct subrosa_addr addr;
+    /**
+     * A SUBROSA_DNS_ record kind.
+     */
+    int32_t dns_kind;
+    /**
+     * 1 if `at_us` counts.
+     */
+    int32_t has_at;
+    /**
+     * The host's clock, microseconds.
+     */
+    uint64_t at_us;
+    /**
+     * Bytes to send: they lie in the buffer that was given.
+     */
+    const uint8_t *data;
+    /**
+     * How many.
+     */
+    size_t data_len;
+    /**
+     * Bytes that the buffer needs.
+     */
+    size_t needed;
+    /**
+     * A name to look up.
+     */
+    struct subrosa_str name;
+    /**
+     * What happened.
+     */
+    struct subrosa_event event;
+} subrosa_output;
+
+/**
+ * How secure a call is, with the evidence. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_security_report {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * What the screen may show: a SUBROSA_PADLOCK_.
+     */
+    int32_t padlock;
+    /**
+     * The SUBROSA_POLICY_ that the call was made under.
+     */
+    int32_t policy;
+    /**
+     * The SUBROSA_TRANSPORT_ of signalling; SUBROSA_TRANSPORT_ANY before there is one.
+     */
+    int32_t transport;
+    /**
+     * 0x0303 for TLS 1.2, 0x0304 for TLS 1.3, 0 without TLS.
+     */
+    int32_t tls_version;
+    /**
+     * The far end of the connection proved an identity that was checked: 1 or 0.
+     */
+    int32_t peer_verified;
+    /**
+     * Media was agreed: 1 or 0.
+     */
+    int32_t media_agreed;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    int32_t reserved;
+    /**
+     * Packets protected by SRTP and SRTCP.
+     */
+    uint64_t packets_protected;
+    /**
+     * Packets whose authentication was good.
+     */
+    uint64_t packets_authenticated;
+    /**
+     * Packets whose authentication failed.
+     */
+    uint64_t auth_failures;
+    /**
+     * Packets that were seen before or too old.
+     */
+    uint64_t replays;
+    /**
+     * Plain packets that arrived where SRTP was agreed.
+     */
+    uint64_t plain_dropped;
+    /**
+     * The TLS suite's IANA name; empty without TLS.
+     */
+    struct subrosa_str tls_suite;
+    /**
+     * The subject of the peer's certificate; empty without one.
+     */
+    struct subrosa_str peer_subject;
+    /**
+     * The SRTP suite of what we send; empty for plain RTP.
+     */
+    struct subrosa_str srtp_suite_out;
+    /**
+     * The SRTP suite of what we receive; empty for plain RTP.
+     */
+    struct subrosa_str srtp_suite_in;
+    /**
+     * The sentence for the screen.
+     */
+    struct subrosa_str padlock_text;
+    /**
+     * All of it in words.
+     */
+    struct subrosa_str text;
+} subrosa_security_report;
+
+/**
+ * Statistics of a call's media. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_media_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * Level of what is sent, dB of full scale.
+     */
+    float level_sent;
+    /**
+     * Level of what is heard, dB of full scale.
+     */
+    float level_received;
+    /**
+     * Share of the far end's packets lost lately, 0 to 1.
+     */
+    float fraction_lost;
+    /**
+     * RTP packets sent.
+     */
+    uint64_t packets_sent;
+    /**
+     * RTP packets accepted.
+     */
+    uint64_t packets_received;
+    /**
+     * RTP bytes sent.
+     */
+    uint64_t bytes_sent;
+    /**
+     * RTP bytes accepted.
+     */
+    uint64_t bytes_received;
+    /**
+     * Packets of the far end that were lost; negative with duplicates.
+     */
+    int64_t lost;
+    /**
+     * Of what we sent, lost as the far end reports.
+     */
+    int64_t remote_lost;
+    /**
+     * Interarrival jitter.
+     */
+    uint64_t jitter_us;
+    /**
+     * Round-trip time by RTCP; 0 while unknown.
+     */
+    uint64_t rtt_us;
+    /**
+     * Audio that waits to be heard.
+     */
+    uint64_t buffer_us;
+    /**
+     * Packets that came too late to be heard.
+     */
+    uint64_t late;
+    /**
+     * Frames that were concealed.
+     */
+    uint64_t concealed_frames;
+    /**
+     * Packets that SRTP refused, for all reasons.
+     */
+    uint64_t refused;
+} subrosa_media_stats;
+
+/**
+ * Counters of what came from the network and was no good. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_engine_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * SIP messages received.
+     */
+    uint64_t received;
+    /**
+     * SIP messages sent.
+     */
+    uint64_t sent;
+    /**
+     * Datagrams or frames that were not SIP.
+     */
+    uint64_t malformed;
+    /**
+     * Connections and sources that were turned away.
+     */
+    uint64_t turned_away;
+    /**
+     * TLS connections that failed.
+     */
+    uint64_t tls_failures;
+    /**
+     * Requests that came in again.
+     */
+    uint64_t retransmissions_in;
+    /**
+     * Messages sent again.
+     */
+    uint64_t retransmissions_out;
+    /**
+     * Requests that were refused for what they ask.
+     */
+    uint64_t refused_requests;
+    /**
+     * Requests and responses that belong to no call.
+     */
+    uint64_t strays;
+    /**
+     * Datagrams on a media socket that has no session.
+     */
+    uint64_t stray_media;
+} subrosa_engine_stats;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Makes an account for an address of record such as "sip:alice@example.com". It registers at
+ * its domain, with all codecs, unless set otherwise.
+ */
+subrosa_status subrosa_account_config_new(struct subrosa_str aor,
+                                          struct subrosa_account_config **out);
+
+/**
+ * Frees an account configuration; NULL is fine.
+ */
+void subrosa_account_config_free(struct subrosa_account_config *account);
+
+/**
+ * The name shown to the people that are called.
+ */
+subrosa_status subrosa_account_config_set_display_name(struct subrosa_account_config *account,
+                                                       struct subrosa_str name);
+
+/**
+ * User name and password for Digest; an empty user is the AOR's.
+ */
+subrosa_status subrosa_account_config_set_credentials(struct subrosa_account_config *account,
+                                                      struct subrosa_str user,
+                                                      struct subrosa_str password);
+
+/**
+ * The only realm whose challenges are answered; empty for the first that the server shows.
+ */
+subrosa_status subrosa_account_config_set_realm(struct subrosa_account_config *account,
+                                                struct subrosa_str realm);
+
+/**
+ * Whether to register (1) or not (0): without, calls go directly to their targets.
+ */
+subrosa_status subrosa_account_config_set_register(struct subrosa_account_config *account,
+                                                   int32_t on);
+
+/**
+ * The registrar, if it is not the AOR's domain, as a URI; empty for that domain.
+ */
+subrosa_status subrosa_account_config_set_registrar(struct subrosa_account_config *account,
+                                                    struct subrosa_str registrar);
+
+/**
+ * The proxy that all requests go through, as a URI; empty for none.
+ */
+subrosa_status subrosa_account_config_set_outbound_proxy(struct subrosa_account_config *account,
+                                                         struct subrosa_str proxy);
+
+/**
+ * The one transport to use, a SUBROSA_TRANSPORT_.
+ */
+subrosa_status subrosa_account_config_set_transport(struct subrosa_account_config *account,
+                                                    int32_t transport);
+
+/**
+ * The registration's lifetime to ask for, and the keep-alive interval (0 for none), seconds.
+ */
+subrosa_status subrosa_account_config_set_times(struct subrosa_account_config *account,
+                                                uint32_t expires_s,
+                                                uint32_t keep_alive_s);
+
+/**
+ * The account's policy, a SUBROSA_POLICY_; the domain's may be stricter.
+ */
+subrosa_status subrosa_account_config_set_policy(struct subrosa_account_config *account,
+                                                 int32_t number);
+
+/**
+ * The codecs in order of preference, each a SUBROSA_CODEC_.
+ */
+subrosa_status subrosa_account_config_set_codecs(struct subrosa_account_config *account,
+                                                 const int32_t *codecs,
+                                                 size_t count);
+
+/**
+ * Adds an account to an engine and gives its id. The configuration is copied.
+ */
+subrosa_status subrosa_engine_add_account(struct subrosa_engine *engine,
+                                          uint64_t now_us,
+                                          const struct subrosa_account_config *account,
+                                          uint64_t *out);
+
+/**
+ * Removes an account, un-registering first.
+ */
+subrosa_status subrosa_engine_remove_account(struct subrosa_engine *engine,
+                                             uint64_t now_us,
+                                             uint64_t account);
+
+/**
+ * What is known of an account.
+ */
+subrosa_status subrosa_engine_account(const struct subrosa_engine *engine,
+                                      uint64_t account,
+                                      struct subrosa_account_info *out);
+
+/**
+ * Reads an address such as "192.0.2.1:5060" or "[2001:db8::1]:5060".
+ */
+subrosa_status subrosa_addr_parse(struct subrosa_str text, struct subrosa_addr *out);
+
+/**
+ * Writes an address as text, NUL-terminated; 64 bytes are always enough.
+ * SUBROSA_ERR_LIMIT if they are not: nothing is written then.
+ */
+subrosa_status subrosa_addr_text(struct subrosa_addr addr, char *buffer, size_t room);
+
+/**
+ * Fills in the default options. Set `size` to sizeof before.
+ */
+subrosa_status subrosa_call_options_init(struct subrosa_call_options *out);
+
+/**
+ * Calls `to`, a SIP or SIPS URI, from an account, and gives the call's id.
+ */
+subrosa_status subrosa_engine_place_call(struct subrosa_engine *engine,
+                                         uint64_t now_us,
+                                         uint64_t account,
+                                         struct subrosa_str to,
+                                         const struct subrosa_call_options *call_options,
+                                         uint64_t *out);
+
+/**
+ * The ids of all calls, those included that ended lately: at most `room` of them are written;
+ * `out_count` is how many there are.
+ */
+subrosa_status subrosa_engine_call_ids(const struct subrosa_engine *engine,
+                                       uint64_t *ids,
+                                       size_t room,
+                                       size_t *out_count);
+
+/**
+ * Forgets a call that is over: its id is unknown from now on.
+ */
+subrosa_status subrosa_engine_forget_call(struct subrosa_engine *engine, uint64_t call);
+
+/**
+ * Tells the caller that the phone rings.
+ */
+subrosa_status subrosa_call_ring(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Answers.
+ */
+subrosa_status subrosa_call_accept(struct subrosa_engine *engine,
+                                   uint64_t now_us,
+                                   uint64_t call,
+                                   const struct subrosa_call_options *call_options);
+
+/**
+ * Refuses with a SIP status from 400 to 699: 486 busy, 603 declined.
+ */
+subrosa_status subrosa_call_reject(struct subrosa_engine *engine,
+                                   uint64_t now_us,
+                                   uint64_t call,
+                                   uint16_t sip_status);
+
+/**
+ * Ends the call, whatever its state.
+ */
+subrosa_status subrosa_call_hang_up(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Puts the far end on hold.
+ */
+subrosa_status subrosa_call_hold(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Takes the far end off hold.
+ */
+subrosa_status subrosa_call_resume(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Presses a key: one of 0-9, *, #, A-D.
+ */
+subrosa_status subrosa_call_send_dtmf(struct subrosa_engine *engine,
+                                      uint64_t now_us,
+                                      uint64_t call,
+                                      uint8_t digit,
+                                      uint32_t duration_ms);
+
+/**
+ * Silences what is sent (1), or ends that (0).
+ */
+subrosa_status subrosa_call_mute(struct subrosa_engine *engine,
+                                 uint64_t now_us,
+                                 uint64_t call,
+                                 int32_t on);
+
+/**
+ * What is known of a call.
+ */
+subrosa_status subrosa_call_get_info(const struct subrosa_engine *engine,
+                                     uint64_t call,
+                                     struct subrosa_call_info *out);
+
+/**
+ * Audio to send: mono, at the call's sample rate, any number of samples.
+ */
+subrosa_status subrosa_call_write_pcm(struct subrosa_engine *engine,
+                                      uint64_t now_us,
+                                      uint64_t call,
+                                      const int16_t *samples,
+                                      size_t count);
+
+/**
+ * Fills `samples` with what is to be heard now, silence if there is nothing.
+ */
+subrosa_status subrosa_call_read_pcm(struct subrosa_engine *engine,
+                                     uint64_t now_us,
+                                     uint64_t call,
+                                     int16_t *samples,
+                                     size_t count);
+
+/**
+ * Makes a configuration with defaults: UDP on a port of the host's choice, no listener, the
+ * public CAs, media ports 16384 to 32767.
+ *
+ * `seed` is 32 bytes from the platform's cryptographic generator (getrandom, a hardware
+ * generator): every key is drawn from it, so it must be secret and new for each engine. More
+ * entropy can be added later with subrosa_engine_add_entropy. `unix_time_us` is the wall clock
+ * in microseconds since 1970, for certificates.
+ */
+subrosa_status subrosa_config_new(const uint8_t *seed,
+                                  size_t seed_len,
+                                  uint64_t unix_time_us,
+                                  struct subrosa_config **out);
+
+/**
+ * Frees a configuration; NULL is fine.
+ */
+void subrosa_config_free(struct subrosa_config *config);
+
+/**
+ * What the last failing function on this configuration had to say, as a sentence.
+ */
+subrosa_status subrosa_config_last_error(const struct subrosa_config *config,
+                                         struct subrosa_str *out);
+
+/**
+ * The local IP address that sockets bind to, for example "192.0.2.7"; "0.0.0.0" unless set.
+ */
+subrosa_status subrosa_config_set_local_ip(struct subrosa_config *config, struct subrosa_str ip);
+
+/**
+ * The local UDP port for SIP: 0 lets the host choose, -1 means no UDP at all.
+ */
+subrosa_status subrosa_config_set_udp_port(struct subrosa_config *config, int32_t port);
+
+/**
+ * Where to accept TCP connections, for example "0.0.0.0:5060"; empty for nowhere.
+ */
+subrosa_status subrosa_config_set_listen_tcp(struct subrosa_config *config,
+                                             struct subrosa_str addr);
+
+/**
+ * Where to accept TLS connections, for example "0.0.0.0:5061"; needs an identity.
+ */
+subrosa_status subrosa_config_set_listen_tls(struct subrosa_config *config,
+                                             struct subrosa_str addr);
+
+/**
+ * The certificate chain (own certificate first) and its private key, both as PEM text.
+ */
+subrosa_status subrosa_config_set_identity_pem(struct subrosa_config *config,
+                                               struct subrosa_str chain,
+                                               struct subrosa_str key);
+
+/**
+ * The CAs to trust instead of the public ones, as PEM text; empty trusts nobody.
+ */
+subrosa_status subrosa_config_set_trust_pem(struct subrosa_config *config, struct subrosa_str cas);
+
+/**
+ * The ports for RTP and RTCP, both ends included.
+ */
+subrosa_status subrosa_config_set_media_ports(struct subrosa_config *config,
+                                              uint16_t first,
+                                              uint16_t last);
+
+/**
+ * The value of User-Agent and Server; empty for none.
+ */
+subrosa_status subrosa_config_set_user_agent(struct subrosa_config *config,
+                                             struct subrosa_str text);
+
+/**
+ * The user part of our Contact where no account applies.
+ */
+subrosa_status subrosa_config_set_local_user(struct subrosa_config *config,
+                                             struct subrosa_str user);
+
+/**
+ * How many calls there may be at the same time (64 unless set).
+ */
+subrosa_status subrosa_config_set_max_calls(struct subrosa_config *config, uint32_t calls);
+
+/**
+ * Answers a SUBROSA_OUTPUT_RESOLVE: `result` says whether there are records.
+ */
+subrosa_status subrosa_engine_handle_resolved(struct subrosa_engine *engine,
+                                              uint64_t now_us,
+                                              uint64_t query,
+                                              int32_t result,
+                                              const struct subrosa_dns_record *records,
+                                              size_t count);
+
+/**
+ * Makes an engine. The configuration is used up, whether or not this succeeds, and still has to
+ * be freed; subrosa_config_last_error tells what is wrong with it.
+ */
+subrosa_status subrosa_engine_new(struct subrosa_config *config,
+                                  uint64_t now_us,
+                                  struct subrosa_engine **out);
+
+/**
+ * Frees an engine; NULL is fine. Calls are not hung up: see subrosa_engine_shut_down.
+ */
+void subrosa_engine_free(struct subrosa_engine *engine);
+
+/**
+ * What the last failing function on this engine had to say, as a sentence.
+ */
+subrosa_status subrosa_engine_last_error(const struct subrosa_engine *engine,
+                                         struct subrosa_str *out);
+
+/**
+ * Adds entropy to the engine's generator: any number of bytes, any time.
+ */
+subrosa_status subrosa_engine_add_entropy(struct subrosa_engine *engine,
+                                          const uint8_t *bytes,
+                                          size_t len);
+
+/**
+ * Sets a domain's policy, a SUBROSA_POLICY_; new calls follow it at once.
+ */
+subrosa_status subrosa_engine_set_domain_policy(struct subrosa_engine *engine,
+                                                uint64_t now_us,
+                                                struct subrosa_str domain,
+                                                int32_t number);
+
+/**
+ * The policy of a domain, a SUBROSA_POLICY_.
+ */
+subrosa_status subrosa_engine_policy_of(const struct subrosa_engine *engine,
+                                        struct subrosa_str domain,
+                                        int32_t *out);
+
+/**
+ * Hangs up all calls and un-registers all accounts. Go on polling until nothing comes.
+ */
+subrosa_status subrosa_engine_shut_down(struct subrosa_engine *engine, uint64_t now_us);
+
+/**
+ * The instant of SUBROSA_OUTPUT_TIMEOUT has come; early or late is harmless.
+ */
+subrosa_status subrosa_engine_handle_timeout(struct subrosa_engine *engine, uint64_t now_us);
+
+/**
+ * A datagram arrived on a socket. Its bytes are changed: they are decrypted in place.
+ */
+subrosa_status subrosa_engine_handle_datagram(struct subrosa_engine *engine,
+                                              uint64_t now_us,
+                                              uint64_t socket,
+                                              struct subrosa_addr remote,
+                                              uint8_t *payload,
+                                              size_t len);
+
+/**
+ * SUBROSA_OUTPUT_BIND_UDP was carried out; `local` is the address that the far end can use.
+ */
+subrosa_status subrosa_engine_handle_udp_bound(struct subrosa_engine *engine,
+                                               uint64_t now_us,
+                                               uint64_t socket,
+                                               struct subrosa_addr local);
+
+/**
+ * SUBROSA_OUTPUT_BIND_UDP failed.
+ */
+subrosa_status subrosa_engine_handle_udp_bind_failed(struct subrosa_engine *engine,
+                                                     uint64_t now_us,
+                                                     uint64_t socket);
+
+/**
+ * SUBROSA_OUTPUT_LISTEN was carried out.
+ */
+subrosa_status subrosa_engine_handle_listening(struct subrosa_engine *engine,
+                                               uint64_t now_us,
+                                               uint64_t listener,
+                                               struct subrosa_addr local);
+
+/**
+ * SUBROSA_OUTPUT_LISTEN failed.
+ */
+subrosa_status subrosa_engine_handle_listen_failed(struct subrosa_engine *engine,
+                                                   uint64_t now_us,
+                                                   uint64_t listener);
+
+/**
+ * A connection was accepted on a listener; gives the id of the stream. On failure: close it.
+ */
+subrosa_status subrosa_engine_accept_stream(struct subrosa_engine *engine,
+                                            uint64_t now_us,
+                                            uint64_t listener,
+                                            struct subrosa_addr remote,
+                                            struct subrosa_addr local,
+                                            uint64_t *out);
+
+/**
+ * SUBROSA_OUTPUT_CONNECT was carried out; `local` is our end.
+ */
+subrosa_status subrosa_engine_handle_stream_connected(struct subrosa_engine *engine,
+                                                      uint64_t now_us,
+                                                      uint64_t stream,
+                                                      struct subrosa_addr local);
+
+/**
+ * Bytes arrived on a stream: in order, cut anywhere.
+ */
+subrosa_status subrosa_engine_handle_stream_data(struct subrosa_engine *engine,
+                                                 uint64_t now_us,
+                                                 uint64_t stream,
+                                                 const uint8_t *data,
+                                                 size_t len);
+
+/**
+ * A stream ended, broke or could not be connected.
+ */
+subrosa_status subrosa_engine_handle_stream_closed(struct subrosa_engine *engine,
+                                                   uint64_t now_us,
+                                                   uint64_t stream);
+
+/**
+ * The host's addresses changed: every flow is opened anew.
+ */
+subrosa_status subrosa_engine_handle_network_changed(struct subrosa_engine *engine,
+                                                     uint64_t now_us);
+
+/**
+ * Corrects the wall clock: microseconds since 1970.
+ */
+subrosa_status subrosa_engine_handle_wall_clock(struct subrosa_engine *engine,
+                                                uint64_t now_us,
+                                                uint64_t unix_time_us);
+
+/**
+ * Makes an account for an address of record such as "sip:alice@example.com". It registers at
+ * its domain, with all codecs, unless set otherwise.
+ */
+subrosa_status subrosa_account_config_new(struct subrosa_str aor,
+                                          struct subrosa_account_config **out);
+
+/**
+ * Frees an account configuration; NULL is fine.
+ */
+void subrosa_account_config_free(struct subrosa_account_config *account);
+
+/**
+ * The name shown to the people that are called.
+ */
+subrosa_status subrosa_account_config_set_display_name(struct subrosa_account_config *account,
+                                                       struct subrosa_str name);
+
+/**
+ * User name and password for Digest; an empty user is the AOR's.
+ */
+subrosa_status subrosa_account_config_set_credentials(struct subrosa_account_config *account,
+                                                      struct subrosa_str user,
+                                                      struct subrosa_str password);
+
+/**
+ * The only realm whose challenges are answered; empty for the first that the server shows.
+ */
+subrosa_status subrosa_account_config_set_realm(struct subrosa_account_config *account,
+                                                struct subrosa_str realm);
+
+/**
+ * Whether to register (1) or not (0): without, calls go directly to their targets.
+ */
+subrosa_status subrosa_account_config_set_register(struct subrosa_account_config *account,
+                                                   int32_t on);
+
+/**
+ * The registrar, if it is not the AOR's domain, as a URI; empty for that domain.
+ */
+subrosa_status subrosa_account_config_set_registrar(struct subrosa_account_config *account,
+                                                    struct subrosa_str registrar);
+
+/**
+ * The proxy that all requests go through, as a URI; empty for none.
+ */
+subrosa_status subrosa_account_config_set_outbound_proxy(struct subrosa_account_config *account,
+                                                         struct subrosa_str proxy);
+
+/**
+ * The one transport to use, a SUBROSA_TRANSPORT_.
+ */
+subrosa_status subrosa_account_config_set_transport(struct subrosa_account_config *account,
+                                                    int32_t transport);
+
+/**
+ * The registration's lifetime to ask for, and the keep-alive interval (0 for none), seconds.
+ */
+subrosa_status subrosa_account_config_set_times(struct subrosa_account_config *account,
+                                                uint32_t expires_s,
+                                                uint32_t keep_alive_s);
+
+/**
+ * The account's policy, a SUBROSA_POLICY_; the domain's may be stricter.
+ */
+subrosa_status subrosa_account_config_set_policy(struct subrosa_account_config *account,
+                                                 int32_t number);
+
+/**
+ * The codecs in order of preference, each a SUBROSA_CODEC_.
+ */
+subrosa_status subrosa_account_config_set_codecs(struct subrosa_account_config *account,
+                                                 const int32_t *codecs,
+                                                 size_t count);
+
+/**
+ * Adds an account to an engine and gives its id. The configuration is copied.
+ */
+subrosa_status subrosa_engine_add_account(struct subrosa_engine *engine,
+                                          uint64_t now_us,
+                                          const struct subrosa_account_config *account,
+                                          uint64_t *out);
+
+/**
+ * Removes an account, un-registering first.
+ */
+subrosa_status subrosa_engine_remove_account(struct subrosa_engine *engine,
+                                             uint64_t now_us,
+                                             uint64_t account);
+
+/**
+ * What is known of an account.
+ */
+subrosa_status subrosa_engine_account(const struct subrosa_engine *engine,
+                                      uint64_t account,
+                                      struct subrosa_account_info *out);
+
+/**
+ * Reads an address such as "192.0.2.1:5060" or "[2001:db8::1]:5060".
+ */
+subrosa_status subrosa_addr_parse(struct subrosa_str text, struct subrosa_addr *out);
+
+/**
+ * Writes an address as text, NUL-terminated; 64 bytes are always enough.
+ * SUBROSA_ERR_LIMIT if they are not: nothing is written then.
+ */
+subrosa_status subrosa_addr_text(struct subrosa_addr addr, char *buffer, size_t room);
+
+/**
+ * Fills in the default options. Set `size` to sizeof before.
+ */
+subrosa_status subrosa_call_options_init(struct subrosa_call_options *out);
+
+/**
+ * Calls `to`, a SIP or SIPS URI, from an account, and gives the call's id.
+ */
+subrosa_status subrosa_engine_place_call(struct subrosa_engine *engine,
+                                         uint64_t now_us,
+                                         uint64_t account,
+                                         struct subrosa_str to,
+                                         const struct subrosa_call_options *call_options,
+                                         uint64_t *out);
+
+/**
+ * The ids of all calls, those included that ended lately: at most `room` of them are written;
+ * `out_count` is how many there are.
+ */
+subrosa_status subrosa_engine_call_ids(const struct subrosa_engine *engine,
+                                       uint64_t *ids,
+                                       size_t room,
+                                       size_t *out_count);
+
+/**
+ * Forgets a call that is over: its id is unknown from now on.
+ */
+subrosa_status subrosa_engine_forget_call(struct subrosa_engine *engine, uint64_t call);
+
+/**
+ * Tells the caller that the phone rings.
+ */
+subrosa_status subrosa_call_ring(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Answers.
+ */
+subrosa_status subrosa_call_accept(struct subrosa_engine *engine,
+                                   uint64_t now_us,
+                                   uint64_t call,
+                                   const struct subrosa_call_options *call_options);
+
+/**
+ * Refuses with a SIP status from 400 to 699: 486 busy, 603 declined.
+ */
+subrosa_status subrosa_call_reject(struct subrosa_engine *engine,
+                                   uint64_t now_us,
+                                   uint64_t call,
+                                   uint16_t sip_status);
+
+/**
+ * Ends the call, whatever its state.
+ */
+subrosa_status subrosa_call_hang_up(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Puts the far end on hold.
+ */
+subrosa_status subrosa_call_hold(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Takes the far end off hold.
+ */
+subrosa_status subrosa_call_resume(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Presses a key: one of 0-9, *, #, A-D.
+ */
+subrosa_status subrosa_call_send_dtmf(struct subrosa_engine *engine,
+                                      uint64_t now_us,
+                                      uint64_t call,
+                                      uint8_t digit,
+                                      uint32_t duration_ms);
+
+/**
+ * Silences what is sent (1), or ends that (0).
+ */
+subrosa_status subrosa_call_mute(struct subrosa_engine *engine,
+                                 uint64_t now_us,
+                                 uint64_t call,
+                                 int32_t on);
+
+/**
+ * What is known of a call.
+ */
+subrosa_status subrosa_call_get_info(const struct subrosa_engine *engine,
+                                     uint64_t call,
+                                     struct subrosa_call_info *out);
+
+/**
+ * Audio to send: mono, at the call's sample rate, any number of samples.
+ */
+subrosa_status subrosa_call_write_pcm(struct subrosa_engine *engine,
+                                      uint64_t now_us,
+                                      uint64_t call,
+                                      const int16_t *samples,
+                                      size_t count);
+
+/**
+ * Fills `samples` with what is to be heard now, silence if there is nothing.
+ */
+subrosa_status subrosa_call_read_pcm(struct subrosa_engine *engine,
+                                     uint64_t now_us,
+                                     uint64_t call,
+                                     int16_t *samples,
+                                     size_t count);
+
+/**
+ * Makes a configuration with defaults: UDP on a port of the host's choice, no listener, the
+ * public CAs, media ports 16384 to 32767.
+ *
+ * `seed` is 32 bytes from the platform's cryptographic generator (getrandom, a hardware
+ * generator): every key is drawn from it, so it must be secret and new for each engine. More
+ * entropy can be added later with subrosa_engine_add_entropy. `unix_time_us` is the wall clock
+ * in microseconds since 1970, for certificates.
+ */
+subrosa_status subrosa_config_new(const uint8_t *seed,
+                                  size_t seed_len,
+                                  uint64_t unix_time_us,
+                                  struct subrosa_config **out);
+
+/**
+ * Frees a configuration; NULL is fine.
+ */
+void subrosa_config_free(struct subrosa_config *config);
+
+/**
+ * What the last failing function on this configuration had to say, as a sentence.
+ */
+subrosa_status subrosa_config_last_error(const struct subrosa_config *config,
+                                         struct subrosa_str *out);
+
+/**
+ * The local IP address that sockets bind to, for example "192.0.2.7"; "0.0.0.0" unless set.
+ */
+subrosa_status subrosa_config_set_local_ip(struct subrosa_config *config, struct subrosa_str ip);
+
+/**
+ * The local UDP port for SIP: 0 lets the host choose, -1 means no UDP at all.
+ */
+subrosa_status subrosa_config_set_udp_port(struct subrosa_config *config, int32_t port);
+
+/**
+ * Where to accept TCP connections, for example "0.0.0.0:5060"; empty for nowhere.
+ */
+subrosa_status subrosa_config_set_listen_tcp(struct subrosa_config *config,
+                                             struct subrosa_str addr);
+
+/**
+ * Where to accept TLS connections, for example "0.0.0.0:5061"; needs an identity.
+ */
+subrosa_status subrosa_config_set_listen_tls(struct subrosa_config *config,
+                                             struct subrosa_str addr);
+
+/**
+ * The certificate chain (own certificate first) and its private key, both as PEM text.
+ */
+subrosa_status subrosa_config_set_identity_pem(struct subrosa_config *config,
+                                               struct subrosa_str chain,
+                                               struct subrosa_str key);
+
+/**
+ * The CAs to trust instead of the public ones, as PEM text; empty trusts nobody.
+ */
+subrosa_status subrosa_config_set_trust_pem(struct subrosa_config *config, struct subrosa_str cas);
+
+/**
+ * The ports for RTP and RTCP, both ends included.
+ */
+subrosa_status subrosa_config_set_media_ports(struct subrosa_config *config,
+                                              uint16_t first,
+                                              uint16_t last);
+
+/**
+ * The value of User-Agent and Server; empty for none.
+ */
+subrosa_status subrosa_config_set_user_agent(struct subrosa_config *config,
+                                             struct subrosa_str text);
+
+/**
+ * The user part of our Contact where no account applies.
+ */
+subrosa_status subrosa_config_set_local_user(struct subrosa_config *config,
+                                             struct subrosa_str user);
+
+/**
+ * How many calls there may be at the same time (64 unless set).
+ */
+subrosa_status subrosa_config_set_max_calls(struct subrosa_config *config, uint32_t calls);
+
+/**
+ * Answers a SUBROSA_OUTPUT_RESOLVE: `result` says whether there are records.
+ */
+subrosa_status subrosa_engine_handle_resolved(struct subrosa_engine *engine,
+                                              uint64_t now_us,
+                                              uint64_t query,
+                                              int32_t result,
+                                              const struct subrosa_dns_record *records,
+                                              size_t count);
+
+/**
+ * Makes an engine. The configuration is used up, whether or not this succeeds, and still has to
+ * be freed; subrosa_config_last_error tells what is wrong with it.
+ */
+subrosa_status subrosa_engine_new(struct subrosa_config *config,
+                                  uint64_t now_us,
+                                  struct subrosa_engine **out);
+
+/**
+ * Frees an engine; NULL is fine. Calls are not hung up: see subrosa_engine_shut_down.
+ */
+void subrosa_engine_free(struct subrosa_engine *engine);
+
+/**
+ * What the last failing function on this engine had to say, as a sentence.
+ */
+subrosa_status subrosa_engine_last_error(const struct subrosa_engine *engine,
+                                         struct subrosa_str *out);
+
+/**
+ * Adds entropy to the engine's generator: any number of bytes, any time.
+ */
+subrosa_status subrosa_engine_add_entropy(struct subrosa_engine *engine,
+                                          const uint8_t *bytes,
+                                          size_t len);
+
+/**
+ * Sets a domain's policy, a SUBROSA_POLICY_; new calls follow it at once.
+ */
+subrosa_status subrosa_engine_set_domain_policy(struct subrosa_engine *engine,
+                                                uint64_t now_us,
+                                                struct subrosa_str domain,
+                                                int32_t number);
+
+/**
+ * The policy of a domain, a SUBROSA_POLICY_.
+ */
+subrosa_status subrosa_engine_policy_of(const struct subrosa_engine *engine,
+                                        struct subrosa_str domain,
+                                        int32_t *out);
+
+/**
+ * Hangs up all calls and un-registers all accounts. Go on polling until nothing comes.
+ */
+subrosa_status subrosa_engine_shut_down(struct subrosa_engine *engine, uint64_t now_us);
+
+/**
+ * The instant of SUBROSA_OUTPUT_TIMEOUT has come; early or late is harmless.
+ */
+subrosa_status subrosa_engine_handle_timeout(struct subrosa_engine *engine, uint64_t now_us);
+
+/**
+ * A datagram arrived on a socket. Its bytes are changed: they are decrypted in place.
+ */
+subrosa_status subrosa_engine_handle_datagram(struct subrosa_engine *engine,
+                                              uint64_t now_us,
+                                              uint64_t socket,
+                                              struct subrosa_addr remote,
+                                              uint8_t *payload,
+                                              size_t len);
+
+/**
+ * SUBROSA_OUTPUT_BIND_UDP was carried out; `local` is the address that the far end can use.
+ */
+subrosa_status subrosa_engine_handle_udp_bound(struct subrosa_engine *engine,
+                                               uint64_t now_us,
+                                               uint64_t socket,
+                                               struct subrosa_addr local);
+
+/**
+ * SUBROSA_OUTPUT_BIND_UDP failed.
+ */
+subrosa_status subrosa_engine_handle_udp_bind_failed(struct subrosa_engine *engine,
+                                                     uint64_t now_us,
+                                                     uint64_t socket);
+
+/**
+ * SUBROSA_OUTPUT_LISTEN was carried out.
+ */
+subrosa_status subrosa_engine_handle_listening(struct subrosa_engine *engine,
+                                               uint64_t now_us,
+                                               uint64_t listener,
+                                               struct subrosa_addr local);
+
+/**
+ * SUBROSA_OUTPUT_LISTEN failed.
+ */
+subrosa_status subrosa_engine_handle_listen_failed(struct subrosa_engine *engine,
+                                                   uint64_t now_us,
+                                                   uint64_t listener);
+
+/**
+ * A connection was accepted on a listener; gives the id of the stream. On failure: close it.
+ */
+subrosa_status subrosa_engine_accept_stream(struct subrosa_engine *engine,
+                                            uint64_t now_us,
+                                            uint64_t listener,
+                                            struct subrosa_addr remote,
+                                            struct subrosa_addr local,
+                                            uint64_t *out);
+
+/**
+ * SUBROSA_OUTPUT_CONNECT was carried out; `local` is our end.
+ */
+subrosa_status subrosa_engine_handle_stream_connected(struct subrosa_engine *engine,
+                                                      uint64_t now_us,
+                                                      uint64_t stream,
+                                                      struct subrosa_addr local);
+
+/**
+ * Bytes arrived on a stream: in order, cut anywhere.
+ */
+subrosa_status subrosa_engine_handle_stream_data(struct subrosa_engine *engine,
+                                                 uint64_t now_us,
+                                                 uint64_t stream,
+                                                 const uint8_t *data,
+                                                 size_t len);
+
+/**
+ * A stream ended, broke or could not be connected.
+ */
+subrosa_status subrosa_engine_handle_stream_closed(struct subrosa_engine *engine,
+                                                   uint64_t now_us,
+                                                   uint64_t stream);
+
+/**
+ * The host's addresses changed: every flow is opened anew.
+ */
+subrosa_status subrosa_engine_handle_network_changed(struct subrosa_engine *engine,
+                                                     uint64_t now_us);
+
+/**
+ * Corrects the wall clock: microseconds since 1970.
+ */
+subrosa_status subrosa_engine_handle_wall_clock(struct subrosa_engine *engine,
+                                                uint64_t now_us,
+                                                uint64_t unix_time_us);
+
+/**
+ * The next thing to do. After every input and every command, poll and do what it says until
+ * SUBROSA_OUTPUT_TIMEOUT. Bytes to send are written into `buffer`: 2048 bytes are a good size.
+ */
+subrosa_status subrosa_engine_poll_output(struct subrosa_engine *engine,
+                                          uint8_t *buffer,
+                                          size_t room,
+                                          struct subrosa_output *out);
+
+/**
+ * How secure a call is, or was.
+ */
+subrosa_status subrosa_call_security(const struct subrosa_engine *engine,
+                                     uint64_t call,
+                                     struct subrosa_security_report *out);
+
+/**
+ * Statistics of a call's media, the last ones after its end.
+ */
+subrosa_status subrosa_call_media_stats(const struct subrosa_engine *engine,
+                                        uint64_t call,
+                                        struct subrosa_media_stats *out);
+
+/**
+ * Counters of what came from the network and was no good.
+ */
+subrosa_status subrosa_engine_get_stats(const struct subrosa_engine *engine,
+                                        struct subrosa_engine_stats *out);
+
+/**
+ * The library's SUBROSA_ABI_VERSION: compare it with the header's at start-up.
+ */
+uint32_t subrosa_abi_version(void);
+
+/**
+ * The library's version, for example "0.1.0". Lives for ever.
+ */
+subrosa_status subrosa_version(struct subrosa_str *out);
+
+/**
+ * A status in words, NUL-terminated, for ever; "unknown status" for any other number.
+ */
+const char *subrosa_status_text(subrosa_status status);
+
+/**
+ * The next thing to do. After every input and every command, poll and do what it says until
+ * SUBROSA_OUTPUT_TIMEOUT. Bytes to send are written into `buffer`: 2048 bytes are a good size.
+ */
+subrosa_status subrosa_engine_poll_output(struct subrosa_engine *engine,
+                                          uint8_t *buffer,
+                                          size_t room,
+                                          struct subrosa_output *out);
+
+/**
+ * How secure a call is, or was.
+ */
+subrosa_status subrosa_call_security(const struct subrosa_engine *engine,
+                                     uint64_t call,
+                                     struct subrosa_security_report *out);
+
+/**
+ * Statistics of a call's media, the last ones after its end.
+ */
+subrosa_status subrosa_call_media_stats(const struct subrosa_engine *engine,
+                                        uint64_t call,
+                                        struct subrosa_media_stats *out);
+
+/**
+ * Counters of what came from the network and was no good.
+ */
+subrosa_status subrosa_engine_get_stats(const struct subrosa_engine *engine,
+                                        struct subrosa_engine_stats *out);
+
+/**
+ * The library's SUBROSA_ABI_VERSION: compare it with the header's at start-up.
+ */
+uint32_t subrosa_abi_version(void);
+
+/**
+ * The library's version, for example "0.1.0". Lives for ever.
+ */
+subrosa_status subrosa_version(struct subrosa_str *out);
+
+/**
+ * A status in words, NUL-terminated, for ever; "unknown status" for any other number.
+ */
+const char *subrosa_status_text(subrosa_status status);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SUBROSA_H */

@@ -1,0 +1,403 @@
+//! Calls and their audio.
+
+use super::account::{codec, codec_number, policy, uri};
+use super::engine::{EngineState, subrosa_engine, with};
+use super::guard::{Access, Failure};
+use super::output::{SUBROSA_END_NONE, end_number};
+use super::pointer::{Out, OutStruct, Versioned, read_struct, slice, slice_mut, subrosa_str};
+use super::status::subrosa_status;
+use crate::engine::{AccountId, Call, CallError, CallId, CallOptions, CallState, Direction};
+use crate::time::{Duration, Instant};
+
+/// We call; nothing heard yet.
+pub const SUBROSA_CALL_DIALING: i32 = 1;
+/// We call; the far end rings.
+pub const SUBROSA_CALL_RINGING: i32 = 2;
+/// We are called and have not answered.
+pub const SUBROSA_CALL_INCOMING: i32 = 3;
+/// Talking.
+pub const SUBROSA_CALL_ESTABLISHED: i32 = 4;
+/// Hanging up.
+pub const SUBROSA_CALL_ENDING: i32 = 5;
+/// Over.
+pub const SUBROSA_CALL_ENDED: i32 = 6;
+
+/// How many codecs subrosa_call_options can name.
+pub const SUBROSA_MAX_CODECS: usize = 8;
+
+/// Options of one call; NULL where one is asked for means the defaults.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_call_options {
+    /// sizeof this struct.
+    pub size: u32,
+    /// A SUBROSA_POLICY_; may be stricter than the account's.
+    pub policy: i32,
+    /// Of the PCM written and read, Hz: 8000, 16000, 24000, 32000, 44100 or 48000.
+    pub sample_rate: u32,
+    /// Give up if nobody answers within this time.
+    pub ring_timeout_ms: u32,
+    /// How many of `codecs` count; 0 for the account's.
+    pub codec_count: u32,
+    /// SUBROSA_CODEC_ numbers in order of preference.
+    pub codecs: [i32; SUBROSA_MAX_CODECS],
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_call_options {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+impl Default for subrosa_call_options {
+    fn default() -> Self {
+        let options = CallOptions::default();
+        Self {
+            size: size_of::<Self>() as u32,
+            policy: super::account::policy_number(options.policy),
+            sample_rate: options.sample_rate,
+            ring_timeout_ms: u32::try_from(options.ring_timeout.as_millis()).unwrap_or(u32::MAX),
+            codec_count: 0,
+            codecs: [0; SUBROSA_MAX_CODECS],
+        }
+    }
+}
+
+/// The options that C gave.
+unsafe fn options(pointer: *const subrosa_call_options) -> Result<CallOptions, Failure> {
+    let mut options = CallOptions::default();
+    if pointer.is_null() {
+        return Ok(options);
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { read_struct(pointer, subrosa_call_options::default())? };
+    let codecs = given.codecs.get(..given.codec_count as usize);
+    let codecs = codecs.ok_or_else(|| Failure::invalid("codec_count is above 8"))?;
+    options.policy = policy(given.policy)?;
+    options.sample_rate = given.sample_rate;
+    options.ring_timeout = Duration::from_millis(u64::from(given.ring_timeout_ms));
+    options.codecs = codecs.iter().map(|number| codec(*number)).collect::<Result<_, _>>()?;
+    Ok(options)
+}
+
+/// Fills in the default options. Set `size` to sizeof before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_options_init(
+    out: *mut subrosa_call_options,
+) -> subrosa_status {
+    let init = || {
+        // SAFETY: the caller's promise.
+        unsafe { OutStruct::new(out)? }.write(subrosa_call_options::default());
+        Ok(())
+    };
+    super::guard::guard(|| super::status::status_of(init()), super::SUBROSA_ERR_PANIC)
+}
+
+/// Calls `to`, a SIP or SIPS URI, from an account, and gives the call's id.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_place_call(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    account: u64,
+    to: subrosa_str,
+    call_options: *const subrosa_call_options,
+    out: *mut u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let (out, to, options) = (Out::new(out)?, uri(to.text()?)?, options(call_options)?);
+            let now = Instant::from_micros(now_us);
+            let from = AccountId::from_raw(account);
+            let call = state.engine.place_call(now, from, &to, options)?;
+            out.write(call.to_raw());
+            Ok(())
+        })
+    }
+}
+
+/// The ids of all calls, those included that ended lately: at most `room` of them are written;
+/// `out_count` is how many there are.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_call_ids(
+    engine: *const subrosa_engine,
+    ids: *mut u64,
+    room: usize,
+    out_count: *mut usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let (places, out) = (slice_mut(ids, room)?, Out::new(out_count)?);
+            let calls = state.engine.call_ids();
+            for (place, call) in places.iter_mut().zip(&calls) {
+                *place = call.to_raw();
+            }
+            out.write(calls.len());
+            Ok(())
+        })
+    }
+}
+
+/// Forgets a call that is over: its id is unknown from now on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_forget_call(
+    engine: *mut subrosa_engine,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            Ok(state.engine.forget_call(CallId::from_raw(call))?)
+        })
+    }
+}
+
+/// A call of the engine's, or why there is none.
+pub(super) fn find(state: &mut EngineState, call: u64) -> Result<Call<'_>, Failure> {
+    let id = CallId::from_raw(call);
+    Ok(state.engine.call(id).ok_or(CallError::UnknownCall(id))?)
+}
+
+/// Does something to a call.
+unsafe fn command(
+    engine: *mut subrosa_engine,
+    call: u64,
+    run: impl FnOnce(&mut Call<'_>) -> Result<(), Failure>,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { with(engine, Access::Change, |state, _| run(&mut find(state, call)?)) }
+}
+
+/// Tells the caller that the phone rings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_ring(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { command(engine, call, |call| Ok(call.ring(Instant::from_micros(now_us))?)) }
+}
+
+/// Answers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_accept(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+    call_options: *const subrosa_call_options,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        command(engine, call, |call| {
+            Ok(call.accept(Instant::from_micros(now_us), options(call_options)?)?)
+        })
+    }
+}
+
+/// Refuses with a SIP status from 400 to 699: 486 busy, 603 declined.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_reject(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+    sip_status: u16,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        command(engine, call, |call| Ok(call.reject(Instant::from_micros(now_us), sip_status)?))
+    }
+}
+
+/// Ends the call, whatever its state.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_hang_up(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { command(engine, call, |call| Ok(call.hang_up(Instant::from_micros(now_us))?)) }
+}
+
+/// Puts the far end on hold.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_hold(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { command(engine, call, |call| Ok(call.hold(Instant::from_micros(now_us))?)) }
+}
+
+/// Takes the far end off hold.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_resume(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { command(engine, call, |call| Ok(call.resume(Instant::from_micros(now_us))?)) }
+}
+
+/// Presses a key: one of 0-9, *, #, A-D.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_send_dtmf(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+    digit: u8,
+    duration_ms: u32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        command(engine, call, |call| {
+            let duration = Duration::from_millis(u64::from(duration_ms));
+            Ok(call.send_dtmf(Instant::from_micros(now_us), char::from(digit), duration)?)
+        })
+    }
+}
+
+/// Silences what is sent (1), or ends that (0).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_mute(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+    on: i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { command(engine, call, |call| Ok(call.mute(Instant::from_micros(now_us), on != 0)?)) }
+}
+
+/// What is known of a call. Set `size` to sizeof before asking.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_call_info {
+    /// sizeof this struct.
+    pub size: u32,
+    /// A SUBROSA_CALL_.
+    pub state: i32,
+    /// 1 if we called, 0 if we were called.
+    pub outgoing: i32,
+    /// A SUBROSA_CODEC_.
+    pub codec: i32,
+    /// A SUBROSA_END_; SUBROSA_END_NONE while it lives.
+    pub end_reason: i32,
+    /// We hold the far end: 1 or 0.
+    pub local_hold: i32,
+    /// The far end holds us: 1 or 0.
+    pub remote_hold: i32,
+    /// The far end's URI.
+    pub remote: subrosa_str,
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_call_info {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+/// What is known of a call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_get_info(
+    engine: *const subrosa_engine,
+    call: u64,
+    out: *mut subrosa_call_info,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, texts| {
+            let out = OutStruct::new(out)?;
+            let call = find(state, call)?;
+            let (local_hold, remote_hold) = call.holds();
+            out.write(subrosa_call_info {
+                size: 0,
+                state: state_number(call.state()),
+                outgoing: i32::from(call.direction() == Direction::Outgoing),
+                codec: codec_number(call.codec()),
+                end_reason: call.end_reason().map_or(SUBROSA_END_NONE, |r| end_number(&r)),
+                local_hold: i32::from(local_hold),
+                remote_hold: i32::from(remote_hold),
+                remote: texts.lend(&call.remote()),
+            });
+            Ok(())
+        })
+    }
+}
+
+fn state_number(state: CallState) -> i32 {
+    match state {
+        CallState::Dialing => SUBROSA_CALL_DIALING,
+        CallState::Ringing => SUBROSA_CALL_RINGING,
+        CallState::Incoming => SUBROSA_CALL_INCOMING,
+        CallState::Established => SUBROSA_CALL_ESTABLISHED,
+        CallState::Ending => SUBROSA_CALL_ENDING,
+        CallState::Ended => SUBROSA_CALL_ENDED,
+    }
+}
+
+/// Audio to send: mono, at the call's sample rate, any number of samples.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_write_pcm(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+    samples: *const i16,
+    count: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let (now, id) = (Instant::from_micros(now_us), CallId::from_raw(call));
+            Ok(state.engine.write_pcm(now, id, slice(samples, count)?)?)
+        })
+    }
+}
+
+/// Fills `samples` with what is to be heard now, silence if there is nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_read_pcm(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+    samples: *mut i16,
+    count: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let (now, id) = (Instant::from_micros(now_us), CallId::from_raw(call));
+            Ok(state.engine.read_pcm(now, id, slice_mut(samples, count)?)?)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::SecurityPolicy;
+
+    #[test]
+    fn options_are_checked_and_default_when_null() {
+        // SAFETY: NULL, then a whole struct.
+        let (null, given) = unsafe {
+            let mut given = subrosa_call_options::default();
+            given.policy = super::super::SUBROSA_POLICY_REQUIRED;
+            (options(std::ptr::null()), options(&given))
+        };
+        assert_eq!(null.unwrap().policy, SecurityPolicy::Off);
+        assert_eq!(given.unwrap().policy, SecurityPolicy::Required);
+        let broken = subrosa_call_options { codec_count: 9, ..Default::default() };
+        let short = subrosa_call_options { size: 3, ..Default::default() };
+        // SAFETY: whole structs.
+        unsafe { assert!(options(&broken).is_err() && options(&short).is_err()) }
+    }
+}

@@ -1,0 +1,269 @@
+//! The configuration of an engine.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::guard::{Access, Failure, Handle, enter, free, guard};
+use super::pointer::{Out, slice, subrosa_str};
+use super::random::SharedRandom;
+use super::status::{
+    SUBROSA_ERR_CERTIFICATE, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE, status_of, subrosa_status,
+};
+use crate::crypto::tls::{TlsIdentity, TlsSettingsError, TrustAnchors};
+use crate::engine::Config;
+use crate::time::UnixTime;
+
+/// A configuration under construction. It makes one engine, and is freed by who made it.
+#[derive(Debug)]
+pub struct subrosa_config(pub(super) Handle<ConfigState>);
+
+pub(super) struct ConfigState {
+    /// Gone once an engine was made of it: its randomness must not be used twice.
+    pub(super) config: Option<Config>,
+    pub(super) random: SharedRandom,
+}
+
+/// Makes a configuration with defaults: UDP on a port of the host's choice, no listener, the
+/// public CAs, media ports 16384 to 32767.
+///
+/// `seed` is 32 bytes from the platform's cryptographic generator (getrandom, a hardware
+/// generator): every key is drawn from it, so it must be secret and new for each engine. More
+/// entropy can be added later with subrosa_engine_add_entropy. `unix_time_us` is the wall clock
+/// in microseconds since 1970, for certificates.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_new(
+    seed: *const u8,
+    seed_len: usize,
+    unix_time_us: u64,
+    out: *mut *mut subrosa_config,
+) -> subrosa_status {
+    let make = || {
+        // SAFETY: the caller's promise.
+        let (seed, out) = unsafe { (slice(seed, seed_len)?, Out::new(out)?) };
+        let seed: &[u8; 32] =
+            seed.try_into().map_err(|_| Failure::invalid("the seed must have 32 bytes"))?;
+        if seed.iter().all(|byte| *byte == 0) {
+            return Err(Failure::invalid("the seed is all zero: fill it with random bytes"));
+        }
+        let random = SharedRandom::new(seed);
+        let time = UnixTime::from_micros(unix_time_us);
+        let config = Some(Config::new(Box::new(random.clone()), time));
+        let handle = Handle::new(ConfigState { config, random });
+        out.write(Box::into_raw(Box::new(subrosa_config(handle))));
+        Ok(())
+    };
+    guard(|| status_of(make()), SUBROSA_ERR_PANIC)
+}
+
+/// Frees a configuration; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_free(config: *mut subrosa_config) {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { free(config) }, ());
+}
+
+/// Changes a configuration that made no engine yet.
+unsafe fn set(
+    config: *mut subrosa_config,
+    change: impl FnOnce(&mut Config) -> Result<(), Failure>,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    let handle = unsafe { config.as_ref() }.map(|config| &config.0);
+    enter(handle, Access::Change, |state, _| match &mut state.config {
+        Some(config) => change(config),
+        None => Err(used()),
+    })
+}
+
+pub(super) fn used() -> Failure {
+    Failure::new(SUBROSA_ERR_WRONG_STATE, "this configuration made an engine already: make another")
+}
+
+/// What the last failing function on this configuration had to say, as a sentence.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_last_error(
+    config: *const subrosa_config,
+    out: *mut subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    let handle = unsafe { config.as_ref() };
+    // SAFETY: the caller's promise.
+    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
+    guard(
+        || match handle {
+            Some(config) => config.0.last_error(give),
+            None => super::SUBROSA_ERR_NULL,
+        },
+        SUBROSA_ERR_PANIC,
+    )
+}
+
+/// The local IP address that sockets bind to, for example "192.0.2.7"; "0.0.0.0" unless set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_local_ip(
+    config: *mut subrosa_config,
+    ip: subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    let change = |config: &mut Config| {
+        // SAFETY: the caller's promise.
+        let ip: Result<IpAddr, _> = unsafe { ip.text()? }.parse();
+        config.local_ip = ip.map_err(|_| Failure::invalid("not an IP address"))?;
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+/// The local UDP port for SIP: 0 lets the host choose, -1 means no UDP at all.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_udp_port(
+    config: *mut subrosa_config,
+    port: i32,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        config.udp_port = match port {
+            -1 => None,
+            port => Some(u16::try_from(port).map_err(|_| Failure::invalid("not a port"))?),
+        };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+unsafe fn address(text: subrosa_str) -> Result<Option<SocketAddr>, Failure> {
+    // SAFETY: the caller's promise.
+    match unsafe { text.text()? } {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| Failure::invalid("not an address with a port")),
+    }
+}
+
+/// Where to accept TCP connections, for example "0.0.0.0:5060"; empty for nowhere.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_listen_tcp(
+    config: *mut subrosa_config,
+    addr: subrosa_str,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        // SAFETY: the caller's promise.
+        config.listen_tcp = unsafe { address(addr)? };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+/// Where to accept TLS connections, for example "0.0.0.0:5061"; needs an identity.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_listen_tls(
+    config: *mut subrosa_config,
+    addr: subrosa_str,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        // SAFETY: the caller's promise.
+        config.listen_tls = unsafe { address(addr)? };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+fn bad_certificate(error: TlsSettingsError) -> Failure {
+    Failure::new(SUBROSA_ERR_CERTIFICATE, error)
+}
+
+/// The certificate chain (own certificate first) and its private key, both as PEM text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_identity_pem(
+    config: *mut subrosa_config,
+    chain: subrosa_str,
+    key: subrosa_str,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        // SAFETY: the caller's promise.
+        let (chain, key) = unsafe { (chain.text()?, key.text()?) };
+        let identity = TlsIdentity::from_pem(chain.as_bytes(), key.as_bytes());
+        config.identity = Some(identity.map_err(bad_certificate)?);
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+/// The CAs to trust instead of the public ones, as PEM text; empty trusts nobody.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_trust_pem(
+    config: *mut subrosa_config,
+    cas: subrosa_str,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        // SAFETY: the caller's promise.
+        config.trust = match unsafe { cas.text()? } {
+            "" => TrustAnchors::none(),
+            cas => TrustAnchors::from_pem(cas.as_bytes()).map_err(bad_certificate)?,
+        };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+/// The ports for RTP and RTCP, both ends included.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_media_ports(
+    config: *mut subrosa_config,
+    first: u16,
+    last: u16,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        config.media_ports = first..=last;
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+/// The value of User-Agent and Server; empty for none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_user_agent(
+    config: *mut subrosa_config,
+    text: subrosa_str,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        // SAFETY: the caller's promise.
+        config.user_agent = unsafe { text.text()? }.to_owned();
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+/// The user part of our Contact where no account applies.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_local_user(
+    config: *mut subrosa_config,
+    user: subrosa_str,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        // SAFETY: the caller's promise.
+        config.local_user = unsafe { user.text()? }.to_owned();
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+/// How many calls there may be at the same time (64 unless set).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_max_calls(
+    config: *mut subrosa_config,
+    calls: u32,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        config.max_calls = calls as usize;
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}

@@ -1,0 +1,341 @@
+//! The engine: its life and its inputs.
+
+use super::account::policy;
+use super::addr::subrosa_addr;
+use super::config::{subrosa_config, used};
+use super::guard::{Access, Failure, Handle, Texts, enter, free, guard};
+use super::pointer::{Out, slice, slice_mut, subrosa_str};
+use super::random::SharedRandom;
+use super::status::{SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, subrosa_status};
+use crate::engine::{Engine, Input};
+use crate::sip::{ListenerId, SocketId, StreamId};
+use crate::time::{Instant, UnixTime};
+
+/// A secure-call engine. All times given to it are microseconds on one monotonic clock of the
+/// host's choice.
+#[derive(Debug)]
+pub struct subrosa_engine(pub(super) Handle<EngineState>);
+
+pub(super) struct EngineState {
+    pub(super) engine: Engine,
+    random: SharedRandom,
+}
+
+/// Enters an engine.
+///
+/// # Safety
+/// `engine` is NULL or a live handle.
+pub(super) unsafe fn with(
+    engine: *const subrosa_engine,
+    access: Access,
+    run: impl FnOnce(&mut EngineState, &mut Texts) -> Result<(), Failure>,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    enter(unsafe { engine.as_ref() }.map(|engine| &engine.0), access, run)
+}
+
+/// Gives the engine an input.
+unsafe fn input(engine: *mut subrosa_engine, now_us: u64, input: Input<'_>) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            Ok(state.engine.handle_input(Instant::from_micros(now_us), input)?)
+        })
+    }
+}
+
+/// Makes an engine. The configuration is used up, whether or not this succeeds, and still has to
+/// be freed; subrosa_config_last_error tells what is wrong with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_new(
+    config: *mut subrosa_config,
+    now_us: u64,
+    out: *mut *mut subrosa_engine,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    let handle = unsafe { config.as_ref() }.map(|config| &config.0);
+    enter(handle, Access::Change, |state, _| {
+        // SAFETY: the caller's promise.
+        let out = unsafe { Out::new(out)? };
+        let config = state.config.take().ok_or_else(used)?;
+        let engine = Engine::new(config, Instant::from_micros(now_us))?;
+        let state = EngineState { engine, random: state.random.clone() };
+        out.write(Box::into_raw(Box::new(subrosa_engine(Handle::new(state)))));
+        Ok(())
+    })
+}
+
+/// Frees an engine; NULL is fine. Calls are not hung up: see subrosa_engine_shut_down.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_free(engine: *mut subrosa_engine) {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { free(engine) }, ());
+}
+
+/// What the last failing function on this engine had to say, as a sentence.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_last_error(
+    engine: *const subrosa_engine,
+    out: *mut subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    let handle = unsafe { engine.as_ref() };
+    // SAFETY: the caller's promise.
+    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
+    guard(
+        || match handle {
+            Some(engine) => engine.0.last_error(give),
+            None => SUBROSA_ERR_NULL,
+        },
+        SUBROSA_ERR_PANIC,
+    )
+}
+
+/// Adds entropy to the engine's generator: any number of bytes, any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_add_entropy(
+    engine: *mut subrosa_engine,
+    bytes: *const u8,
+    len: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            state.random.stir(slice(bytes, len)?);
+            Ok(())
+        })
+    }
+}
+
+/// Sets a domain's policy, a SUBROSA_POLICY_; new calls follow it at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_set_domain_policy(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    domain: subrosa_str,
+    number: i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let (domain, policy) = (domain.text()?, policy(number)?);
+            let now = Instant::from_micros(now_us);
+            Ok(state.engine.set_domain_policy(now, domain, policy)?)
+        })
+    }
+}
+
+/// The policy of a domain, a SUBROSA_POLICY_.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_policy_of(
+    engine: *const subrosa_engine,
+    domain: subrosa_str,
+    out: *mut i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let out = Out::new(out)?;
+            let policy = state.engine.policy_of(domain.text()?);
+            out.write(super::account::policy_number(policy));
+            Ok(())
+        })
+    }
+}
+
+/// Hangs up all calls and un-registers all accounts. Go on polling until nothing comes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_shut_down(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            state.engine.shut_down(Instant::from_micros(now_us));
+            Ok(())
+        })
+    }
+}
+
+/// The instant of SUBROSA_OUTPUT_TIMEOUT has come; early or late is harmless.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_timeout(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { input(engine, now_us, Input::Timeout) }
+}
+
+/// A datagram arrived on a socket. Its bytes are changed: they are decrypted in place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_datagram(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    socket: u64,
+    remote: subrosa_addr,
+    payload: *mut u8,
+    len: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let (payload, remote) = (slice_mut(payload, len)?, remote.address()?);
+            let socket = SocketId::from_raw(socket);
+            let input = Input::Datagram { socket, remote, payload };
+            Ok(state.engine.handle_input(Instant::from_micros(now_us), input)?)
+        })
+    }
+}
+
+/// SUBROSA_OUTPUT_BIND_UDP was carried out; `local` is the address that the far end can use.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_udp_bound(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    socket: u64,
+    local: subrosa_addr,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let input =
+                Input::UdpBound { socket: SocketId::from_raw(socket), local: local.address()? };
+            Ok(state.engine.handle_input(Instant::from_micros(now_us), input)?)
+        })
+    }
+}
+
+/// SUBROSA_OUTPUT_BIND_UDP failed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_udp_bind_failed(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    socket: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { input(engine, now_us, Input::UdpBindFailed { socket: SocketId::from_raw(socket) }) }
+}
+
+/// SUBROSA_OUTPUT_LISTEN was carried out.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_listening(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    listener: u64,
+    local: subrosa_addr,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let listener = ListenerId::from_raw(listener);
+            let input = Input::Listening { listener, local: local.address()? };
+            Ok(state.engine.handle_input(Instant::from_micros(now_us), input)?)
+        })
+    }
+}
+
+/// SUBROSA_OUTPUT_LISTEN failed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_listen_failed(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    listener: u64,
+) -> subrosa_status {
+    let failed = Input::ListenFailed { listener: ListenerId::from_raw(listener) };
+    // SAFETY: the caller's promise.
+    unsafe { input(engine, now_us, failed) }
+}
+
+/// A connection was accepted on a listener; gives the id of the stream. On failure: close it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_accept_stream(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    listener: u64,
+    remote: subrosa_addr,
+    local: subrosa_addr,
+    out: *mut u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let out = Out::new(out)?;
+            let (remote, local) = (remote.address()?, local.address()?);
+            let (now, listener) = (Instant::from_micros(now_us), ListenerId::from_raw(listener));
+            let stream = state.engine.accept_stream(now, listener, remote, local)?;
+            out.write(stream.to_raw());
+            Ok(())
+        })
+    }
+}
+
+/// SUBROSA_OUTPUT_CONNECT was carried out; `local` is our end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_stream_connected(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    stream: u64,
+    local: subrosa_addr,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let stream = StreamId::from_raw(stream);
+            let input = Input::StreamConnected { stream, local: local.address()? };
+            Ok(state.engine.handle_input(Instant::from_micros(now_us), input)?)
+        })
+    }
+}
+
+/// Bytes arrived on a stream: in order, cut anywhere.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_stream_data(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    stream: u64,
+    data: *const u8,
+    len: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            let data = slice(data, len)?;
+            let input = Input::StreamData { stream: StreamId::from_raw(stream), data };
+            Ok(state.engine.handle_input(Instant::from_micros(now_us), input)?)
+        })
+    }
+}
+
+/// A stream ended, broke or could not be connected.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_stream_closed(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    stream: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { input(engine, now_us, Input::StreamClosed { stream: StreamId::from_raw(stream) }) }
+}
+
+/// The host's addresses changed: every flow is opened anew.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_network_changed(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { input(engine, now_us, Input::NetworkChanged) }
+}
+
+/// Corrects the wall clock: microseconds since 1970.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_handle_wall_clock(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    unix_time_us: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { input(engine, now_us, Input::WallClock(UnixTime::from_micros(unix_time_us))) }
+}

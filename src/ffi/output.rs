@@ -1,0 +1,432 @@
+//! What the engine wants done: one struct, filled by polling.
+
+use super::account::transport_number;
+use super::addr::subrosa_addr;
+use super::dns::kind_number;
+use super::engine::{subrosa_engine, with};
+use super::guard::{Access, Texts};
+use super::pointer::{OutStruct, Versioned, slice_mut, subrosa_str};
+use super::status::subrosa_status;
+use crate::engine::{EndReason, Event, FailureReason, Output};
+
+/// Nothing more to do until `at_us` (if `has_at`), or until something comes in. Always the last.
+pub const SUBROSA_OUTPUT_TIMEOUT: i32 = 0;
+/// Send `data` from socket `id` to `addr`.
+pub const SUBROSA_OUTPUT_DATAGRAM: i32 = 1;
+/// Write `data` to stream `id`, all of it and in order.
+pub const SUBROSA_OUTPUT_STREAM_DATA: i32 = 2;
+/// Open a TCP connection to `addr`; it is stream `id`.
+pub const SUBROSA_OUTPUT_CONNECT: i32 = 3;
+/// Close stream `id` once what was written is sent.
+pub const SUBROSA_OUTPUT_CLOSE_STREAM: i32 = 4;
+/// Listen for TCP connections at `addr`; it is listener `id`.
+pub const SUBROSA_OUTPUT_LISTEN: i32 = 5;
+/// Bind a UDP socket to `addr`; it is socket `id`.
+pub const SUBROSA_OUTPUT_BIND_UDP: i32 = 6;
+/// Close UDP socket `id`.
+pub const SUBROSA_OUTPUT_CLOSE_UDP: i32 = 7;
+/// Ask the DNS for `name`, record kind `dns_kind`; it is query `id`.
+pub const SUBROSA_OUTPUT_RESOLVE: i32 = 8;
+/// `event` tells the application something.
+pub const SUBROSA_OUTPUT_EVENT: i32 = 9;
+/// The buffer cannot hold the next output: poll again with at least `needed` bytes.
+pub const SUBROSA_OUTPUT_BUFFER_TOO_SMALL: i32 = 10;
+/// Something that this version of the C interface does not know: go on polling.
+pub const SUBROSA_OUTPUT_OTHER: i32 = 11;
+
+/// Something that this version of the C interface does not know; `text` describes it.
+pub const SUBROSA_EVENT_OTHER: i32 = 0;
+/// `account` is registered over `transport`, for `duration_us`.
+pub const SUBROSA_EVENT_REGISTERED: i32 = 1;
+/// `account` is not registered any more, as asked.
+pub const SUBROSA_EVENT_UNREGISTERED: i32 = 2;
+/// Registering `account` failed: `failure`, `text`; again in `duration_us`, if that is not 0.
+pub const SUBROSA_EVENT_REGISTRATION_FAILED: i32 = 3;
+/// `call` comes in for `account` (0 if for none), from `from` and `display_name`.
+pub const SUBROSA_EVENT_INCOMING_CALL: i32 = 4;
+/// The far end of `call` answered provisionally: `sip_status`; `early_media`.
+pub const SUBROSA_EVENT_CALL_PROGRESS: i32 = 5;
+/// `call` is answered.
+pub const SUBROSA_EVENT_CALL_ESTABLISHED: i32 = 6;
+/// Hold or resume took effect: `local_hold`, `remote_hold`.
+pub const SUBROSA_EVENT_CALL_MEDIA_CHANGED: i32 = 7;
+/// What protects `call` changed: see subrosa_call_security.
+pub const SUBROSA_EVENT_SECURITY_CHANGED: i32 = 8;
+/// The far end pressed `digit`.
+pub const SUBROSA_EVENT_DTMF_RECEIVED: i32 = 9;
+/// `call` is over: `end_reason`, `sip_status`, `failure`, `text`.
+pub const SUBROSA_EVENT_CALL_ENDED: i32 = 10;
+/// A server's certificate did not verify: `from` is the domain, `text` the problem.
+pub const SUBROSA_EVENT_CERTIFICATE_REJECTED: i32 = 11;
+/// A listener or socket is ready: `transport`, `addr`.
+pub const SUBROSA_EVENT_LISTENING: i32 = 12;
+/// A listener or socket could not be opened: `transport`.
+pub const SUBROSA_EVENT_LISTEN_FAILED: i32 = 13;
+
+/// The call goes on.
+pub const SUBROSA_END_NONE: i32 = 0;
+/// We hung up.
+pub const SUBROSA_END_LOCAL_HANG_UP: i32 = 1;
+/// The far end hung up.
+pub const SUBROSA_END_REMOTE_HANG_UP: i32 = 2;
+/// We gave up before it was answered.
+pub const SUBROSA_END_CANCELLED: i32 = 3;
+/// The caller gave up before we answered.
+pub const SUBROSA_END_REMOTE_CANCELLED: i32 = 4;
+/// We rejected it, with `sip_status`.
+pub const SUBROSA_END_REJECTED: i32 = 5;
+/// The far end refused, with `sip_status`.
+pub const SUBROSA_END_REFUSED: i32 = 6;
+/// Nobody answered in time.
+pub const SUBROSA_END_NO_ANSWER: i32 = 7;
+/// It failed: see `failure`.
+pub const SUBROSA_END_FAILED: i32 = 8;
+
+/// Nothing failed.
+pub const SUBROSA_FAILURE_NONE: i32 = 0;
+/// The server's name could not be resolved.
+pub const SUBROSA_FAILURE_NAME_NOT_FOUND: i32 = 1;
+/// The server could not be reached.
+pub const SUBROSA_FAILURE_UNREACHABLE: i32 = 2;
+/// No answer in time.
+pub const SUBROSA_FAILURE_TIMEOUT: i32 = 3;
+/// The certificate did not verify.
+pub const SUBROSA_FAILURE_CERTIFICATE: i32 = 4;
+/// The TLS handshake failed for another reason.
+pub const SUBROSA_FAILURE_TLS: i32 = 5;
+/// User name or password refused.
+pub const SUBROSA_FAILURE_CREDENTIALS: i32 = 6;
+/// Credentials were asked for that the account does not have.
+pub const SUBROSA_FAILURE_NO_CREDENTIALS: i32 = 7;
+/// A final response: `sip_status`.
+pub const SUBROSA_FAILURE_STATUS: i32 = 8;
+/// No common media.
+pub const SUBROSA_FAILURE_NEGOTIATION: i32 = 9;
+/// The security policy forbids it.
+pub const SUBROSA_FAILURE_POLICY: i32 = 10;
+/// No media port could be opened.
+pub const SUBROSA_FAILURE_NO_MEDIA_PORT: i32 = 11;
+/// The connection was lost.
+pub const SUBROSA_FAILURE_CONNECTION_LOST: i32 = 12;
+/// Something that this version of the C interface does not know.
+pub const SUBROSA_FAILURE_OTHER: i32 = 13;
+
+const EMPTY: subrosa_str = subrosa_str::borrowed("");
+
+/// An event; which fields count depends on its kind, the others are 0 or empty.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_event {
+    /// A SUBROSA_EVENT_.
+    pub kind: i32,
+    /// A SUBROSA_TRANSPORT_.
+    pub transport: i32,
+    /// The call; 0 for none.
+    pub call: u64,
+    /// The account; 0 for none.
+    pub account: u64,
+    /// Microseconds.
+    pub duration_us: u64,
+    /// SIP status; 0 for none.
+    pub sip_status: i32,
+    /// A SUBROSA_END_.
+    pub end_reason: i32,
+    /// A SUBROSA_FAILURE_.
+    pub failure: i32,
+    /// An ASCII character; 0 for none.
+    pub digit: i32,
+    /// 1 or 0.
+    pub early_media: i32,
+    /// 1 or 0.
+    pub local_hold: i32,
+    /// 1 or 0.
+    pub remote_hold: i32,
+    /// An address.
+    pub addr: subrosa_addr,
+    /// A URI or a domain.
+    pub from: subrosa_str,
+    /// A name to show.
+    pub display_name: subrosa_str,
+    /// A sentence.
+    pub text: subrosa_str,
+}
+
+/// An output; which fields count depends on its kind, the others are 0 or empty.
+/// Set `size` to sizeof before polling.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_output {
+    /// sizeof this struct.
+    pub size: u32,
+    /// A SUBROSA_OUTPUT_.
+    pub kind: i32,
+    /// Which socket, stream, listener or query.
+    pub id: u64,
+    /// Which address.
+    pub addr: subrosa_addr,
+    /// A SUBROSA_DNS_ record kind.
+    pub dns_kind: i32,
+    /// 1 if `at_us` counts.
+    pub has_at: i32,
+    /// The host's clock, microseconds.
+    pub at_us: u64,
+    /// Bytes to send: they lie in the buffer that was given.
+    pub data: *const u8,
+    /// How many.
+    pub data_len: usize,
+    /// Bytes that the buffer needs.
+    pub needed: usize,
+    /// A name to look up.
+    pub name: subrosa_str,
+    /// What happened.
+    pub event: subrosa_event,
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_output {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+impl subrosa_event {
+    fn new(kind: i32) -> Self {
+        Self {
+            kind,
+            transport: 0,
+            call: 0,
+            account: 0,
+            duration_us: 0,
+            sip_status: 0,
+            end_reason: SUBROSA_END_NONE,
+            failure: SUBROSA_FAILURE_NONE,
+            digit: 0,
+            early_media: 0,
+            local_hold: 0,
+            remote_hold: 0,
+            addr: subrosa_addr::default(),
+            from: EMPTY,
+            display_name: EMPTY,
+            text: EMPTY,
+        }
+    }
+
+    fn of_call(kind: i32, call: crate::engine::CallId) -> Self {
+        Self { call: call.to_raw(), ..Self::new(kind) }
+    }
+
+    fn set_failure(&mut self, reason: &FailureReason, texts: &mut Texts) {
+        self.failure = failure_number(reason);
+        if let FailureReason::Status(status, _) = reason {
+            self.sip_status = i32::from(*status);
+        }
+        self.text = texts.lend(&reason.to_string());
+    }
+
+    fn from_event(event: &Event, texts: &mut Texts) -> Self {
+        match event {
+            Event::Registered { account, transport, expires } => Self {
+                account: account.to_raw(),
+                transport: transport_number(*transport),
+                duration_us: micros(*expires),
+                ..Self::new(SUBROSA_EVENT_REGISTERED)
+            },
+            Event::Unregistered { account } => {
+                Self { account: account.to_raw(), ..Self::new(SUBROSA_EVENT_UNREGISTERED) }
+            }
+            Event::RegistrationFailed { account, reason, retry_in } => {
+                let mut out = Self::new(SUBROSA_EVENT_REGISTRATION_FAILED);
+                out.account = account.to_raw();
+                out.duration_us = retry_in.map_or(0, micros);
+                out.set_failure(reason, texts);
+                out
+            }
+            Event::CertificateRejected { domain, problem } => Self {
+                from: texts.lend(domain),
+                text: texts.lend(problem),
+                ..Self::new(SUBROSA_EVENT_CERTIFICATE_REJECTED)
+            },
+            Event::Listening { transport, local } => Self {
+                transport: transport_number(*transport),
+                addr: (*local).into(),
+                ..Self::new(SUBROSA_EVENT_LISTENING)
+            },
+            Event::ListenFailed { transport } => Self {
+                transport: transport_number(*transport),
+                ..Self::new(SUBROSA_EVENT_LISTEN_FAILED)
+            },
+            event => Self::from_call_event(event, texts),
+        }
+    }
+
+    fn from_call_event(event: &Event, texts: &mut Texts) -> Self {
+        match event {
+            Event::IncomingCall { call, account, from, display_name } => Self {
+                account: account.map_or(0, |account| account.to_raw()),
+                from: texts.lend(from),
+                display_name: texts.lend(display_name),
+                ..Self::of_call(SUBROSA_EVENT_INCOMING_CALL, *call)
+            },
+            Event::CallProgress { call, status, early_media } => Self {
+                sip_status: i32::from(*status),
+                early_media: i32::from(*early_media),
+                ..Self::of_call(SUBROSA_EVENT_CALL_PROGRESS, *call)
+            },
+            Event::CallEstablished { call } => Self::of_call(SUBROSA_EVENT_CALL_ESTABLISHED, *call),
+            Event::CallMediaChanged { call, local_hold, remote_hold } => Self {
+                local_hold: i32::from(*local_hold),
+                remote_hold: i32::from(*remote_hold),
+                ..Self::of_call(SUBROSA_EVENT_CALL_MEDIA_CHANGED, *call)
+            },
+            Event::SecurityChanged { call } => Self::of_call(SUBROSA_EVENT_SECURITY_CHANGED, *call),
+            Event::DtmfReceived { call, digit } => Self {
+                digit: i32::try_from(u32::from(*digit)).unwrap_or(0),
+                ..Self::of_call(SUBROSA_EVENT_DTMF_RECEIVED, *call)
+            },
+            Event::CallEnded { call, reason } => {
+                let mut out = Self::of_call(SUBROSA_EVENT_CALL_ENDED, *call);
+                out.end_reason = end_number(reason);
+                match reason {
+                    EndReason::Rejected(status) => out.sip_status = i32::from(*status),
+                    EndReason::Refused { status, reason } => {
+                        out.sip_status = i32::from(*status);
+                        out.text = texts.lend(reason);
+                    }
+                    EndReason::Failed(reason) => out.set_failure(reason, texts),
+                    _ => {}
+                }
+                out
+            }
+            other => {
+                Self { text: texts.lend(&format!("{other:?}")), ..Self::new(SUBROSA_EVENT_OTHER) }
+            }
+        }
+    }
+}
+
+fn micros(duration: crate::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn end_number(reason: &EndReason) -> i32 {
+    match reason {
+        EndReason::LocalHangUp => SUBROSA_END_LOCAL_HANG_UP,
+        EndReason::RemoteHangUp => SUBROSA_END_REMOTE_HANG_UP,
+        EndReason::Cancelled => SUBROSA_END_CANCELLED,
+        EndReason::RemoteCancelled => SUBROSA_END_REMOTE_CANCELLED,
+        EndReason::Rejected(_) => SUBROSA_END_REJECTED,
+        EndReason::Refused { .. } => SUBROSA_END_REFUSED,
+        EndReason::NoAnswer => SUBROSA_END_NO_ANSWER,
+        EndReason::Failed(_) => SUBROSA_END_FAILED,
+    }
+}
+
+fn failure_number(reason: &FailureReason) -> i32 {
+    match reason {
+        FailureReason::NameNotFound => SUBROSA_FAILURE_NAME_NOT_FOUND,
+        FailureReason::Unreachable => SUBROSA_FAILURE_UNREACHABLE,
+        FailureReason::Timeout => SUBROSA_FAILURE_TIMEOUT,
+        FailureReason::Certificate(_) => SUBROSA_FAILURE_CERTIFICATE,
+        FailureReason::Tls(_) => SUBROSA_FAILURE_TLS,
+        FailureReason::Credentials => SUBROSA_FAILURE_CREDENTIALS,
+        FailureReason::NoCredentials => SUBROSA_FAILURE_NO_CREDENTIALS,
+        FailureReason::Status(..) => SUBROSA_FAILURE_STATUS,
+        FailureReason::Negotiation(_) => SUBROSA_FAILURE_NEGOTIATION,
+        FailureReason::Policy(_) => SUBROSA_FAILURE_POLICY,
+        FailureReason::NoMediaPort => SUBROSA_FAILURE_NO_MEDIA_PORT,
+        FailureReason::ConnectionLost => SUBROSA_FAILURE_CONNECTION_LOST,
+        #[allow(unreachable_patterns)]
+        _ => SUBROSA_FAILURE_OTHER,
+    }
+}
+
+impl subrosa_output {
+    fn new(kind: i32, id: u64) -> Self {
+        Self {
+            size: 0,
+            kind,
+            id,
+            addr: subrosa_addr::default(),
+            dns_kind: 0,
+            has_at: 0,
+            at_us: 0,
+            data: std::ptr::null(),
+            data_len: 0,
+            needed: 0,
+            name: EMPTY,
+            event: subrosa_event::new(SUBROSA_EVENT_OTHER),
+        }
+    }
+
+    fn with_data(self, data: &[u8]) -> Self {
+        Self { data: data.as_ptr(), data_len: data.len(), ..self }
+    }
+
+    fn from_output(output: &Output<'_>, texts: &mut Texts) -> Self {
+        match output {
+            Output::Datagram { socket, remote, payload } => Self {
+                addr: (*remote).into(),
+                ..Self::new(SUBROSA_OUTPUT_DATAGRAM, socket.to_raw()).with_data(payload)
+            },
+            Output::StreamData { stream, data } => {
+                Self::new(SUBROSA_OUTPUT_STREAM_DATA, stream.to_raw()).with_data(data)
+            }
+            Output::Connect { stream, remote } => Self {
+                addr: (*remote).into(),
+                ..Self::new(SUBROSA_OUTPUT_CONNECT, stream.to_raw())
+            },
+            Output::CloseStream { stream } => {
+                Self::new(SUBROSA_OUTPUT_CLOSE_STREAM, stream.to_raw())
+            }
+            Output::Listen { listener, local } => Self {
+                addr: (*local).into(),
+                ..Self::new(SUBROSA_OUTPUT_LISTEN, listener.to_raw())
+            },
+            Output::BindUdp { socket, local } => Self {
+                addr: (*local).into(),
+                ..Self::new(SUBROSA_OUTPUT_BIND_UDP, socket.to_raw())
+            },
+            Output::CloseUdp { socket } => Self::new(SUBROSA_OUTPUT_CLOSE_UDP, socket.to_raw()),
+            Output::Resolve { query, name, kind } => Self {
+                dns_kind: kind_number(*kind),
+                name: texts.lend(name),
+                ..Self::new(SUBROSA_OUTPUT_RESOLVE, query.to_raw())
+            },
+            Output::Event(event) => Self {
+                event: subrosa_event::from_event(event, texts),
+                ..Self::new(SUBROSA_OUTPUT_EVENT, 0)
+            },
+            Output::BufferTooSmall { needed } => {
+                Self { needed: *needed, ..Self::new(SUBROSA_OUTPUT_BUFFER_TOO_SMALL, 0) }
+            }
+            Output::Timeout(at) => Self {
+                has_at: i32::from(at.is_some()),
+                at_us: at.map_or(0, |at| at.as_micros()),
+                ..Self::new(SUBROSA_OUTPUT_TIMEOUT, 0)
+            },
+            #[allow(unreachable_patterns)]
+            _ => Self::new(SUBROSA_OUTPUT_OTHER, 0),
+        }
+    }
+}
+
+/// The next thing to do. After every input and every command, poll and do what it says until
+/// SUBROSA_OUTPUT_TIMEOUT. Bytes to send are written into `buffer`: 2048 bytes are a good size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_poll_output(
+    engine: *mut subrosa_engine,
+    buffer: *mut u8,
+    room: usize,
+    out: *mut subrosa_output,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, texts| {
+            let (buffer, out) = (slice_mut(buffer, room)?, OutStruct::new(out)?);
+            let output = state.engine.poll_output(buffer);
+            out.write(subrosa_output::from_output(&output, texts));
+            Ok(())
+        })
+    }
+}

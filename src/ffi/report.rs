@@ -1,0 +1,278 @@
+//! Evidence and statistics.
+
+use super::account::{SUBROSA_TRANSPORT_ANY, policy_number, transport_number};
+use super::call::find;
+use super::engine::{subrosa_engine, with};
+use super::guard::Access;
+use super::pointer::{OutStruct, Versioned, subrosa_str};
+use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
+use crate::crypto::tls::TlsVersion;
+use crate::engine::Padlock;
+
+/// Something travels in the clear.
+pub const SUBROSA_PADLOCK_NONE: i32 = 0;
+/// Signalling is encrypted, the voice is not (yet).
+pub const SUBROSA_PADLOCK_SIGNALLING_ONLY: i32 = 1;
+/// Signalling and voice are encrypted as far as the provider.
+pub const SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER: i32 = 2;
+
+/// How secure a call is, with the evidence. Set `size` to sizeof before asking.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_security_report {
+    /// sizeof this struct.
+    pub size: u32,
+    /// What the screen may show: a SUBROSA_PADLOCK_.
+    pub padlock: i32,
+    /// The SUBROSA_POLICY_ that the call was made under.
+    pub policy: i32,
+    /// The SUBROSA_TRANSPORT_ of signalling; SUBROSA_TRANSPORT_ANY before there is one.
+    pub transport: i32,
+    /// 0x0303 for TLS 1.2, 0x0304 for TLS 1.3, 0 without TLS.
+    pub tls_version: i32,
+    /// The far end of the connection proved an identity that was checked: 1 or 0.
+    pub peer_verified: i32,
+    /// Media was agreed: 1 or 0.
+    pub media_agreed: i32,
+    /// 0; keeps the layout the same everywhere.
+    pub reserved: i32,
+    /// Packets protected by SRTP and SRTCP.
+    pub packets_protected: u64,
+    /// Packets whose authentication was good.
+    pub packets_authenticated: u64,
+    /// Packets whose authentication failed.
+    pub auth_failures: u64,
+    /// Packets that were seen before or too old.
+    pub replays: u64,
+    /// Plain packets that arrived where SRTP was agreed.
+    pub plain_dropped: u64,
+    /// The TLS suite's IANA name; empty without TLS.
+    pub tls_suite: subrosa_str,
+    /// The subject of the peer's certificate; empty without one.
+    pub peer_subject: subrosa_str,
+    /// The SRTP suite of what we send; empty for plain RTP.
+    pub srtp_suite_out: subrosa_str,
+    /// The SRTP suite of what we receive; empty for plain RTP.
+    pub srtp_suite_in: subrosa_str,
+    /// The sentence for the screen.
+    pub padlock_text: subrosa_str,
+    /// All of it in words.
+    pub text: subrosa_str,
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_security_report {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+/// How secure a call is, or was.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_security(
+    engine: *const subrosa_engine,
+    call: u64,
+    out: *mut subrosa_security_report,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, texts| {
+            let out = OutStruct::new(out)?;
+            let report = find(state, call)?.security();
+            let signalling = report.signalling.as_ref();
+            let tls = signalling.and_then(|leg| leg.tls.as_ref());
+            let suite = |leg: &Option<crate::engine::MediaLeg>| {
+                leg.as_ref().and_then(|leg| leg.suite).map_or("", |suite| suite.sdp_name())
+            };
+            out.write(subrosa_security_report {
+                size: 0,
+                padlock: match report.padlock() {
+                    Padlock::EncryptedToProvider => SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER,
+                    Padlock::SignallingOnly => SUBROSA_PADLOCK_SIGNALLING_ONLY,
+                    Padlock::None => SUBROSA_PADLOCK_NONE,
+                },
+                policy: policy_number(report.policy),
+                transport: signalling
+                    .map_or(SUBROSA_TRANSPORT_ANY, |leg| transport_number(leg.transport)),
+                tls_version: match tls.map(|tls| tls.version) {
+                    None => 0,
+                    Some(TlsVersion::V1_2) => 0x0303,
+                    Some(TlsVersion::V1_3) => 0x0304,
+                },
+                peer_verified: i32::from(signalling.is_some_and(|leg| leg.peer_verified)),
+                media_agreed: i32::from(report.media_out.is_some()),
+                reserved: 0,
+                packets_protected: report.packets_protected,
+                packets_authenticated: report.packets_authenticated,
+                auth_failures: report.auth_failures,
+                replays: report.replays,
+                plain_dropped: report.plain_dropped,
+                tls_suite: texts.lend(tls.map_or("", |tls| tls.cipher_suite)),
+                peer_subject: texts.lend(
+                    tls.and_then(|tls| tls.peer.as_ref()).map_or("", |peer| peer.subject.as_str()),
+                ),
+                srtp_suite_out: texts.lend(suite(&report.media_out)),
+                srtp_suite_in: texts.lend(suite(&report.media_in)),
+                padlock_text: texts.lend(report.padlock().as_str()),
+                text: texts.lend(&report.to_string()),
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Statistics of a call's media. Set `size` to sizeof before asking.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_media_stats {
+    /// sizeof this struct.
+    pub size: u32,
+    /// Level of what is sent, dB of full scale.
+    pub level_sent: f32,
+    /// Level of what is heard, dB of full scale.
+    pub level_received: f32,
+    /// Share of the far end's packets lost lately, 0 to 1.
+    pub fraction_lost: f32,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP packets accepted.
+    pub packets_received: u64,
+    /// RTP bytes sent.
+    pub bytes_sent: u64,
+    /// RTP bytes accepted.
+    pub bytes_received: u64,
+    /// Packets of the far end that were lost; negative with duplicates.
+    pub lost: i64,
+    /// Of what we sent, lost as the far end reports.
+    pub remote_lost: i64,
+    /// Interarrival jitter.
+    pub jitter_us: u64,
+    /// Round-trip time by RTCP; 0 while unknown.
+    pub rtt_us: u64,
+    /// Audio that waits to be heard.
+    pub buffer_us: u64,
+    /// Packets that came too late to be heard.
+    pub late: u64,
+    /// Frames that were concealed.
+    pub concealed_frames: u64,
+    /// Packets that SRTP refused, for all reasons.
+    pub refused: u64,
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_media_stats {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+fn micros(duration: crate::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Statistics of a call's media, the last ones after its end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_media_stats(
+    engine: *const subrosa_engine,
+    call: u64,
+    out: *mut subrosa_media_stats,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let out = OutStruct::new(out)?;
+            let none =
+                || super::guard::Failure::new(SUBROSA_ERR_NO_MEDIA, "the call had no media yet");
+            let stats = find(state, call)?.media_stats().ok_or_else(none)?;
+            out.write(subrosa_media_stats {
+                size: 0,
+                level_sent: stats.level_sent,
+                level_received: stats.level_received,
+                fraction_lost: stats.fraction_lost,
+                packets_sent: stats.packets_sent,
+                packets_received: stats.packets_received,
+                bytes_sent: stats.bytes_sent,
+                bytes_received: stats.bytes_received,
+                lost: stats.lost,
+                remote_lost: stats.remote_lost,
+                jitter_us: micros(stats.jitter),
+                rtt_us: stats.rtt.map_or(0, micros),
+                buffer_us: micros(stats.buffer_level),
+                late: stats.late,
+                concealed_frames: stats.concealed_frames,
+                refused: stats.refused.iter().sum(),
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Counters of what came from the network and was no good. Set `size` to sizeof before asking.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_engine_stats {
+    /// sizeof this struct.
+    pub size: u32,
+    /// 0; keeps the layout the same everywhere.
+    pub reserved: u32,
+    /// SIP messages received.
+    pub received: u64,
+    /// SIP messages sent.
+    pub sent: u64,
+    /// Datagrams or frames that were not SIP.
+    pub malformed: u64,
+    /// Connections and sources that were turned away.
+    pub turned_away: u64,
+    /// TLS connections that failed.
+    pub tls_failures: u64,
+    /// Requests that came in again.
+    pub retransmissions_in: u64,
+    /// Messages sent again.
+    pub retransmissions_out: u64,
+    /// Requests that were refused for what they ask.
+    pub refused_requests: u64,
+    /// Requests and responses that belong to no call.
+    pub strays: u64,
+    /// Datagrams on a media socket that has no session.
+    pub stray_media: u64,
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_engine_stats {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+/// Counters of what came from the network and was no good.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_get_stats(
+    engine: *const subrosa_engine,
+    out: *mut subrosa_engine_stats,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let out = OutStruct::new(out)?;
+            let stats = state.engine.stats();
+            out.write(subrosa_engine_stats {
+                size: 0,
+                reserved: 0,
+                received: stats.flows.received,
+                sent: stats.flows.sent,
+                malformed: stats.flows.malformed,
+                turned_away: stats.flows.turned_away,
+                tls_failures: stats.flows.tls_failures,
+                retransmissions_in: stats.transactions.retransmissions_in,
+                retransmissions_out: stats.transactions.retransmissions_out,
+                refused_requests: stats.refused_requests,
+                strays: stats.strays,
+                stray_media: stats.stray_media,
+            });
+            Ok(())
+        })
+    }
+}
