@@ -17,6 +17,7 @@ fn write_header() {
         let mut files: Vec<_> = std::fs::read_dir("src/ffi")
             .map_err(|error| error.to_string())?
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| !path.ends_with("mod.rs"))
             .collect();
         files.sort();
         let config = cbindgen::Config::from_file("cbindgen.toml")?;

@@ -27,7 +27,8 @@ fn header() -> String {
 fn the_committed_header_is_the_generated_one() {
     let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
     let builder = cbindgen::Builder::new().with_config(config);
-    let builder = sources("src/ffi").into_iter().fold(builder, cbindgen::Builder::with_src);
+    let files = sources("src/ffi").into_iter().filter(|path| !path.ends_with("mod.rs"));
+    let builder = files.fold(builder, cbindgen::Builder::with_src);
     let mut generated = Vec::new();
     builder.generate().unwrap().write(&mut generated);
     let generated = String::from_utf8(generated).unwrap();
@@ -85,6 +86,7 @@ fn the_header_declares_every_export() {
     let declared = declared();
     for (name, _) in exports() {
         assert!(declared.contains(&name), "{name} is not in the header");
+        assert_eq!(header().matches(&format!("{name}(")).count(), 1, "{name} is there twice");
     }
 }
 
