@@ -265,7 +265,8 @@ impl Uri {
             percent_encode(&mut text, user.as_bytes(), b"&=+$,;?/");
             text.push('@');
         }
-        text.push_str(self.as_ref().slice(self.parts.host_start, self.as_ref().end()));
+        let uri = self.as_ref();
+        text.push_str(uri.slice(self.parts.host_start, uri.end()));
         Self::own(text)
     }
 

@@ -40,17 +40,22 @@ pub(super) fn equivalent(a: UriRef<'_>, b: UriRef<'_>) -> bool {
         && contains_all(b.header_fields(), a.header_fields(), true)
 }
 
+// Of parameters of the same name, which no URI may have, the first counts.
+
 /// Each parameter of `a` has the same value in `b`, or is missing there and does not matter.
 fn params_agree(a: UriParams<'_>, b: UriParams<'_>) -> bool {
-    a.iter().all(|(name, value)| match find(b, name) {
-        Some(other) => same(value, other, false),
+    a.iter().all(|(name, _)| match find(b, name) {
+        Some(other) => find(a, name).is_some_and(|value| same(value, other, false)),
         None => !DECISIVE.iter().any(|d| same_text(name, d, false)),
     })
 }
 
 /// Each pair of `a` is in `b`.
 fn contains_all(a: UriParams<'_>, b: UriParams<'_>, case: bool) -> bool {
-    a.iter().all(|(name, value)| find(b, name).is_some_and(|other| same(value, other, case)))
+    a.iter().all(|(name, _)| {
+        let pair = find(a, name).zip(find(b, name));
+        pair.is_some_and(|(value, other)| same(value, other, case))
+    })
 }
 
 /// The value of the parameter of that name; the inner `None` without `=`.

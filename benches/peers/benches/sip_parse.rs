@@ -1,0 +1,227 @@
+//! One SIP request from bytes to typed routing headers: this crate and other parsers, interleaved
+//! in one run.
+//!
+//! The message is the INVITE of RFC 3261 §24.2 (F1) with 8 Via and 8 Record-Route header fields.
+//! Each implementation gets the bytes, parses the message, and reads as typed values: the
+//! Request-URI, every Via (transport, host, branch), From, To, Call-ID, CSeq, Contact, and every
+//! Record-Route with the host of its URI. Each figure is the median over rounds of nanoseconds
+//! per message; rounds of all implementations alternate.
+#![allow(missing_docs)]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Messages per round.
+const BATCH: usize = 500;
+const ROUNDS: usize = 301;
+
+fn message() -> Vec<u8> {
+    let mut text = String::from("INVITE sip:bob@biloxi.com SIP/2.0\r\n");
+    for hop in (1..8).rev() {
+        text += &format!(
+            "Via: SIP/2.0/TLS proxy{hop}.atlanta.com:5061;branch=z9hG4bK77ef4c2312983.{hop}\
+             ;received=192.0.2.{hop}\r\n"
+        );
+    }
+    text += "Via: SIP/2.0/UDP pc33.atlanta.com;branch=z9hG4bKnashds8;received=192.0.2.100\r\n";
+    for hop in (1..9).rev() {
+        text += &format!("Record-Route: <sip:proxy{hop}.atlanta.com:5061;transport=tls;lr>\r\n");
+    }
+    text += "Max-Forwards: 70\r\nTo: Bob <sip:bob@biloxi.com>\r\n\
+             From: Alice <sip:alice@atlanta.com>;tag=1928301774\r\n\
+             Call-ID: a84b4c76e66710@pc33.atlanta.com\r\nCSeq: 314159 INVITE\r\n\
+             Contact: <sip:alice@pc33.atlanta.com>\r\nContent-Type: application/sdp\r\n\
+             Content-Length: 142\r\n\r\n\
+             v=0\r\no=alice 2890844526 2890844526 IN IP4 pc33.atlanta.com\r\ns=Session SDP\r\n\
+             c=IN IP4 pc33.atlanta.com\r\nt=0 0\r\nm=audio 3456 RTP/AVP 0\r\n";
+    // The length of the body above, whatever it is.
+    let body = text.split_once("\r\n\r\n").expect("a body").1.len();
+    text.replace("Content-Length: 142", &format!("Content-Length: {body}")).into_bytes()
+}
+
+/// What was read; all implementations must agree.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    vias: usize,
+    branches: usize,
+    routes: usize,
+    cseq: u32,
+    tag: usize,
+    contacts: usize,
+}
+
+fn subrosa(bytes: &[u8]) -> Seen {
+    let m = subrosa::wire::sip::Message::parse(bytes).unwrap();
+    let mut seen = Seen { cseq: m.cseq().number, ..Seen::default() };
+    black_box((m.request_uri().unwrap().host(), m.call_id(), m.to().uri().host()));
+    for via in m.vias() {
+        black_box((via.transport(), via.host()));
+        seen.vias += 1;
+        seen.branches += via.branch().map_or(0, str::len);
+    }
+    for route in m.record_routes() {
+        black_box(route.uri().host());
+        seen.routes += 1;
+    }
+    seen.tag = m.from().tag().map_or(0, str::len);
+    seen.contacts = m.contacts().map(|c| black_box(c.uri().host())).count();
+    seen
+}
+
+fn rsip(bytes: &[u8]) -> Seen {
+    use rsip::prelude::*;
+    let m = rsip::Request::try_from(bytes).unwrap();
+    let mut seen = Seen::default();
+    black_box((&m.uri, m.call_id_header().unwrap()));
+    black_box(m.to_header().unwrap().typed().unwrap());
+    for header in m.headers().iter() {
+        match header {
+            rsip::Header::Via(via) => {
+                let via = via.typed().unwrap();
+                seen.vias += 1;
+                seen.branches += via.branch().map_or(0, |b| b.value().len());
+                black_box(via);
+            }
+            rsip::Header::RecordRoute(route) => {
+                seen.routes += route.typed().unwrap().uris().len();
+            }
+            rsip::Header::Contact(contact) => {
+                black_box(contact.typed().unwrap());
+                seen.contacts += 1;
+            }
+            _ => {}
+        }
+    }
+    let from = m.from_header().unwrap().typed().unwrap();
+    seen.tag = from.tag().map_or(0, |t| t.value().len());
+    seen.cseq = m.cseq_header().unwrap().typed().unwrap().seq;
+    seen
+}
+
+fn sipx(bytes: &[u8]) -> Seen {
+    use sipx_sip::headers::{CSeq, CallId, Contact, From, RecordRoute, To, Via};
+    let buf = bytes::Bytes::copy_from_slice(bytes);
+    let m = sipx_sip::parser::parse_datagram(buf, &sipx_sip::parser::Limits::datagram()).unwrap();
+    let sipx_sip::message::Message::Request(m) = m else { panic!("a request") };
+    let mut seen = Seen::default();
+    black_box((&m.uri, m.headers.typed::<CallId>().unwrap().unwrap()));
+    black_box(m.headers.typed::<To>().unwrap().unwrap());
+    for via in m.headers.typed_all::<Via>() {
+        let via = via.unwrap();
+        seen.vias += 1;
+        seen.branches += via.branch().map_or(0, <[u8]>::len);
+        black_box(via);
+    }
+    for route in m.headers.typed_all::<RecordRoute>() {
+        black_box(route.unwrap());
+        seen.routes += 1;
+    }
+    for contact in m.headers.typed_all::<Contact>() {
+        black_box(contact.unwrap());
+        seen.contacts += 1;
+    }
+    seen.tag = m.headers.typed::<From>().unwrap().unwrap().tag().map_or(0, <[u8]>::len);
+    seen.cseq = m.headers.typed::<CSeq>().unwrap().unwrap().sequence;
+    seen
+}
+
+fn rsiprtp(bytes: &[u8]) -> Seen {
+    use rsiprtp::sip::parser::{Header, Message};
+    let Message::Request(m) = Message::parse(bytes).unwrap() else { panic!("a request") };
+    let mut seen = Seen::default();
+    black_box(rsiprtp::sip::SipUri::parse(&m.uri).unwrap());
+    for header in m.headers.iter() {
+        match header {
+            Header::Via(_) => {
+                let via = header.typed_via().unwrap().unwrap();
+                seen.vias += 1;
+                seen.branches += via.branch().map_or(0, str::len);
+                black_box(via);
+            }
+            Header::RecordRoute(value) => {
+                black_box(rsiprtp::sip::RecordRoute::parse(value).unwrap());
+                seen.routes += 1;
+            }
+            Header::Contact(_) => {
+                black_box(header.typed_contact().unwrap().unwrap());
+                seen.contacts += 1;
+            }
+            Header::To(_) => {
+                black_box(header.typed_to().unwrap().unwrap());
+            }
+            Header::From(_) => {
+                let from = header.typed_from().unwrap().unwrap();
+                seen.tag = from.tag().map_or(0, str::len);
+            }
+            Header::CSeq(_) => seen.cseq = header.typed_cseq().unwrap().unwrap().seq,
+            Header::CallId(value) => {
+                black_box(value);
+            }
+            _ => {}
+        }
+    }
+    seen
+}
+
+fn rsipstack(bytes: &[u8]) -> Seen {
+    use rsipstack::sip::{Header, HeadersExt, SipMessage, headers::untyped::ToTypedHeader, typed};
+    let SipMessage::Request(m) = rsipstack::sip::parser::parse_message(bytes).unwrap() else {
+        panic!("a request")
+    };
+    let mut seen = Seen::default();
+    black_box((m.uri(), m.call_id_header().unwrap()));
+    black_box(m.to_header().unwrap().typed().unwrap());
+    for header in m.headers.iter() {
+        if let Header::Via(via) = header {
+            let via = typed::Via::parse(via.value()).unwrap();
+            seen.vias += 1;
+            seen.branches += via.branch().map_or(0, |b| b.value().len());
+            black_box(via);
+        }
+    }
+    seen.routes = black_box(m.typed_record_route_headers().unwrap()).len();
+    seen.contacts = black_box(m.typed_contact_headers().unwrap()).len();
+    let from = m.from_header().unwrap().typed().unwrap();
+    seen.tag = from.tag().map_or(0, |t| t.value().len());
+    seen.cseq = m.cseq_header().unwrap().typed().unwrap().seq;
+    seen
+}
+
+type Parser = (&'static str, fn(&[u8]) -> Seen);
+
+fn main() {
+    let bytes = message();
+    let parsers: [Parser; 5] = [
+        ("subrosa", subrosa),
+        ("rsip 0.4", rsip),
+        ("sipx-sip 1.0", sipx),
+        ("rsiprtp 0.4", rsiprtp),
+        ("rsipstack 0.7", rsipstack),
+    ];
+    let want = subrosa(&bytes);
+    assert_eq!((want.vias, want.routes, want.cseq, want.contacts), (8, 8, 314_159, 1));
+    for (name, parse) in parsers {
+        assert_eq!(parse(&bytes), want, "{name}");
+    }
+    let mut times = vec![Vec::with_capacity(ROUNDS); parsers.len()];
+    for _ in 0..ROUNDS {
+        for ((_, parse), times) in parsers.iter().zip(&mut times) {
+            let start = Instant::now();
+            for _ in 0..BATCH {
+                black_box(parse(black_box(&bytes)));
+            }
+            times.push(start.elapsed().as_nanos() as f64 / BATCH as f64);
+        }
+    }
+    println!("INVITE of {} bytes, median of {ROUNDS} rounds of {BATCH} messages", bytes.len());
+    let medians: Vec<f64> = times
+        .iter_mut()
+        .map(|t| {
+            t.sort_by(f64::total_cmp);
+            t[t.len() / 2]
+        })
+        .collect();
+    for ((name, _), median) in parsers.iter().zip(&medians) {
+        println!("{name:<16} {median:>9.0} ns   {:>6.2} x", median / medians[0]);
+    }
+}
