@@ -31,10 +31,10 @@ lint() {
 }
 tests() { run test cargo test; }
 c_part() {
-  [ -f tests/c_abi.rs ] || { echo "the C API is not there yet: nothing to test"; return; }
-  need valgrind || failed+=(c-packages)
-  run c-tests cargo test --test c_abi --test c_header
-  [ -x tests/c/run.sh ] && run c-memory tests/c/run.sh
+  run c-header cargo test --test c_header
+  [ -f tests/c_abi.rs ] && run c-tests cargo test --test c_abi
+  [ -x tests/c/run.sh ] && need valgrind && run c-memory tests/c/run.sh
+  return 0
 }
 interop() { run interop tests/interop/run.sh; }
 fuzz() { # each target for FUZZ_SECONDS on the nightly toolchain

@@ -1136,7 +1136,7 @@ subrosa_status subrosa_engine_account(const struct subrosa_engine *engine,
                                       struct subrosa_account_info *out);
 
 /**
- * Reads an address such as "192.0.2.1:5060" or "[2001:db8::1]:5060".
+ * Reads an address such as `192.0.2.1:5060` or `[2001:db8::1]:5060`.
  */
 subrosa_status subrosa_addr_parse(struct subrosa_str text, struct subrosa_addr *out);
 

@@ -52,7 +52,7 @@ impl subrosa_addr {
     }
 }
 
-/// Reads an address such as "192.0.2.1:5060" or "[2001:db8::1]:5060".
+/// Reads an address such as `192.0.2.1:5060` or `[2001:db8::1]:5060`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_addr_parse(
     text: subrosa_str,

@@ -389,8 +389,10 @@ mod tests {
     fn options_are_checked_and_default_when_null() {
         // SAFETY: NULL, then a whole struct.
         let (null, given) = unsafe {
-            let mut given = subrosa_call_options::default();
-            given.policy = super::super::SUBROSA_POLICY_REQUIRED;
+            let given = subrosa_call_options {
+                policy: super::super::SUBROSA_POLICY_REQUIRED,
+                ..subrosa_call_options::default()
+            };
             (options(std::ptr::null()), options(&given))
         };
         assert_eq!(null.unwrap().policy, SecurityPolicy::Off);

@@ -4,7 +4,7 @@
 //! Storage is fixed at construction. Delay is measured, not counted: the buffer knows when the
 //! fastest recent packet would have arrived for the sample that is about to be played, so the
 //! time since then is the playout delay, whatever the host's block size. It is compared with the
-//! delay within which nearly all recent packets arrived ([`delay`]). Too little delay grows at
+//! delay within which nearly all recent packets arrived (`delay`). Too little delay grows at
 //! once (a starved buffer waits, and asks for stretched frames); too much shrinks slowly.
 #![deny(clippy::arithmetic_side_effects)]
 
