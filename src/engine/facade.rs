@@ -107,14 +107,14 @@ impl Call<'_> {
     /// # Errors
     /// [`CallError::BadStatus`], [`CallError::WrongState`].
     pub fn reject(&mut self, now: Instant, status: u16) -> Result<(), CallError> {
-        self.command(now, |e, _| e.machine.reject(now, status))
+        self.command(now, |e, _| e.machine.reject(status))
     }
     /// Ends the call: CANCEL, BYE or a refusal, as its state demands.
     ///
     /// # Errors
     /// [`CallError::WrongState`] if it is over already.
     pub fn hang_up(&mut self, now: Instant) -> Result<(), CallError> {
-        self.command(now, |e, _| e.machine.hang_up(now))
+        self.command(now, |e, _| e.machine.hang_up())
     }
     /// Puts the far end on hold.
     ///

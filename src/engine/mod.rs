@@ -83,6 +83,8 @@ enum HostAction {
 pub struct Engine {
     config: Config,
     rng: Box<dyn Rng>,
+    /// A delivery stopped at its limit of rounds: the next output goes on with it.
+    unsettled: bool,
     /// The instant of the last input or command.
     now: Instant,
     /// The wall clock when it was last told, and the instant of that.
@@ -156,6 +158,7 @@ impl Engine {
         let mut engine = Self {
             flows: Flows::new(client, server, unix),
             transactions: TransactionLayer::new(TransactionConfig::default(), &mut rng),
+            unsettled: false,
             now,
             wall: (now, unix),
             rng,
@@ -205,6 +208,10 @@ impl Engine {
     /// [`InputError`] if the input names something that does not exist (any more); it was ignored.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
         self.now = now;
+        // Media has nothing for the machines of signalling: no delivery for each packet.
+        if let Input::Datagram { socket, remote, payload } = input {
+            return self.handle_datagram(now, socket, remote, payload);
+        }
         let result = self.dispatch(now, input);
         self.deliver(now);
         result
@@ -216,9 +223,8 @@ impl Engine {
                 self.handle_timeout(now);
                 Ok(())
             }
-            Input::Datagram { socket, remote, payload } => {
-                self.handle_datagram(now, socket, remote, payload)
-            }
+            // Taken by `handle_input`.
+            Input::Datagram { .. } => Ok(()),
             Input::UdpBound { socket, local } => self.handle_bound(socket, local),
             Input::UdpBindFailed { socket } => self.handle_bind_failed(socket),
             Input::Listening { listener, local } => {
@@ -340,7 +346,7 @@ impl Engine {
         for id in self.calls.ids() {
             if let Some(entry) = self.calls.get_mut(id) {
                 // A call that is over already needs nothing.
-                let _ = entry.machine.hang_up(now);
+                let _ = entry.machine.hang_up();
             }
         }
         for id in self.accounts.ids() {

@@ -10,17 +10,12 @@ impl Engine {
     /// The next thing for the host to do, until [`Output::Timeout`]. Bytes are written into `buf`.
     pub fn poll_output<'b>(&mut self, buf: &'b mut [u8]) -> Output<'b> {
         let now = self.now;
-        self.deliver(now);
+        if self.unsettled {
+            self.deliver(now);
+        }
         self.media_events();
         if let Some(action) = self.host.pop_front() {
-            return match action {
-                HostAction::Bind(socket, local) => Output::BindUdp { socket, local },
-                HostAction::CloseUdp(socket) => Output::CloseUdp { socket },
-                HostAction::Listen(listener, local) => Output::Listen { listener, local },
-                HostAction::Resolve(query, question) => {
-                    Output::Resolve { query, name: question.name, kind: question.kind }
-                }
-            };
+            return action.into_output();
         }
         if let Some(output) = self.flow_output(buf.len()) {
             return fill(output, buf);
@@ -48,37 +43,25 @@ impl Engine {
             }
         }
         self.sweep_ended();
-        match self.events.pop() {
-            Some(event) => Output::Event(event),
-            None => match self.host.is_empty() {
-                true => Output::Timeout(self.next_timeout()),
-                // Ports that were just given back.
-                false => self.last_host_action(),
-            },
+        if let Some(event) = self.events.pop() {
+            return Output::Event(event);
         }
-    }
-
-    fn last_host_action<'b>(&mut self) -> Output<'b> {
+        // Ports that were just given back.
         match self.host.pop_front() {
-            Some(HostAction::CloseUdp(socket)) => Output::CloseUdp { socket },
-            Some(HostAction::Bind(socket, local)) => Output::BindUdp { socket, local },
-            Some(HostAction::Listen(listener, local)) => Output::Listen { listener, local },
-            Some(HostAction::Resolve(query, question)) => {
-                Output::Resolve { query, name: question.name, kind: question.kind }
-            }
+            Some(action) => action.into_output(),
             None => Output::Timeout(self.next_timeout()),
         }
     }
 
     /// Ended calls whose goodbye is out give their ports back.
     fn sweep_ended(&mut self) {
-        for id in self.calls.ids() {
-            let over = self.calls.get(id).is_some_and(|e| {
-                e.machine.is_over() && e.session.as_ref().is_some_and(|s| !s.has_output())
-            });
-            if over {
-                self.close_media(id);
-            }
+        let done = |e: &super::CallEntry| {
+            e.machine.is_over() && e.session.as_ref().is_some_and(|s| !s.has_output())
+        };
+        loop {
+            let over = self.calls.iter().find(|(_, e)| done(e)).map(|(id, _)| id);
+            let Some(id) = over else { return };
+            self.close_media(id);
         }
     }
 
@@ -120,6 +103,19 @@ impl Engine {
             .into_iter()
             .flatten()
             .min()
+    }
+}
+
+impl HostAction {
+    fn into_output<'b>(self) -> Output<'b> {
+        match self {
+            Self::Bind(socket, local) => Output::BindUdp { socket, local },
+            Self::CloseUdp(socket) => Output::CloseUdp { socket },
+            Self::Listen(listener, local) => Output::Listen { listener, local },
+            Self::Resolve(query, question) => {
+                Output::Resolve { query, name: question.name, kind: question.kind }
+            }
+        }
     }
 }
 

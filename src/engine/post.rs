@@ -2,7 +2,6 @@
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use core::net::SocketAddr;
 
 use super::call::{CallAction, Purpose};
 use super::event::{Event, FailureReason};
@@ -55,6 +54,7 @@ impl Engine {
     /// Moves everything that waits between the machines.
     pub(super) fn deliver(&mut self, now: Instant) {
         self.now = now;
+        self.unsettled = false;
         for _ in 0..MAX_ROUNDS {
             let mut moved = false;
             while let Some(event) = self.flows.poll_event() {
@@ -72,11 +72,12 @@ impl Engine {
                 moved = true;
                 self.transmit(now, transmit.flow, &transmit.message);
             }
-            self.carry_out_plans(now);
+            moved |= self.carry_out_plans(now);
             if !moved {
                 return;
             }
         }
+        self.unsettled = true;
     }
 
     fn transmit(&mut self, now: Instant, flow: FlowId, message: &Arc<Message>) {
@@ -142,7 +143,7 @@ impl Engine {
                 if let Some(call) = self.call_of_request(&message)
                     && let Some(entry) = self.calls.get_mut(call)
                 {
-                    entry.machine.handle_ack(now, &message);
+                    entry.machine.handle_ack(&message);
                 }
             }
             TransactionEvent::Response { tx, message } => self.response(now, tx, &message),
@@ -322,13 +323,9 @@ impl Engine {
     ) -> Option<MessageBuilder> {
         let transport = self.flows.transport(flow)?;
         let branch = self.token();
-        let sent_by = self.sent_by(flow)?;
+        let sent_by = self.flows.local(flow)?;
         let via = alloc::format!("SIP/2.0/{transport} {sent_by};branch=z9hG4bK{branch};rport");
         Some(builder.prepend(HeaderName::Via, via))
-    }
-
-    fn sent_by(&self, flow: FlowId) -> Option<SocketAddr> {
-        self.flows.local(flow)
     }
 
     /// Where the far end reaches us in this dialog: the flow's own address.
@@ -348,7 +345,7 @@ impl Engine {
             .get(id)
             .is_some_and(|e| e.machine.target.as_ref().scheme() == crate::wire::sip::Scheme::Sips);
         let scheme = if secure { "sips" } else { "sip" };
-        Some(alloc::format!("<{scheme}:{user}@{}{transport}>", self.sent_by(flow)?))
+        Some(alloc::format!("<{scheme}:{user}@{}{transport}>", self.flows.local(flow)?))
     }
 
     fn send_request(

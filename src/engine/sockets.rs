@@ -46,6 +46,7 @@ impl Engine {
             None => return Err(InputError::UnknownSocket(socket)),
             Some(SocketUse::Sip) => {
                 self.flows.handle_datagram(now, socket, remote, payload);
+                self.deliver(now);
                 return Ok(());
             }
             Some(SocketUse::Rtp(call)) => (*call, Channel::Rtp),
@@ -116,12 +117,15 @@ impl Engine {
     }
 
     /// What the negotiations agreed on is carried out by the media sessions.
-    pub(super) fn carry_out_plans(&mut self, now: Instant) {
+    /// True if there was any.
+    pub(super) fn carry_out_plans(&mut self, now: Instant) -> bool {
+        let mut moved = false;
         for id in self.calls.ids() {
             let Some(plan) = self.calls.get_mut(id).and_then(|e| e.machine.media.take_plan())
             else {
                 continue;
             };
+            moved = true;
             let done = self.carry_out(now, id, &plan);
             let Some(entry) = self.calls.get_mut(id) else { continue };
             entry.note_media();
@@ -129,6 +133,7 @@ impl Engine {
                 entry.machine.fail(super::FailureReason::Negotiation("media refused".into()));
             }
         }
+        moved
     }
 
     fn carry_out(&mut self, now: Instant, id: CallId, plan: &MediaPlan) -> bool {
@@ -217,12 +222,10 @@ impl Engine {
 
     /// Events of the media sessions, as the application's events.
     pub(super) fn media_events(&mut self) {
-        for id in self.calls.ids() {
-            while let Some(event) =
-                self.calls.get_mut(id).and_then(|e| e.session.as_mut()).and_then(|s| s.poll_event())
-            {
+        for (call, entry) in self.calls.iter_mut() {
+            while let Some(event) = entry.session.as_mut().and_then(MediaSession::poll_event) {
                 if let MediaEvent::Dtmf(digit) = event {
-                    self.event(Event::DtmfReceived { call: id, digit: digit.to_char() });
+                    self.events.push(Event::DtmfReceived { call, digit: digit.to_char() });
                 }
             }
         }

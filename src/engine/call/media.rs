@@ -13,7 +13,6 @@ use crate::sdp::{
     CodecDescription, CryptoAttribute, Direction, LocalMedia, MediaSecurity, NegotiatedMedia,
     NegotiationState, Negotiator, OfferSummary, SessionDescription,
 };
-use crate::time::Instant;
 use crate::util::{Rng, RngExt, Secret};
 
 /// Suites offered, strongest first; the last one is what every SRTP peer has.
@@ -51,7 +50,6 @@ pub(in crate::engine) struct CallMedia {
     /// The negotiator with our offer open, for the answers of several forks.
     offered: Option<Negotiator>,
     answered_by: String,
-    rule: MediaRule,
     offered_rule: MediaRule,
     codecs: Vec<Codec>,
     locals: Option<(SocketAddr, SocketAddr)>,
@@ -69,7 +67,6 @@ impl CallMedia {
             negotiator: None,
             offered: None,
             answered_by: String::new(),
-            rule: MediaRule::Plain,
             offered_rule: MediaRule::Plain,
             codecs,
             locals: None,
@@ -191,7 +188,6 @@ impl CallMedia {
     /// nothing; another fork's answer replaces an earlier one.
     pub(super) fn answer(
         &mut self,
-        _now: Instant,
         sdp: &[u8],
         tag: &str,
         secure: bool,
@@ -241,7 +237,6 @@ impl CallMedia {
     /// Our answer to their offer.
     pub(super) fn answer_to(
         &mut self,
-        _now: Instant,
         sdp: &[u8],
         secure: bool,
         policy: SecurityPolicy,
@@ -282,7 +277,6 @@ impl CallMedia {
         let before = self.plan.as_ref().map(|p| &p.agreed.keys);
         let same_keys = before.is_some_and(|keys| *keys == agreed.keys);
         let rule = if keys.is_some() { MediaRule::Encrypted } else { rule };
-        self.rule = rule;
         let plan = MediaPlan { agreed, codec, keys, rule, same_keys };
         self.plan = Some(plan.clone());
         self.fresh = Some(plan);

@@ -243,13 +243,13 @@ impl CallMachine {
     }
 
     /// Ends the call from our side, whatever its state.
-    pub(super) fn hang_up(&mut self, now: Instant) -> Result<(), CallError> {
+    pub(super) fn hang_up(&mut self) -> Result<(), CallError> {
         match self.state {
             CallState::Dialing | CallState::Ringing => {
                 self.give_up(EndReason::Cancelled);
                 Ok(())
             }
-            CallState::Incoming => self.reject(now, 603),
+            CallState::Incoming => self.reject(603),
             CallState::Established => {
                 self.bye(EndReason::LocalHangUp);
                 Ok(())
@@ -320,7 +320,7 @@ impl CallMachine {
         rng: &mut dyn Rng,
     ) {
         match purpose {
-            Purpose::Invite => self.invite_response(now, request, response),
+            Purpose::Invite => self.invite_response(request, response),
             Purpose::ReInvite => self.reinvite_response(now, request, response, rng),
             Purpose::Bye => {
                 if response.status().is_some_and(|s| s >= 200) {

@@ -7,7 +7,7 @@ use crate::engine::error::CallError;
 use crate::sip::transaction::ServerTxId;
 use crate::time::{Duration, Instant};
 use crate::util::{Rng, RngExt};
-use crate::wire::sip::{HeaderName, Message, Method};
+use crate::wire::sip::{HeaderName, Message, MessageBuilder, Method};
 
 impl CallMachine {
     /// Holds or resumes by re-INVITE (RFC 3264 §8.4).
@@ -70,7 +70,7 @@ impl CallMachine {
         };
         match status {
             0..=199 => {}
-            200..=299 => self.reinvite_accepted(now, request, response, hold),
+            200..=299 => self.reinvite_accepted(request, response, hold),
             491 => {
                 // RFC 3261 §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s.
                 self.media.rollback();
@@ -95,13 +95,7 @@ impl CallMachine {
         }
     }
 
-    fn reinvite_accepted(
-        &mut self,
-        now: Instant,
-        request: &Message,
-        response: &Message,
-        hold: bool,
-    ) {
+    fn reinvite_accepted(&mut self, request: &Message, response: &Message, hold: bool) {
         self.change = Change::None;
         if let Some(dialog) = &mut self.dialog {
             dialog.handle_success(response);
@@ -109,7 +103,7 @@ impl CallMachine {
         self.ack_reinvite(request);
         let tag = response.to().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(response) {
-            Some(sdp) => self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy),
+            Some(sdp) => self.media.answer(&sdp, &tag, self.signalling_secure, self.policy),
             None => {
                 Err(FailureReason::Negotiation("the answer has no session description".to_string()))
             }
@@ -144,7 +138,7 @@ impl CallMachine {
         match request.method() {
             Method::Bye => self.handle_bye(tx, request),
             Method::Invite => self.handle_reinvite(now, tx, request, rng),
-            Method::Update => self.handle_update(now, tx, request, rng),
+            Method::Update => self.handle_update(tx, request, rng),
             Method::Options | Method::Info | Method::Notify | Method::Message => {
                 let (status, phrase) = match request.method() {
                     Method::Options => (200, "OK"),
@@ -196,7 +190,7 @@ impl CallMachine {
             Some(sdp) => {
                 let protected = self.media.is_protected();
                 let (secure, policy) = (self.signalling_secure, self.policy);
-                (self.media.answer_to(now, &sdp, secure, policy, protected, rng), false)
+                (self.media.answer_to(&sdp, secure, policy, protected, rng), false)
             }
             None => {
                 let hold = self.local_hold;
@@ -206,27 +200,15 @@ impl CallMachine {
         match body {
             Err(reason) => self.refuse_offer(tx, request, &reason),
             Ok(body) => {
-                if let Some(dialog) = &mut self.dialog {
-                    dialog.refresh_target(request);
-                }
-                let response = request
-                    .response(200, "OK")
-                    .to_tag(&self.local_tag)
-                    .header(HeaderName::Allow, crate::engine::ALLOW)
-                    .body("application/sdp", &body);
+                let response =
+                    self.take_offer(request, &body).header(HeaderName::Allow, crate::engine::ALLOW);
                 self.send_2xx(now, tx, response, expects_answer);
                 self.note_remote_hold();
             }
         }
     }
 
-    fn handle_update(
-        &mut self,
-        now: Instant,
-        tx: ServerTxId,
-        request: &Message,
-        rng: &mut dyn Rng,
-    ) {
+    fn handle_update(&mut self, tx: ServerTxId, request: &Message, rng: &mut dyn Rng) {
         if matches!(self.change, Change::UnderWay { .. }) {
             return self.respond(tx, request, 491, "Request Pending");
         }
@@ -241,23 +223,31 @@ impl CallMachine {
             return self.respond(tx, request, 500, "Server Internal Error");
         }
         let protected = self.media.is_protected();
-        match self.media.answer_to(now, &sdp, self.signalling_secure, self.policy, protected, rng) {
+        match self.media.answer_to(&sdp, self.signalling_secure, self.policy, protected, rng) {
             Err(reason) => self.refuse_offer(tx, request, &reason),
             Ok(body) => {
-                if let Some(dialog) = &mut self.dialog {
-                    dialog.refresh_target(request);
-                }
-                let response = request
-                    .response(200, "OK")
-                    .to_tag(&self.local_tag)
-                    .body("application/sdp", &body);
+                let response = self.take_offer(request, &body);
                 self.act(CallAction::Respond { tx, response });
                 self.note_remote_hold();
             }
         }
     }
 
-    fn refuse_offer(&mut self, tx: ServerTxId, request: &Message, reason: &FailureReason) {
+    /// A 200 with our description; the request may have moved the far end.
+    fn take_offer(&mut self, request: &Message, body: &[u8]) -> MessageBuilder {
+        if let Some(dialog) = &mut self.dialog {
+            dialog.refresh_target(request);
+        }
+        request.response(200, "OK").to_tag(&self.local_tag).body("application/sdp", body)
+    }
+
+    /// 488 with the reason in words (RFC 3261 §20.43).
+    pub(super) fn refuse_offer(
+        &mut self,
+        tx: ServerTxId,
+        request: &Message,
+        reason: &FailureReason,
+    ) {
         let text = reason.to_string().replace('"', "'");
         let response = request
             .response(488, "Not Acceptable Here")

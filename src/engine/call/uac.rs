@@ -101,12 +101,12 @@ impl CallMachine {
         }
     }
 
-    pub(super) fn invite_response(&mut self, now: Instant, request: &Message, response: &Message) {
+    pub(super) fn invite_response(&mut self, request: &Message, response: &Message) {
         let status = response.status().unwrap_or(0);
         match status {
             0..=100 => {}
-            101..=199 => self.progress(now, request, response, status),
-            200..=299 => self.answered(now, request, response),
+            101..=199 => self.progress(request, response, status),
+            200..=299 => self.answered(request, response),
             _ => {
                 let reason = match self.cancelling.take() {
                     Some(reason) => reason,
@@ -117,7 +117,7 @@ impl CallMachine {
         }
     }
 
-    fn progress(&mut self, now: Instant, request: &Message, response: &Message, status: u16) {
+    fn progress(&mut self, request: &Message, response: &Message, status: u16) {
         if !matches!(self.state, CallState::Dialing | CallState::Ringing) {
             return;
         }
@@ -135,13 +135,13 @@ impl CallMachine {
         let tag = response.to().tag().unwrap_or("").to_string();
         let preview = self.sdp(response).filter(|_| !tag.is_empty());
         if let Some(sdp) = preview {
-            let _ = self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy);
+            let _ = self.media.answer(&sdp, &tag, self.signalling_secure, self.policy);
         }
         let (call, early_media) = (self.id, self.media.is_running());
         self.event(Event::CallProgress { call, status, early_media });
     }
 
-    fn answered(&mut self, now: Instant, request: &Message, response: &Message) {
+    fn answered(&mut self, request: &Message, response: &Message) {
         let Ok(mut dialog) = Dialog::uac(request, response) else {
             return self.fail(FailureReason::Negotiation("the answer has no Contact".to_string()));
         };
@@ -161,7 +161,7 @@ impl CallMachine {
             return self.bye(reason);
         }
         let agreed = match self.sdp(response) {
-            Some(sdp) => self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy),
+            Some(sdp) => self.media.answer(&sdp, &tag, self.signalling_secure, self.policy),
             None if self.media.is_running() => Ok(()),
             None => {
                 Err(FailureReason::Negotiation("the answer has no session description".to_string()))

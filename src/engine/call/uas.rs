@@ -84,7 +84,7 @@ impl CallMachine {
         let expects_answer = offer.is_none();
         let body = match offer {
             Some(sdp) => {
-                self.media.answer_to(now, &sdp, self.signalling_secure, self.policy, false, rng)
+                self.media.answer_to(&sdp, self.signalling_secure, self.policy, false, rng)
             }
             None => self.media.offer(self.policy, self.signalling_secure, false, rng),
         };
@@ -113,13 +113,9 @@ impl CallMachine {
     }
 
     fn refuse_media(&mut self, reason: &FailureReason) {
-        let text = reason.to_string().replace('"', "'");
-        if let Some((tx, response)) = self.reply(488, "Not Acceptable Here") {
-            let response =
-                response.header(HeaderName::Warning, alloc::format!("399 subrosa \"{text}\""));
-            self.act(CallAction::Respond { tx, response });
+        if let Some((tx, request)) = self.incoming.take() {
+            self.refuse_offer(tx, &request, reason);
         }
-        self.incoming = None;
         self.finish(EndReason::Failed(reason.clone()));
     }
 
@@ -176,14 +172,14 @@ impl CallMachine {
     }
 
     /// The ACK to our 2xx; with an answer, if the offer was ours.
-    pub(in crate::engine) fn handle_ack(&mut self, now: Instant, ack: &Message) {
+    pub(in crate::engine) fn handle_ack(&mut self, ack: &Message) {
         let Some(pending) = self.pending_ack.take() else { return };
         if !pending.expects_answer {
             return;
         }
         let tag = ack.from().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(ack) {
-            Some(sdp) => self.media.answer(now, &sdp, &tag, self.signalling_secure, self.policy),
+            Some(sdp) => self.media.answer(&sdp, &tag, self.signalling_secure, self.policy),
             None => {
                 Err(FailureReason::Negotiation("the ACK has no session description".to_string()))
             }
@@ -198,11 +194,7 @@ impl CallMachine {
     }
 
     /// Refuses the call with a status from 400 to 699.
-    pub(in crate::engine) fn reject(
-        &mut self,
-        _now: Instant,
-        status: u16,
-    ) -> Result<(), CallError> {
+    pub(in crate::engine) fn reject(&mut self, status: u16) -> Result<(), CallError> {
         if !(400..700).contains(&status) {
             return Err(CallError::BadStatus(status));
         }
