@@ -1,0 +1,701 @@
+/*
+ * A desk phone: what the main loop of a phone's firmware looks like around the engine.
+ *
+ * One thread, one poll(2) loop. The engine speaks SIP, TLS, SDP and SRTP; this file moves bytes
+ * between it and the sockets, asks the DNS for it, and gives it PCM every 20 ms. No TLS library,
+ * no SIP library: only the engine.
+ *
+ *   cc -Iinclude examples/c/desk_phone.c examples/c/wav.c libsubrosa.a -lpthread -ldl -lm
+ *
+ * Every function of the engine returns a status: must() prints what went wrong and ends.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "subrosa.h"
+#include "wav.h"
+
+#define RATE 16000
+#define FRAME (RATE / 50)      /* samples in 20 ms */
+#define MAX_SOCKETS 64
+#define MAX_PENDING (256 * 1024) /* bytes that may wait for a slow connection */
+
+/* ---- options ---- */
+
+static struct {
+    const char *account, *call, *ip, *cert, *key, *ca, *play, *record, *user, *password, *dtmf;
+    int udp_port, tls_port, policy, answer, do_register;
+    unsigned seconds, limit;
+} opt = {.account = "sip:desk@localhost", .ip = "127.0.0.1", .seconds = 5, .limit = 60};
+
+/* ---- state ---- */
+
+enum kind { UNUSED, UDP, LISTENER, CONNECTING, STREAM };
+
+struct slot {
+    enum kind kind;
+    int fd;
+    uint64_t id;
+    uint8_t *pending; /* what a stream could not take yet */
+    size_t pending_len;
+    int closing; /* close when `pending` is gone */
+};
+
+static struct slot slots[MAX_SOCKETS];
+static subrosa_engine *engine;
+static uint64_t account, call;
+static uint64_t wake_at = UINT64_MAX; /* when the engine wants a timeout */
+static uint64_t next_frame;           /* when the next 20 ms of audio are due; 0: no audio */
+static uint64_t hang_up_at = UINT64_MAX;
+static int ended, was_established, secure;
+static int failed_listen;
+static struct wav_player player;
+static struct wav_recorder recorder;
+static volatile sig_atomic_t stop_asked;
+
+static uint64_t now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t unix_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static subrosa_str str(const char *text) {
+    subrosa_str s = {text, text ? strlen(text) : 0};
+    return s;
+}
+
+static void fatal(const char *what, const char *why) {
+    fprintf(stderr, "desk_phone: %s: %s\n", what, why);
+    exit(1);
+}
+
+static void must(subrosa_status status, const char *what) {
+    subrosa_str why = {NULL, 0};
+    if (status == SUBROSA_OK) return;
+    if (engine && subrosa_engine_last_error(engine, &why) == SUBROSA_OK && why.len)
+        fprintf(stderr, "desk_phone: %s: %.*s\n", what, (int)why.len, why.ptr);
+    fatal(what, subrosa_status_text(status));
+}
+
+/* ---- addresses ---- */
+
+static socklen_t to_sockaddr(subrosa_addr a, struct sockaddr_storage *out) {
+    memset(out, 0, sizeof *out);
+    if (a.family == 6) {
+        struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons(a.port);
+        memcpy(&six->sin6_addr, a.ip, 16);
+        return sizeof *six;
+    }
+    struct sockaddr_in *four = (struct sockaddr_in *)out;
+    four->sin_family = AF_INET;
+    four->sin_port = htons(a.port);
+    memcpy(&four->sin_addr, a.ip, 4);
+    return sizeof *four;
+}
+
+static subrosa_addr from_sockaddr(const struct sockaddr_storage *in) {
+    subrosa_addr a;
+    memset(&a, 0, sizeof a);
+    if (in->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)in;
+        a.family = 6;
+        a.port = ntohs(six->sin6_port);
+        memcpy(a.ip, &six->sin6_addr, 16);
+    } else {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)in;
+        a.family = 4;
+        a.port = ntohs(four->sin_port);
+        memcpy(a.ip, &four->sin_addr, 4);
+    }
+    return a;
+}
+
+static subrosa_addr local_address(int fd) {
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+    memset(&sa, 0, sizeof sa);
+    getsockname(fd, (struct sockaddr *)&sa, &len);
+    return from_sockaddr(&sa);
+}
+
+/* ---- sockets ---- */
+
+static struct slot *new_slot(enum kind kind, int fd, uint64_t id) {
+    for (int i = 0; i < MAX_SOCKETS; i++) {
+        if (slots[i].kind != UNUSED) continue;
+        slots[i] = (struct slot){.kind = kind, .fd = fd, .id = id};
+        return &slots[i];
+    }
+    return NULL;
+}
+
+static int is_stream(const struct slot *s) { return s->kind == STREAM || s->kind == CONNECTING; }
+
+static struct slot *find_stream(uint64_t id) {
+    for (int i = 0; i < MAX_SOCKETS; i++)
+        if (is_stream(&slots[i]) && slots[i].id == id && !slots[i].closing) return &slots[i];
+    return NULL;
+}
+
+static struct slot *find_udp(uint64_t id) {
+    for (int i = 0; i < MAX_SOCKETS; i++)
+        if (slots[i].kind == UDP && slots[i].id == id) return &slots[i];
+    return NULL;
+}
+
+static void drop_slot(struct slot *s) {
+    close(s->fd);
+    free(s->pending);
+    memset(s, 0, sizeof *s);
+}
+
+/* A stream broke: the engine is told, unless it was the engine that closed it. */
+static void stream_broke(struct slot *s) {
+    struct slot old = *s;
+    drop_slot(s);
+    if (!old.closing) subrosa_engine_handle_stream_closed(engine, now_us(), old.id);
+}
+
+static int open_socket(subrosa_addr addr, int type) {
+    int fd = socket(addr.family == 6 ? AF_INET6 : AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int one = 1;
+    if (fd >= 0 && type == SOCK_STREAM) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return fd;
+}
+
+static void do_bind_udp(const subrosa_output *o) {
+    struct sockaddr_storage sa;
+    socklen_t len = to_sockaddr(o->addr, &sa);
+    int fd = open_socket(o->addr, SOCK_DGRAM);
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0 && new_slot(UDP, fd, o->id)) {
+        must(subrosa_engine_handle_udp_bound(engine, now_us(), o->id, local_address(fd)), "bind");
+        return;
+    }
+    if (fd >= 0) close(fd);
+    must(subrosa_engine_handle_udp_bind_failed(engine, now_us(), o->id), "bind");
+}
+
+static void do_listen(const subrosa_output *o) {
+    struct sockaddr_storage sa;
+    socklen_t len = to_sockaddr(o->addr, &sa);
+    int one = 1, fd = open_socket(o->addr, SOCK_STREAM);
+    if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0 && listen(fd, 16) == 0 &&
+        new_slot(LISTENER, fd, o->id)) {
+        must(subrosa_engine_handle_listening(engine, now_us(), o->id, local_address(fd)), "listen");
+        return;
+    }
+    if (fd >= 0) close(fd);
+    must(subrosa_engine_handle_listen_failed(engine, now_us(), o->id), "listen");
+}
+
+static void do_connect(const subrosa_output *o) {
+    struct sockaddr_storage sa;
+    socklen_t len = to_sockaddr(o->addr, &sa);
+    int fd = open_socket(o->addr, SOCK_STREAM);
+    if (fd >= 0 && (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS) &&
+        new_slot(CONNECTING, fd, o->id))
+        return; /* poll() tells when it is done */
+    if (fd >= 0) close(fd);
+    subrosa_engine_handle_stream_closed(engine, now_us(), o->id);
+}
+
+/* Sends what waits; what the kernel does not take goes on waiting. */
+static void flush(struct slot *s) {
+    while (s->kind == STREAM && s->pending_len) {
+        ssize_t n = send(s->fd, s->pending, s->pending_len, MSG_NOSIGNAL);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        if (n < 0) {
+            stream_broke(s);
+            return;
+        }
+        s->pending_len -= (size_t)n;
+        memmove(s->pending, s->pending + n, s->pending_len);
+    }
+    if (s->closing && !s->pending_len) drop_slot(s);
+}
+
+static void do_stream_data(const subrosa_output *o) {
+    struct slot *s = find_stream(o->id);
+    uint8_t *grown;
+    if (!s) return;
+    if (s->pending_len + o->data_len > MAX_PENDING ||
+        !(grown = realloc(s->pending, s->pending_len + o->data_len))) {
+        stream_broke(s);
+        return;
+    }
+    s->pending = grown;
+    memcpy(s->pending + s->pending_len, o->data, o->data_len);
+    s->pending_len += o->data_len;
+    flush(s);
+}
+
+static void do_close_stream(const subrosa_output *o) {
+    struct slot *s = find_stream(o->id);
+    if (!s) return;
+    s->closing = 1;
+    if (s->kind == CONNECTING) drop_slot(s);
+    else flush(s);
+}
+
+/* The DNS. getaddrinfo blocks (firmware would ask and answer later) and knows no SRV or NAPTR;
+ * without them the engine takes the plain address. */
+static void do_resolve(const subrosa_output *o) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL, *i;
+    subrosa_dns_record records[8];
+    size_t count = 0;
+    char name[256];
+    if (o->dns_kind == SUBROSA_DNS_A) hints.ai_family = AF_INET;
+    else if (o->dns_kind == SUBROSA_DNS_AAAA) hints.ai_family = AF_INET6;
+    memset(records, 0, sizeof records);
+    if (hints.ai_family && o->name.len < sizeof name) {
+        memcpy(name, o->name.ptr, o->name.len);
+        name[o->name.len] = 0;
+        if (getaddrinfo(name, NULL, &hints, &list)) list = NULL;
+    }
+    for (i = list; i && count < 8; i = i->ai_next) {
+        struct sockaddr_storage sa;
+        memset(&sa, 0, sizeof sa);
+        memcpy(&sa, i->ai_addr, i->ai_addrlen);
+        subrosa_addr a = from_sockaddr(&sa);
+        records[count].kind = o->dns_kind;
+        memcpy(records[count].ip, a.ip, sizeof a.ip);
+        count++;
+    }
+    if (list) freeaddrinfo(list);
+    must(subrosa_engine_handle_resolved(engine, now_us(), o->id,
+                                        count ? SUBROSA_DNS_RECORDS : SUBROSA_DNS_NOT_FOUND,
+                                        records, count), "resolve");
+}
+
+/* ---- the screen ---- */
+
+static void show_security(void) {
+    subrosa_security_report report = {.size = sizeof report};
+    if (subrosa_call_security(engine, call, &report) != SUBROSA_OK) return;
+    secure = report.padlock == SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER;
+    printf("padlock: %.*s\n", (int)report.padlock_text.len, report.padlock_text.ptr);
+}
+
+static void show_summary(void) {
+    subrosa_security_report report = {.size = sizeof report};
+    subrosa_media_stats stats = {.size = sizeof stats};
+    if (subrosa_call_security(engine, call, &report) == SUBROSA_OK)
+        printf("security: %.*s\n", (int)report.text.len, report.text.ptr);
+    if (subrosa_call_media_stats(engine, call, &stats) == SUBROSA_OK)
+        printf("media: sent %llu, received %llu, lost %lld, jitter %llu us\n",
+               (unsigned long long)stats.packets_sent, (unsigned long long)stats.packets_received,
+               (long long)stats.lost, (unsigned long long)stats.jitter_us);
+}
+
+static void start_call(void) {
+    subrosa_call_options options = {.size = sizeof options};
+    must(subrosa_call_options_init(&options), "options");
+    options.policy = opt.policy;
+    options.sample_rate = RATE;
+    must(subrosa_engine_place_call(engine, now_us(), account, str(opt.call), &options, &call),
+         "call");
+    printf("calling %s\n", opt.call);
+}
+
+static void incoming(const subrosa_event *e) {
+    subrosa_call_options options = {.size = sizeof options};
+    printf("incoming call from %.*s\n", (int)e->from.len, e->from.ptr);
+    if (!opt.answer || call) {
+        subrosa_call_reject(engine, now_us(), e->call, 486); /* busy; it may be gone already */
+        return;
+    }
+    call = e->call;
+    must(subrosa_call_options_init(&options), "options");
+    options.policy = opt.policy;
+    options.sample_rate = RATE;
+    if (subrosa_call_accept(engine, now_us(), call, &options) != SUBROSA_OK)
+        printf("the caller was faster\n");
+}
+
+static void established(void) {
+    was_established = 1;
+    next_frame = now_us();
+    hang_up_at = now_us() + (uint64_t)opt.seconds * 1000000;
+    printf("established\n");
+    for (const char *digit = opt.dtmf; digit && *digit; digit++)
+        subrosa_call_send_dtmf(engine, now_us(), call, (uint8_t)*digit, 120);
+}
+
+static void on_event(const subrosa_event *e) {
+    char text[64] = "";
+    switch (e->kind) {
+    case SUBROSA_EVENT_LISTENING:
+        subrosa_addr_text(e->addr, text, sizeof text);
+        printf("listening: %s %s\n", e->transport == SUBROSA_TRANSPORT_TLS ? "tls" :
+               e->transport == SUBROSA_TRANSPORT_TCP ? "tcp" : "udp", text);
+        break;
+    case SUBROSA_EVENT_LISTEN_FAILED:
+        failed_listen = 1;
+        break;
+    case SUBROSA_EVENT_REGISTERED:
+        printf("registered\n");
+        if (opt.call && !call) start_call();
+        break;
+    case SUBROSA_EVENT_REGISTRATION_FAILED:
+        printf("not registered: %.*s\n", (int)e->text.len, e->text.ptr);
+        break;
+    case SUBROSA_EVENT_CERTIFICATE_REJECTED:
+        printf("certificate of %.*s: %.*s\n", (int)e->from.len, e->from.ptr, (int)e->text.len,
+               e->text.ptr);
+        break;
+    case SUBROSA_EVENT_INCOMING_CALL:
+        incoming(e);
+        break;
+    case SUBROSA_EVENT_CALL_PROGRESS:
+        printf("progress: %d\n", e->sip_status);
+        break;
+    case SUBROSA_EVENT_CALL_ESTABLISHED:
+        if (e->call == call) established();
+        break;
+    case SUBROSA_EVENT_SECURITY_CHANGED:
+        if (e->call == call) show_security();
+        break;
+    case SUBROSA_EVENT_DTMF_RECEIVED:
+        printf("digit: %c\n", e->digit);
+        break;
+    case SUBROSA_EVENT_CALL_ENDED:
+        if (e->call != call) break;
+        next_frame = 0;
+        ended = 1;
+        printf("ended: reason %d, status %d %.*s\n", e->end_reason, e->sip_status,
+               (int)e->text.len, e->text.ptr);
+        show_summary();
+        break;
+    default:
+        break;
+    }
+    fflush(stdout);
+}
+
+/* ---- the engine's wishes, until it wants to wait ---- */
+
+static void drain(void) {
+    static uint8_t *buffer;
+    static size_t room;
+    subrosa_output o = {.size = sizeof o};
+    if (!buffer && !(buffer = malloc(room = 2048))) fatal("memory", strerror(errno));
+    for (;;) {
+        must(subrosa_engine_poll_output(engine, buffer, room, &o), "poll_output");
+        struct sockaddr_storage sa;
+        struct slot *s;
+        switch (o.kind) {
+        case SUBROSA_OUTPUT_TIMEOUT:
+            wake_at = o.has_at ? o.at_us : UINT64_MAX;
+            return;
+        case SUBROSA_OUTPUT_DATAGRAM:
+            /* A datagram that is lost here is lost like one on the way. */
+            s = find_udp(o.id);
+            if (s) {
+                socklen_t len = to_sockaddr(o.addr, &sa);
+                (void)!sendto(s->fd, o.data, o.data_len, 0, (struct sockaddr *)&sa, len);
+            }
+            break;
+        case SUBROSA_OUTPUT_STREAM_DATA: do_stream_data(&o); break;
+        case SUBROSA_OUTPUT_CONNECT: do_connect(&o); break;
+        case SUBROSA_OUTPUT_CLOSE_STREAM: do_close_stream(&o); break;
+        case SUBROSA_OUTPUT_LISTEN: do_listen(&o); break;
+        case SUBROSA_OUTPUT_BIND_UDP: do_bind_udp(&o); break;
+        case SUBROSA_OUTPUT_CLOSE_UDP:
+            s = find_udp(o.id);
+            if (s) drop_slot(s);
+            break;
+        case SUBROSA_OUTPUT_RESOLVE: do_resolve(&o); break;
+        case SUBROSA_OUTPUT_EVENT: on_event(&o.event); break;
+        case SUBROSA_OUTPUT_BUFFER_TOO_SMALL:
+            room = o.needed;
+            free(buffer);
+            if (!(buffer = malloc(room))) fatal("memory", strerror(errno));
+            break;
+        default: break;
+        }
+    }
+}
+
+/* ---- what comes in ---- */
+
+static void read_udp(struct slot *s) {
+    static uint8_t buffer[65536];
+    /* Bounded, so that a flood does not starve the audio. */
+    for (int i = 0; i < 32 && s->kind == UDP; i++) {
+        struct sockaddr_storage sa;
+        socklen_t len = sizeof sa;
+        memset(&sa, 0, sizeof sa);
+        ssize_t n = recvfrom(s->fd, buffer, sizeof buffer, 0, (struct sockaddr *)&sa, &len);
+        if (n < 0) return;
+        subrosa_engine_handle_datagram(engine, now_us(), s->id, from_sockaddr(&sa), buffer,
+                                       (size_t)n);
+        drain();
+    }
+}
+
+static void read_stream(struct slot *s) {
+    static uint8_t buffer[16384];
+    ssize_t n = recv(s->fd, buffer, sizeof buffer, 0);
+    if (n > 0 && !s->closing)
+        subrosa_engine_handle_stream_data(engine, now_us(), s->id, buffer, (size_t)n);
+    else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        stream_broke(s);
+}
+
+static void accept_stream(struct slot *s) {
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+    memset(&sa, 0, sizeof sa);
+    int fd = accept4(s->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    uint64_t id;
+    if (fd < 0) return;
+    if (subrosa_engine_accept_stream(engine, now_us(), s->id, from_sockaddr(&sa),
+                                     local_address(fd), &id) != SUBROSA_OK) {
+        close(fd);
+        return;
+    }
+    if (!new_slot(STREAM, fd, id)) {
+        close(fd);
+        subrosa_engine_handle_stream_closed(engine, now_us(), id);
+    }
+}
+
+static void finish_connect(struct slot *s) {
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) || error) {
+        stream_broke(s);
+        return;
+    }
+    s->kind = STREAM;
+    must(subrosa_engine_handle_stream_connected(engine, now_us(), s->id, local_address(s->fd)),
+         "connected");
+}
+
+static void audio(void) {
+    int16_t pcm[FRAME]; /* 20 ms, each way */
+    while (next_frame && next_frame <= now_us()) {
+        next_frame += 20000;
+        memset(pcm, 0, sizeof pcm);
+        if (opt.play) wav_play(&player, pcm, FRAME);
+        subrosa_call_write_pcm(engine, now_us(), call, pcm, FRAME);
+        if (subrosa_call_read_pcm(engine, now_us(), call, pcm, FRAME) == SUBROSA_OK && opt.record &&
+            wav_record(&recorder, pcm, FRAME))
+            fatal(opt.record, strerror(errno));
+        drain();
+    }
+}
+
+/* ---- start-up ---- */
+
+static char *read_file(const char *path) {
+    FILE *file = fopen(path, "rb");
+    size_t n = 0, room = 65536;
+    char *text = malloc(room + 1);
+    if (!file || !text) fatal(path, strerror(errno));
+    n = fread(text, 1, room, file);
+    text[n] = 0;
+    fclose(file);
+    return text;
+}
+
+static void make_engine(void) {
+    uint8_t seed[32];
+    subrosa_config *config = NULL;
+    char where[80];
+    subrosa_str why = {NULL, 0};
+    if (getrandom(seed, sizeof seed, 0) != sizeof seed) fatal("getrandom", strerror(errno));
+    must(subrosa_config_new(seed, sizeof seed, unix_us(), &config), "config");
+    memset(seed, 0, sizeof seed);
+    must(subrosa_config_set_local_ip(config, str(opt.ip)), "--ip");
+    must(subrosa_config_set_udp_port(config, opt.udp_port), "--udp");
+    if (opt.ca) {
+        char *pem = read_file(opt.ca);
+        must(subrosa_config_set_trust_pem(config, str(pem)), "--ca");
+        free(pem);
+    }
+    if (opt.cert && opt.key) {
+        char *chain = read_file(opt.cert), *key = read_file(opt.key);
+        must(subrosa_config_set_identity_pem(config, str(chain), str(key)), "--cert, --key");
+        memset(key, 0, strlen(key));
+        free(chain);
+        free(key);
+        snprintf(where, sizeof where, "%s:%d", opt.ip, opt.tls_port);
+        must(subrosa_config_set_listen_tls(config, str(where)), "--tls");
+    }
+    if (subrosa_engine_new(config, now_us(), &engine) != SUBROSA_OK) {
+        subrosa_config_last_error(config, &why);
+        fprintf(stderr, "desk_phone: %.*s\n", (int)why.len, why.ptr);
+        exit(1);
+    }
+    subrosa_config_free(config);
+}
+
+static void add_account(void) {
+    subrosa_account_config *config = NULL;
+    must(subrosa_account_config_new(str(opt.account), &config), "--account");
+    must(subrosa_account_config_set_register(config, opt.do_register), "--register");
+    must(subrosa_account_config_set_policy(config, opt.policy), "--policy");
+    if (opt.password)
+        must(subrosa_account_config_set_credentials(config, str(opt.user), str(opt.password)),
+             "--password");
+    must(subrosa_engine_add_account(engine, now_us(), config, &account), "account");
+    subrosa_account_config_free(config);
+}
+
+static void usage(void) {
+    fprintf(stderr,
+            "usage: desk_phone [options]\n"
+            "  --account URI      who we are (sip:desk@localhost)\n"
+            "  --register         register there; --user NAME and --password WORD for Digest\n"
+            "  --call URI         call, then hang up after --seconds N (5) of talking\n"
+            "  --answer           answer the first call\n"
+            "  --policy P         off, preferred or required (off)\n"
+            "  --ip IP            our address (127.0.0.1); --udp PORT (0: any, -1: none)\n"
+            "  --cert F --key F   our certificate and key: listens for TLS at --tls PORT (0: any)\n"
+            "  --ca F             whom to trust instead of the public CAs\n"
+            "  --play F --record F  WAV, 16-bit mono, 16 kHz\n"
+            "  --dtmf DIGITS      keys to press once the call is up\n"
+            "  --limit N          give up after N seconds in all (60)\n");
+    exit(2);
+}
+
+static int policy(const char *name) {
+    if (!strcmp(name, "off")) return SUBROSA_POLICY_OFF;
+    if (!strcmp(name, "preferred")) return SUBROSA_POLICY_PREFERRED;
+    if (!strcmp(name, "required")) return SUBROSA_POLICY_REQUIRED;
+    usage();
+    return -1;
+}
+
+static void read_options(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (!strcmp(name, "--register")) { opt.do_register = 1; continue; }
+        if (!strcmp(name, "--answer")) { opt.answer = 1; continue; }
+        const char *value = i + 1 < argc ? argv[++i] : NULL;
+        if (!value) usage();
+        if (!strcmp(name, "--account")) opt.account = value;
+        else if (!strcmp(name, "--user")) opt.user = value;
+        else if (!strcmp(name, "--password")) opt.password = value;
+        else if (!strcmp(name, "--call")) opt.call = value;
+        else if (!strcmp(name, "--policy")) opt.policy = policy(value);
+        else if (!strcmp(name, "--ip")) opt.ip = value;
+        else if (!strcmp(name, "--udp")) opt.udp_port = atoi(value);
+        else if (!strcmp(name, "--tls")) opt.tls_port = atoi(value);
+        else if (!strcmp(name, "--cert")) opt.cert = value;
+        else if (!strcmp(name, "--key")) opt.key = value;
+        else if (!strcmp(name, "--ca")) opt.ca = value;
+        else if (!strcmp(name, "--play")) opt.play = value;
+        else if (!strcmp(name, "--record")) opt.record = value;
+        else if (!strcmp(name, "--dtmf")) opt.dtmf = value;
+        else if (!strcmp(name, "--seconds")) opt.seconds = (unsigned)atoi(value);
+        else if (!strcmp(name, "--limit")) opt.limit = (unsigned)atoi(value);
+        else usage();
+    }
+    if (!opt.call && !opt.answer) usage();
+}
+
+static void on_signal(int number) { stop_asked = number; }
+
+static int wait_time(uint64_t until) {
+    uint64_t now = now_us(), at = wake_at < until ? wake_at : until;
+    if (next_frame && next_frame < at) at = next_frame;
+    if (hang_up_at < at) at = hang_up_at;
+    if (at <= now) return 0;
+    return at - now > 60000000 ? 60000 : (int)((at - now + 999) / 1000);
+}
+
+static void serve(struct slot *s, short events) {
+    if (s->kind == UDP) read_udp(s);
+    else if (s->kind == LISTENER) accept_stream(s);
+    else if (s->kind == CONNECTING) finish_connect(s);
+    else {
+        if (events & POLLOUT) flush(s);
+        if (s->kind == STREAM && (events & ~POLLOUT)) read_stream(s);
+    }
+    drain();
+}
+
+static void turn(uint64_t until) {
+    struct pollfd fds[MAX_SOCKETS];
+    struct slot *who[MAX_SOCKETS];
+    uint64_t ids[MAX_SOCKETS];
+    nfds_t count = 0;
+    for (int i = 0; i < MAX_SOCKETS; i++) {
+        struct slot *s = &slots[i];
+        if (s->kind == UNUSED) continue;
+        int writes = s->kind == CONNECTING || s->pending_len;
+        fds[count] = (struct pollfd){.fd = s->fd, .events = writes ? POLLIN | POLLOUT : POLLIN};
+        if (s->kind == CONNECTING) fds[count].events = POLLOUT;
+        ids[count] = s->id;
+        who[count++] = s;
+    }
+    if (poll(fds, count, wait_time(until)) > 0)
+        for (nfds_t i = 0; i < count; i++)
+            /* A slot may have changed hands since: its id tells. */
+            if (fds[i].revents && who[i]->fd == fds[i].fd && who[i]->id == ids[i])
+                serve(who[i], fds[i].revents);
+    if (wake_at <= now_us()) must(subrosa_engine_handle_timeout(engine, now_us()), "timeout");
+    drain();
+    audio();
+    if (hang_up_at <= now_us() || stop_asked) {
+        hang_up_at = UINT64_MAX;
+        if (call && !ended) subrosa_call_hang_up(engine, now_us(), call);
+        drain();
+    }
+}
+
+int main(int argc, char **argv) {
+    const char *problem;
+    read_options(argc, argv);
+    if (subrosa_abi_version() != SUBROSA_ABI_VERSION) fatal("library", "of another version");
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    if (opt.play && (wav_open(&player, opt.play, &problem) || player.rate != RATE))
+        fatal(opt.play, player.rate && player.rate != RATE ? "is not at 16 kHz" : problem);
+    if (opt.record && wav_create(&recorder, opt.record, RATE)) fatal(opt.record, strerror(errno));
+    make_engine();
+    add_account();
+    drain();
+    if (opt.call && !opt.do_register) start_call();
+    drain();
+    uint64_t give_up = now_us() + (uint64_t)opt.limit * 1000000;
+    while (!ended && !failed_listen && !stop_asked && now_us() < give_up) turn(give_up);
+    /* Say goodbye: what is still to be sent has a second. */
+    must(subrosa_engine_shut_down(engine, now_us()), "shut_down");
+    drain();
+    give_up = now_us() + 1000000;
+    while (now_us() < give_up && wake_at < give_up) turn(give_up);
+    if (opt.record && wav_finish(&recorder)) fatal(opt.record, strerror(errno));
+    wav_close(&player);
+    for (int i = 0; i < MAX_SOCKETS; i++)
+        if (slots[i].kind != UNUSED) drop_slot(&slots[i]);
+    subrosa_engine_free(engine);
+    if (failed_listen) fatal("listen", "a port is taken");
+    if (!was_established) return 3;
+    return opt.policy == SUBROSA_POLICY_REQUIRED && !secure ? 4 : 0;
+}

@@ -1,0 +1,210 @@
+/* What a program can do wrong, and what it is told: NULL, ranges, states, stale ids, sizes. */
+#include "check.h"
+
+static void versions(void) {
+    subrosa_str version = {NULL, 0};
+    CHECK(subrosa_abi_version() == SUBROSA_ABI_VERSION);
+    IS(subrosa_version(&version), SUBROSA_OK);
+    CHECK(version.len >= 5 && memchr(version.ptr, '.', version.len));
+    IS(subrosa_version(NULL), SUBROSA_ERR_NULL);
+    CHECK(!strcmp(subrosa_status_text(SUBROSA_OK), "success"));
+    CHECK(!strcmp(subrosa_status_text(-12345), "unknown status"));
+}
+
+static void configs(void) {
+    uint8_t seed[32] = {0};
+    subrosa_config *config = NULL;
+    subrosa_engine *engine = NULL;
+    subrosa_str why = {NULL, 0};
+    subrosa_str not_utf8 = {"\xff\xfe", 2}, lost = {NULL, 4};
+    IS(subrosa_config_new(seed, 32, 0, &config), SUBROSA_ERR_INVALID); /* all zero */
+    seed[0] = 1;
+    IS(subrosa_config_new(seed, 31, 0, &config), SUBROSA_ERR_INVALID);
+    IS(subrosa_config_new(NULL, 32, 0, &config), SUBROSA_ERR_NULL);
+    IS(subrosa_config_new(seed, 32, 0, NULL), SUBROSA_ERR_NULL);
+    CHECK(config == NULL); /* written only on success */
+    subrosa_config_free(NULL);
+    config = new_config(1);
+    IS(subrosa_config_set_local_ip(config, str("here")), SUBROSA_ERR_INVALID);
+    IS(subrosa_config_last_error(config, &why), SUBROSA_OK);
+    CHECK(why.len > 0);
+    IS(subrosa_config_set_local_ip(config, not_utf8), SUBROSA_ERR_UTF8);
+    IS(subrosa_config_set_local_ip(config, lost), SUBROSA_ERR_NULL);
+    IS(subrosa_config_set_local_ip(NULL, str("127.0.0.1")), SUBROSA_ERR_NULL);
+    IS(subrosa_config_set_udp_port(config, 65536), SUBROSA_ERR_INVALID);
+    IS(subrosa_config_set_udp_port(config, -2), SUBROSA_ERR_INVALID);
+    IS(subrosa_config_set_trust_pem(config, str("nonsense")), SUBROSA_ERR_CERTIFICATE);
+    IS(subrosa_config_set_identity_pem(config, str("a"), str("b")), SUBROSA_ERR_CERTIFICATE);
+    IS(subrosa_config_set_listen_tls(config, str("127.0.0.1:5061")), SUBROSA_OK);
+    IS(subrosa_engine_new(config, 0, &engine), SUBROSA_ERR_CONFIG); /* TLS without identity */
+    CHECK(engine == NULL);
+    /* Its randomness is used up. */
+    IS(subrosa_engine_new(config, 0, &engine), SUBROSA_ERR_WRONG_STATE);
+    IS(subrosa_config_set_max_calls(config, 1), SUBROSA_ERR_WRONG_STATE);
+    subrosa_config_free(config);
+}
+
+static void accounts(subrosa_engine *engine) {
+    subrosa_account_config *config = NULL;
+    subrosa_account_info info = {.size = sizeof info};
+    int32_t codecs[2] = {SUBROSA_CODEC_PCMA, 99};
+    uint64_t id = 77;
+    IS(subrosa_account_config_new(str("mailto:a@b"), &config), SUBROSA_OK); /* a URI as such */
+    IS(subrosa_engine_add_account(engine, 0, config, &id), SUBROSA_ERR_URI);
+    CHECK(id == 77);
+    subrosa_account_config_free(config);
+    config = NULL;
+    IS(subrosa_account_config_new(str("no uri at all"), &config), SUBROSA_ERR_URI);
+    CHECK(config == NULL);
+    IS(subrosa_account_config_new(str("sip:a@example.com"), &config), SUBROSA_OK);
+    IS(subrosa_account_config_set_policy(config, 3), SUBROSA_ERR_INVALID);
+    IS(subrosa_account_config_set_transport(config, -1), SUBROSA_ERR_INVALID);
+    IS(subrosa_account_config_set_codecs(config, codecs, 2), SUBROSA_ERR_INVALID);
+    IS(subrosa_account_config_set_codecs(config, NULL, 2), SUBROSA_ERR_NULL);
+    IS(subrosa_account_config_set_register(config, 0), SUBROSA_OK);
+    IS(subrosa_account_config_set_codecs(config, NULL, 0), SUBROSA_OK);
+    IS(subrosa_engine_add_account(engine, 0, config, &id), SUBROSA_ERR_INVALID); /* no codec */
+    IS(subrosa_account_config_set_codecs(config, codecs, 1), SUBROSA_OK);
+    IS(subrosa_engine_add_account(engine, 0, config, &id), SUBROSA_OK);
+    IS(subrosa_engine_account(engine, id, &info), SUBROSA_OK);
+    CHECK(info.state == SUBROSA_ACCOUNT_UNREGISTERED);
+    CHECK(info.aor.len == 17 && !memcmp(info.aor.ptr, "sip:a@example.com", 17));
+    IS(subrosa_engine_remove_account(engine, 0, id), SUBROSA_OK);
+    IS(subrosa_engine_remove_account(engine, 0, id), SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_engine_account(engine, id, &info), SUBROSA_ERR_UNKNOWN_ID);
+    subrosa_account_config_free(config);
+    subrosa_account_config_free(NULL);
+}
+
+static void calls(subrosa_engine *engine) {
+    uint64_t account = add_account(engine, "sip:a@example.com", SUBROSA_POLICY_OFF), call = 0;
+    subrosa_call_options options = {.size = sizeof options};
+    subrosa_call_info info = {.size = sizeof info};
+    subrosa_media_stats media = {.size = sizeof media};
+    subrosa_security_report report = {.size = sizeof report};
+    subrosa_str why = {NULL, 0};
+    int16_t pcm[160] = {0};
+    uint64_t ids[2] = {0, 0};
+    size_t count = 9;
+    IS(subrosa_engine_place_call(engine, 0, 0, str("sip:b@192.0.2.1"), NULL, &call),
+       SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_engine_place_call(engine, 0, account, str("tel:+1"), NULL, &call), SUBROSA_ERR_URI);
+    IS(subrosa_call_options_init(&options), SUBROSA_OK);
+    CHECK(options.size == sizeof options && options.sample_rate == 16000);
+    options.sample_rate = 12345;
+    IS(subrosa_engine_place_call(engine, 0, account, str("sip:b@192.0.2.1"), &options, &call),
+       SUBROSA_ERR_INVALID);
+    options.size = 0;
+    IS(subrosa_call_options_init(&options), SUBROSA_ERR_STRUCT_SIZE);
+    IS(subrosa_engine_place_call(engine, 0, account, str("sip:b@192.0.2.1"), &options, &call),
+       SUBROSA_ERR_STRUCT_SIZE);
+    CHECK(call == 0);
+    IS(subrosa_engine_place_call(engine, 0, account, str("sip:b@192.0.2.1"), NULL, &call),
+       SUBROSA_OK);
+    IS(subrosa_engine_call_ids(engine, ids, 2, &count), SUBROSA_OK);
+    CHECK(count == 1 && ids[0] == call);
+    IS(subrosa_engine_call_ids(engine, NULL, 0, &count), SUBROSA_OK);
+    IS(subrosa_call_get_info(engine, call, &info), SUBROSA_OK);
+    CHECK(info.outgoing == 1 && info.codec == SUBROSA_CODEC_NONE);
+    IS(subrosa_call_ring(engine, 0, call), SUBROSA_ERR_WRONG_STATE);
+    IS(subrosa_call_accept(engine, 0, call, NULL), SUBROSA_ERR_WRONG_STATE);
+    IS(subrosa_call_hold(engine, 0, call), SUBROSA_ERR_WRONG_STATE);
+    IS(subrosa_engine_last_error(engine, &why), SUBROSA_OK);
+    CHECK(why.len > 10);
+    IS(subrosa_call_send_dtmf(engine, 0, call, 'x', 100), SUBROSA_ERR_INVALID);
+    IS(subrosa_call_write_pcm(engine, 0, call, pcm, 160), SUBROSA_ERR_NO_MEDIA);
+    IS(subrosa_call_read_pcm(engine, 0, call, pcm, 160), SUBROSA_ERR_NO_MEDIA);
+    IS(subrosa_call_write_pcm(engine, 0, call, NULL, 160), SUBROSA_ERR_NULL);
+    IS(subrosa_call_media_stats(engine, call, &media), SUBROSA_ERR_NO_MEDIA);
+    IS(subrosa_call_security(engine, call, &report), SUBROSA_OK);
+    CHECK(report.padlock == SUBROSA_PADLOCK_NONE && report.padlock_text.len > 0);
+    report.size = 8;
+    IS(subrosa_call_security(engine, call, &report), SUBROSA_ERR_STRUCT_SIZE);
+    IS(subrosa_call_hang_up(engine, 0, call + 1), SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_call_hang_up(engine, 0, call), SUBROSA_OK);
+}
+
+static void inputs(subrosa_engine *engine) {
+    subrosa_addr addr, back;
+    subrosa_dns_record record;
+    subrosa_output out = {.size = 4};
+    char text[64];
+    uint8_t bytes[4] = {1, 2, 3, 4};
+    uint64_t stream;
+    memset(&addr, 0, sizeof addr);
+    memset(&record, 0, sizeof record);
+    IS(subrosa_engine_handle_datagram(engine, 0, 1, addr, bytes, 4), SUBROSA_ERR_INVALID);
+    IS(subrosa_addr_parse(str("example.com:1"), &addr), SUBROSA_ERR_INVALID);
+    IS(subrosa_addr_parse(str("[2001:db8::1]:5060"), &addr), SUBROSA_OK);
+    IS(subrosa_addr_text(addr, text, sizeof text), SUBROSA_OK);
+    CHECK(!strcmp(text, "[2001:db8::1]:5060"));
+    IS(subrosa_addr_parse(str("192.0.2.1:65535"), &back), SUBROSA_OK);
+    IS(subrosa_addr_text(back, text, 15), SUBROSA_ERR_LIMIT);
+    IS(subrosa_addr_text(back, text, 16), SUBROSA_OK);
+    CHECK(!strcmp(text, "192.0.2.1:65535"));
+    IS(subrosa_engine_handle_datagram(engine, 0, 1, addr, bytes, 4), SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_engine_handle_datagram(engine, 0, 1, addr, NULL, 4), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_handle_stream_data(engine, 0, 1, bytes, SIZE_MAX), SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_handle_stream_data(engine, 0, 1, bytes, 4), SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_engine_accept_stream(engine, 0, 1, addr, addr, &stream), SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_engine_handle_resolved(engine, 0, 1, 7, NULL, 0), SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_handle_resolved(engine, 0, 1, SUBROSA_DNS_RECORDS, &record, 1),
+       SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_poll_output(engine, NULL, 0, &out), SUBROSA_ERR_STRUCT_SIZE);
+    out.size = sizeof out;
+    IS(subrosa_engine_poll_output(engine, NULL, 2048, &out), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_poll_output(NULL, bytes, 4, &out), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_poll_output(engine, bytes, 4, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_add_entropy(engine, bytes, 4), SUBROSA_OK);
+    IS(subrosa_engine_handle_wall_clock(engine, 0, 1798761600ull * 1000000), SUBROSA_OK);
+    IS(subrosa_engine_handle_network_changed(engine, 0), SUBROSA_OK);
+}
+
+static void policies(subrosa_engine *engine) {
+    int32_t policy = -1;
+    IS(subrosa_engine_set_domain_policy(engine, 0, str("a b"), 1), SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_set_domain_policy(engine, 0, str("example.com"), 9), SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_set_domain_policy(engine, 0, str("example.org"), SUBROSA_POLICY_REQUIRED),
+       SUBROSA_OK);
+    IS(subrosa_engine_policy_of(engine, str("EXAMPLE.org"), &policy), SUBROSA_OK);
+    CHECK(policy == SUBROSA_POLICY_REQUIRED);
+}
+
+static void statistics(subrosa_engine *engine) {
+    subrosa_engine_stats stats = {.size = sizeof stats};
+    IS(subrosa_engine_get_stats(engine, &stats), SUBROSA_OK);
+    CHECK(stats.size == sizeof stats && stats.received == 0);
+    IS(subrosa_engine_get_stats(engine, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_get_stats(NULL, &stats), SUBROSA_ERR_NULL);
+}
+
+/* A struct of a later version of the header: larger than the library knows. */
+static void later_versions(subrosa_engine *engine) {
+    struct {
+        subrosa_engine_stats stats;
+        uint64_t news;
+    } later = {.news = 42};
+    later.stats.size = sizeof later;
+    IS(subrosa_engine_get_stats(engine, &later.stats), SUBROSA_OK);
+    CHECK(later.stats.size == sizeof later.stats && later.news == 42);
+}
+
+int main(void) {
+    subrosa_config *config;
+    subrosa_engine *engine = NULL;
+    versions();
+    configs();
+    config = new_config(2);
+    IS(subrosa_engine_new(config, 0, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_new(config, 0, &engine), SUBROSA_OK);
+    subrosa_config_free(config);
+    accounts(engine);
+    calls(engine);
+    inputs(engine);
+    policies(engine);
+    statistics(engine);
+    later_versions(engine);
+    subrosa_engine_free(engine);
+    subrosa_engine_free(NULL);
+    return 0;
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The C programs under valgrind, and under AddressSanitizer and UBSan where the compiler has them.
+set -eu
+cd "$(dirname "$0")/../.."
+cargo rustc -q --lib --features sim,ffi --crate-type staticlib
+lib=${CARGO_TARGET_DIR:-target}/debug/libsubrosa.a
+out=$(mktemp -d); trap 'rm -rf "$out"' EXIT
+flags="-std=c11 -g -Wall -Wextra -Werror -Iinclude"
+status=0
+try() { local what=$1; shift; if "$@" >"$out/log" 2>&1; then echo "ok: $what"; else echo "FAILED: $what"; cat "$out/log"; status=1; fi; }
+sanitizers=
+echo 'int main(void){return 0;}' >"$out/probe.c"
+cc -fsanitize=address,undefined "$out/probe.c" -o "$out/probe" 2>/dev/null && "$out/probe" && sanitizers=-fsanitize=address,undefined
+for source in tests/c/*.c; do
+  name=$(basename "$source" .c)
+  # shellcheck disable=SC2086
+  cc $flags "$source" "$lib" -lpthread -ldl -lm -o "$out/$name"
+  try "$name under valgrind" valgrind -q --suppressions=tests/c/valgrind.supp --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect "$out/$name" tests/data/sim
+  [ -n "$sanitizers" ] || { echo "no sanitizers in cc: skipped"; continue; }
+  # shellcheck disable=SC2086
+  cc $flags $sanitizers -fno-sanitize-recover=all "$source" "$lib" -lpthread -ldl -lm -o "$out/$name-asan"
+  try "$name under sanitizers" "$out/$name-asan" tests/data/sim
+done
+exit $status

@@ -1,0 +1,239 @@
+/*
+ * A secure call between two engines in one program, in virtual time: no socket, no clock. Also
+ * the shortest whole example of the API.
+ */
+#include "check.h"
+
+#define FRAME 320 /* 20 ms at 16 kHz */
+
+struct phone {
+    subrosa_engine *engine;
+    const char *name;
+    uint64_t account, call, listener;
+    uint64_t wake_at;
+    uint64_t socket[8];   /* open UDP sockets ... */
+    uint16_t port[8];     /* ... and their ports */
+    uint16_t next_port;
+    uint64_t stream;      /* the one TCP connection */
+    int established, ended, digits;
+    int64_t energy;
+};
+
+static struct phone alice = {.name = "alice"}, bob = {.name = "bob"};
+static uint64_t now;
+
+static struct phone *other(struct phone *p) { return p == &alice ? &bob : &alice; }
+
+static subrosa_addr address(const struct phone *p, uint16_t port) {
+    subrosa_addr a;
+    memset(&a, 0, sizeof a);
+    a.ip[0] = 10;
+    a.ip[3] = p == &alice ? 1 : 2;
+    a.port = port;
+    a.family = 4;
+    return a;
+}
+
+static char *read_file(const char *folder, const char *name) {
+    char path[512];
+    static char text[65536];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "rb");
+    CHECK(file != NULL);
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    text[n] = 0;
+    fclose(file);
+    return text;
+}
+
+static void set_up(struct phone *p, const char *folder, uint8_t seed) {
+    char name[64], *copy, where[32];
+    subrosa_config *config = new_config(seed);
+    snprintf(where, sizeof where, "10.0.0.%d", p == &alice ? 1 : 2);
+    IS(subrosa_config_set_local_ip(config, str(where)), SUBROSA_OK);
+    IS(subrosa_config_set_trust_pem(config, str(read_file(folder, "ca.pem"))), SUBROSA_OK);
+    snprintf(name, sizeof name, "%s.pem", p->name);
+    copy = strdup(read_file(folder, name));
+    snprintf(name, sizeof name, "%s.key.pem", p->name);
+    IS(subrosa_config_set_identity_pem(config, str(copy), str(read_file(folder, name))), SUBROSA_OK);
+    free(copy);
+    snprintf(where, sizeof where, "10.0.0.%d:5061", p == &alice ? 1 : 2);
+    IS(subrosa_config_set_listen_tls(config, str(where)), SUBROSA_OK);
+    IS(subrosa_engine_new(config, now, &p->engine), SUBROSA_OK);
+    subrosa_config_free(config);
+    snprintf(name, sizeof name, "sip:%s@%s.test", p->name, p->name);
+    p->account = add_account(p->engine, name, SUBROSA_POLICY_REQUIRED);
+    p->next_port = 30000;
+}
+
+static void on_event(struct phone *p, const subrosa_event *e) {
+    switch (e->kind) {
+    case SUBROSA_EVENT_INCOMING_CALL:
+        CHECK(e->from.len && memmem(e->from.ptr, e->from.len, "alice", 5));
+        p->call = e->call;
+        IS(subrosa_call_ring(p->engine, now, e->call), SUBROSA_OK);
+        IS(subrosa_call_accept(p->engine, now, e->call, NULL), SUBROSA_OK);
+        break;
+    case SUBROSA_EVENT_CALL_ESTABLISHED: p->established++; break;
+    case SUBROSA_EVENT_CALL_ENDED: p->ended++; break;
+    case SUBROSA_EVENT_DTMF_RECEIVED:
+        CHECK(e->digit == '5');
+        p->digits++;
+        break;
+    default: break;
+    }
+}
+
+static void resolve(struct phone *p, const subrosa_output *o) {
+    subrosa_dns_record record;
+    memset(&record, 0, sizeof record);
+    if (o->dns_kind != SUBROSA_DNS_A) {
+        IS(subrosa_engine_handle_resolved(p->engine, now, o->id, SUBROSA_DNS_NOT_FOUND, NULL, 0),
+           SUBROSA_OK);
+        return;
+    }
+    record.kind = SUBROSA_DNS_A;
+    subrosa_addr a = address(&bob, 0);
+    memcpy(record.ip, a.ip, sizeof a.ip);
+    IS(subrosa_engine_handle_resolved(p->engine, now, o->id, SUBROSA_DNS_RECORDS, &record, 1),
+       SUBROSA_OK);
+}
+
+static void bind_udp(struct phone *p, const subrosa_output *o) {
+    for (int i = 0; i < 8; i++) {
+        if (p->socket[i]) continue;
+        p->socket[i] = o->id;
+        p->port[i] = o->addr.port ? o->addr.port : p->next_port++;
+        IS(subrosa_engine_handle_udp_bound(p->engine, now, o->id, address(p, p->port[i])),
+           SUBROSA_OK);
+        return;
+    }
+    CHECK(!"more sockets than a call needs");
+}
+
+static void deliver(struct phone *p, const subrosa_output *o) {
+    struct phone *to = other(p);
+    uint8_t copy[2048];
+    uint16_t from = 0;
+    for (int i = 0; i < 8; i++)
+        if (p->socket[i] == o->id) from = p->port[i];
+    CHECK(from && o->data_len <= sizeof copy);
+    memcpy(copy, o->data, o->data_len);
+    for (int i = 0; i < 8; i++)
+        if (to->socket[i] && to->port[i] == o->addr.port)
+            subrosa_engine_handle_datagram(to->engine, now, to->socket[i], address(p, from), copy,
+                                           o->data_len);
+}
+
+static int drain(struct phone *p) {
+    static uint8_t buffer[4096];
+    subrosa_output o = {.size = sizeof o};
+    struct phone *far = other(p);
+    for (int done = 0;; done++) {
+        IS(subrosa_engine_poll_output(p->engine, buffer, sizeof buffer, &o), SUBROSA_OK);
+        switch (o.kind) {
+        case SUBROSA_OUTPUT_TIMEOUT:
+            p->wake_at = o.has_at ? o.at_us : UINT64_MAX;
+            return done;
+        case SUBROSA_OUTPUT_BIND_UDP: bind_udp(p, &o); break;
+        case SUBROSA_OUTPUT_CLOSE_UDP:
+            for (int i = 0; i < 8; i++)
+                if (p->socket[i] == o.id) p->socket[i] = 0;
+            break;
+        case SUBROSA_OUTPUT_LISTEN:
+            p->listener = o.id;
+            IS(subrosa_engine_handle_listening(p->engine, now, o.id, o.addr), SUBROSA_OK);
+            break;
+        case SUBROSA_OUTPUT_RESOLVE: resolve(p, &o); break;
+        case SUBROSA_OUTPUT_CONNECT:
+            p->stream = o.id;
+            IS(subrosa_engine_accept_stream(far->engine, now, far->listener, address(p, 40000),
+                                            o.addr, &far->stream), SUBROSA_OK);
+            IS(subrosa_engine_handle_stream_connected(p->engine, now, o.id, address(p, 40000)),
+               SUBROSA_OK);
+            break;
+        case SUBROSA_OUTPUT_STREAM_DATA:
+            if (far->stream)
+                IS(subrosa_engine_handle_stream_data(far->engine, now, far->stream, o.data,
+                                                     o.data_len), SUBROSA_OK);
+            break;
+        case SUBROSA_OUTPUT_CLOSE_STREAM:
+            p->stream = 0;
+            if (far->stream)
+                IS(subrosa_engine_handle_stream_closed(far->engine, now, far->stream), SUBROSA_OK);
+            far->stream = 0;
+            break;
+        case SUBROSA_OUTPUT_DATAGRAM: deliver(p, &o); break;
+        case SUBROSA_OUTPUT_EVENT: on_event(p, &o.event); break;
+        default: CHECK(!"an output that this program does not expect");
+        }
+    }
+}
+
+static void settle(void) {
+    while (drain(&alice) + drain(&bob) > 0) {
+    }
+}
+
+static void audio(struct phone *p, int16_t level) {
+    int16_t pcm[FRAME];
+    for (int i = 0; i < FRAME; i++) pcm[i] = i & 16 ? level : (int16_t)-level;
+    subrosa_status status = subrosa_call_write_pcm(p->engine, now, p->call, pcm, FRAME);
+    CHECK(status == SUBROSA_OK || status == SUBROSA_ERR_NO_MEDIA);
+    if (subrosa_call_read_pcm(p->engine, now, p->call, pcm, FRAME) != SUBROSA_OK) return;
+    for (int i = 0; i < FRAME; i++) p->energy += pcm[i] * pcm[i];
+}
+
+/* Virtual time, in steps of 20 ms. */
+static void run(unsigned frames) {
+    for (unsigned i = 0; i < frames; i++) {
+        now += 20000;
+        if (alice.wake_at <= now) IS(subrosa_engine_handle_timeout(alice.engine, now), SUBROSA_OK);
+        if (bob.wake_at <= now) IS(subrosa_engine_handle_timeout(bob.engine, now), SUBROSA_OK);
+        if (alice.established && !alice.ended) audio(&alice, 4000);
+        if (bob.established && !bob.ended) audio(&bob, 0);
+        settle();
+    }
+}
+
+int main(int argc, char **argv) {
+    subrosa_security_report report = {.size = sizeof report};
+    subrosa_media_stats stats = {.size = sizeof stats};
+    subrosa_call_info info = {.size = sizeof info};
+    CHECK(argc == 2); /* the folder of the certificates */
+    set_up(&alice, argv[1], 3);
+    set_up(&bob, argv[1], 4);
+    settle();
+    IS(subrosa_engine_place_call(alice.engine, now, alice.account, str("sip:bob@bob.test"), NULL,
+                                 &alice.call), SUBROSA_OK);
+    run(50);
+    CHECK(alice.established == 1 && bob.established == 1);
+    IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_OK);
+    CHECK(info.state == SUBROSA_CALL_ESTABLISHED && info.codec == SUBROSA_CODEC_G722);
+    IS(subrosa_call_security(alice.engine, alice.call, &report), SUBROSA_OK);
+    CHECK(report.padlock == SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER);
+    CHECK(report.tls_version == 0x0304 && report.peer_verified && report.media_agreed);
+    CHECK(report.srtp_suite_out.len && report.tls_suite.len && report.text.len);
+    IS(subrosa_call_send_dtmf(alice.engine, now, alice.call, '5', 100), SUBROSA_OK);
+    run(15);
+    CHECK(bob.digits == 1);
+    IS(subrosa_call_hold(alice.engine, now, alice.call), SUBROSA_OK);
+    run(25);
+    IS(subrosa_call_get_info(bob.engine, bob.call, &info), SUBROSA_OK);
+    CHECK(info.remote_hold == 1);
+    IS(subrosa_call_resume(alice.engine, now, alice.call), SUBROSA_OK);
+    run(50);
+    IS(subrosa_call_media_stats(bob.engine, bob.call, &stats), SUBROSA_OK);
+    CHECK(stats.packets_received > 50 && stats.refused == 0);
+    CHECK(bob.energy > 1000000 && alice.energy < bob.energy / 100);
+    IS(subrosa_call_hang_up(bob.engine, now, bob.call), SUBROSA_OK);
+    run(10);
+    CHECK(alice.ended == 1 && bob.ended == 1);
+    IS(subrosa_engine_forget_call(alice.engine, alice.call), SUBROSA_OK);
+    IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_engine_shut_down(alice.engine, now), SUBROSA_OK);
+    settle();
+    subrosa_engine_free(alice.engine);
+    subrosa_engine_free(bob.engine);
+    return 0;
+}
