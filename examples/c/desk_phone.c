@@ -131,7 +131,6 @@ static subrosa_addr from_sockaddr(const struct sockaddr_storage *in) {
     }
     return a;
 }
-
 static subrosa_addr local_address(int fd) {
     struct sockaddr_storage sa;
     socklen_t len = sizeof sa;
