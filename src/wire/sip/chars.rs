@@ -87,8 +87,22 @@ pub(super) fn is(byte: u8, class: u16) -> bool {
 #[inline]
 pub(super) fn span(bytes: &[u8], from: usize, class: u16) -> usize {
     let Some(rest) = bytes.get(from..) else { return from };
-    let n = rest.iter().position(|&b| !is(b, class)).unwrap_or(rest.len());
-    from.saturating_add(n)
+    let mut end = from;
+    let (quads, _) = rest.as_chunks::<4>();
+    for [a, b, c, d] in quads {
+        // One branch for four bytes.
+        if mask(*a) & mask(*b) & mask(*c) & mask(*d) & class == 0 {
+            break;
+        }
+        end = end.saturating_add(4);
+    }
+    let tail = bytes.get(end..).unwrap_or_default();
+    end.saturating_add(tail.iter().position(|&b| !is(b, class)).unwrap_or(tail.len()))
+}
+
+#[inline]
+fn mask(byte: u8) -> u16 {
+    CLASS.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 /// The first position at or after `from` that is not blank.
@@ -118,6 +132,18 @@ pub(super) fn quoted_end(bytes: &[u8], from: usize) -> Option<usize> {
         }
         at = at.checked_add(2)?;
     }
+}
+
+/// A position in a line; no line is longer than a message.
+#[inline]
+pub(super) fn at(position: usize) -> u16 {
+    u16::try_from(position).unwrap_or(u16::MAX)
+}
+
+/// What stands between two positions of a line.
+#[inline]
+pub(super) fn between(line: &str, start: u16, end: u16) -> &str {
+    line.get(usize::from(start)..usize::from(end)).unwrap_or_default()
 }
 
 /// Whether `bytes` is a token (RFC 3261 §25.1).

@@ -13,7 +13,7 @@ pub enum ParseErrorKind {
     Empty,
     /// More than 64 KiB.
     TooLarge,
-    /// More than 256 header fields.
+    /// More than 256 header fields, or more than 256 addresses and Via values in them.
     TooManyHeaders,
     /// A CR or LF alone where only CRLF may stand.
     BareLineBreak,

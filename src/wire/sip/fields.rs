@@ -1,8 +1,8 @@
-//! Header fields of a message: lines, and lists of typed views over them.
+//! Where the header fields of a message and the values in them stand.
 
 use super::name::HeaderName;
-use super::name_addr::NameAddrRef;
-use super::via::ViaRef;
+use super::name_addr::AddressParts;
+use super::via::ViaParts;
 
 /// Where a header field stands in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,62 +42,15 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// The Via values of a message from the top.
-pub(super) struct Vias<'a> {
-    lines: Lines<'a>,
-    text: &'a str,
-    at: usize,
+/// A value that was read at parsing: which field it stands in, and where its parts are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value {
+    pub(super) field: u16,
+    pub(super) parts: ValueParts,
 }
 
-impl<'a> Vias<'a> {
-    pub(super) fn new(lines: Lines<'a>) -> Self {
-        Self { lines, text: "", at: 0 }
-    }
-}
-
-impl<'a> Iterator for Vias<'a> {
-    type Item = ViaRef<'a>;
-
-    fn next(&mut self) -> Option<ViaRef<'a>> {
-        loop {
-            if self.at < self.text.len()
-                && let Some(scan) = ViaRef::scan(self.text, self.at)
-            {
-                self.at = scan.end.map_or(self.text.len(), |end| end.saturating_add(1));
-                return Some(scan.via);
-            }
-            self.text = core::str::from_utf8(self.lines.next()?).unwrap_or_default();
-            self.at = 0;
-        }
-    }
-}
-
-/// The addresses of the header fields of one name; a malformed one ends its field.
-pub(super) struct NameAddrs<'a> {
-    lines: Lines<'a>,
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> NameAddrs<'a> {
-    pub(super) fn new(lines: Lines<'a>) -> Self {
-        Self { lines, text: "", at: 0 }
-    }
-}
-
-impl<'a> Iterator for NameAddrs<'a> {
-    type Item = NameAddrRef<'a>;
-
-    fn next(&mut self) -> Option<NameAddrRef<'a>> {
-        loop {
-            if self.at < self.text.len()
-                && let Some((address, end)) = NameAddrRef::scan(self.text, self.at)
-            {
-                self.at = end.saturating_add(1);
-                return Some(address);
-            }
-            self.text = core::str::from_utf8(self.lines.next()?).unwrap_or_default();
-            self.at = 0;
-        }
-    }
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ValueParts {
+    Via(ViaParts),
+    Address(AddressParts),
 }

@@ -7,7 +7,7 @@ use core::fmt;
 use super::chars::{number, saturating_number};
 use super::cseq::CSeq;
 use super::error::ParseError;
-use super::fields::{FieldSpan, Lines, NameAddrs, Vias, slice};
+use super::fields::{FieldSpan, Lines, Value, ValueParts, slice};
 use super::lists::split_values;
 use super::media_type::MediaType;
 use super::method::Method;
@@ -28,7 +28,9 @@ pub struct Message {
     pub(super) head_len: usize,
     pub(super) start: StartLine,
     pub(super) fields: Vec<FieldSpan>,
-    pub(super) index: Index,
+    /// The values of Via, From, To, Contact, Route and Record-Route.
+    pub(super) values: Vec<Value>,
+    pub(super) call_id: Option<u16>,
     pub(super) cseq: CSeq,
     pub(super) max_forwards: Option<u8>,
     /// Not all of it is well-formed: it may only be answered.
@@ -39,16 +41,6 @@ pub struct Message {
 pub(super) enum StartLine {
     Request { method: Method, uri: (u32, u32), parts: Option<UriParts> },
     Response { status: u16, reason: (u32, u32) },
-}
-
-/// Which fields are the first of their name.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Index {
-    pub(super) via: Option<u16>,
-    pub(super) from: Option<u16>,
-    pub(super) to: Option<u16>,
-    pub(super) call_id: Option<u16>,
-    pub(super) cseq: Option<u16>,
 }
 
 impl Message {
@@ -103,28 +95,28 @@ impl Message {
 
     /// The Via values from the top.
     pub fn vias(&self) -> impl Iterator<Item = ViaRef<'_>> {
-        Vias::new(self.lines(HeaderName::Via))
+        self.values.iter().filter_map(|value| self.via(value))
     }
 
     /// The topmost Via, which every message has.
     pub fn top_via(&self) -> Option<ViaRef<'_>> {
-        ViaRef::scan(self.value_at(self.index.via), 0).map(|scan| scan.via)
+        self.vias().next()
     }
 
     /// The From. `sip:anonymous.invalid` in place of a malformed one in a message that is only
     /// [`rejectable`](ParseError::rejectable).
     pub fn from(&self) -> NameAddrRef<'_> {
-        NameAddrRef::parse(self.value_at(self.index.from)).unwrap_or(NameAddrRef::ANONYMOUS)
+        self.read(HeaderName::From).next().unwrap_or(NameAddrRef::ANONYMOUS)
     }
 
     /// The To; what holds for [`from`](Self::from) holds for it.
     pub fn to(&self) -> NameAddrRef<'_> {
-        NameAddrRef::parse(self.value_at(self.index.to)).unwrap_or(NameAddrRef::ANONYMOUS)
+        self.read(HeaderName::To).next().unwrap_or(NameAddrRef::ANONYMOUS)
     }
 
     /// The Call-ID; compared with case.
     pub fn call_id(&self) -> &str {
-        self.value_at(self.index.call_id)
+        self.value_at(self.call_id)
     }
 
     /// The CSeq.
@@ -134,7 +126,7 @@ impl Message {
 
     /// The Contact addresses; none for `*`.
     pub fn contacts(&self) -> impl Iterator<Item = NameAddrRef<'_>> {
-        self.addresses(HeaderName::Contact)
+        self.read(HeaderName::Contact)
     }
 
     /// Whether the Contact is `*`: all bindings (RFC 3261 §10.2.2).
@@ -144,19 +136,40 @@ impl Message {
 
     /// The Route addresses, next hop first.
     pub fn routes(&self) -> impl Iterator<Item = NameAddrRef<'_>> {
-        self.addresses(HeaderName::Route)
+        self.read(HeaderName::Route)
     }
 
     /// The Record-Route addresses in the order of the message.
     pub fn record_routes(&self) -> impl Iterator<Item = NameAddrRef<'_>> {
-        self.addresses(HeaderName::RecordRoute)
+        self.read(HeaderName::RecordRoute)
     }
 
     /// The addresses of any header field that holds them: Refer-To, Referred-By, Path,
-    /// Service-Route, P-Asserted-Identity. Those are not checked at parsing: a malformed one ends
-    /// its line.
+    /// Service-Route, P-Asserted-Identity. Those are not checked at parsing: malformed ones are
+    /// left out.
     pub fn addresses(&self, name: HeaderName) -> impl Iterator<Item = NameAddrRef<'_>> {
-        NameAddrs::new(self.lines(name))
+        self.list(name).filter_map(NameAddrRef::parse)
+    }
+
+    /// The addresses that were read at parsing.
+    fn read(&self, name: HeaderName) -> impl Iterator<Item = NameAddrRef<'_>> {
+        self.values.iter().filter_map(move |value| match value.parts {
+            ValueParts::Address(parts) => {
+                let field = self.fields.get(usize::from(value.field))?;
+                (field.name_id == name).then(|| NameAddrRef::new(self.text(field.value), parts))
+            }
+            ValueParts::Via(_) => None,
+        })
+    }
+
+    fn via(&self, value: &Value) -> Option<ViaRef<'_>> {
+        match value.parts {
+            ValueParts::Via(parts) => {
+                let field = self.fields.get(usize::from(value.field))?;
+                Some(ViaRef::new(self.text(field.value), parts))
+            }
+            ValueParts::Address(_) => None,
+        }
     }
 
     /// Max-Forwards.

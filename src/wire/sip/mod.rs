@@ -26,6 +26,7 @@
 
 mod builder;
 mod chars;
+mod check;
 mod cseq;
 mod error;
 mod escape;

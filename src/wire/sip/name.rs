@@ -171,7 +171,9 @@ fn find(text: &[u8]) -> Option<HeaderName> {
     loop {
         let index = usize::from(*SLOTS.get(usize::from(slot))?).checked_sub(1)?;
         let (spelling, name) = SPELLINGS.get(index)?;
-        if spelling.len() == text.len() && spelling.as_bytes().eq_ignore_ascii_case(text) {
+        let spelling = spelling.as_bytes();
+        // Nearly always written as the RFC writes it.
+        if spelling == text || spelling.eq_ignore_ascii_case(text) {
             return Some(*name);
         }
         slot = slot.wrapping_add(1);

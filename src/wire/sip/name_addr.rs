@@ -5,7 +5,9 @@ use alloc::{borrow::Cow, string::String};
 use core::fmt::{self, Write as _};
 
 use super::builder::BuildError;
-use super::chars::{BARE_URI, DISPLAY, VALUE, is_token, quoted_end, skip_blanks, span};
+use super::chars::{
+    BARE_URI, DISPLAY, VALUE, at, between, is_token, quoted_end, skip_blanks, span,
+};
 use super::escape::{quote, unquote};
 use super::params::{Params, scan_params};
 use super::uri::{Uri, UriRef};
@@ -14,60 +16,97 @@ use super::uri_parts::UriParts;
 /// One address of a header field: display name, URI, parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct NameAddrRef<'a> {
-    display: &'a str,
-    quoted: bool,
-    uri: UriRef<'a>,
-    params: Params<'a>,
+    line: &'a str,
+    parts: AddressParts,
 }
 
-impl<'a> NameAddrRef<'a> {
-    /// What stands for an address that could not be read.
-    pub(super) const ANONYMOUS: NameAddrRef<'static> =
-        NameAddrRef { display: "", quoted: false, uri: UriRef::ANONYMOUS, params: Params::NONE };
+/// Positions in a line of addresses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AddressParts {
+    /// Between the quotes of a quoted string.
+    display: (u16, u16),
+    quoted: bool,
+    uri: (u16, u16),
+    uri_parts: UriParts,
+    params: (u16, u16),
+}
 
+impl AddressParts {
     /// The address that starts at `from`, and the position after it, its blanks skipped: a comma
     /// or the end.
     #[inline]
-    pub(super) fn scan(text: &'a str, from: usize) -> Option<(Self, usize)> {
-        let bytes = text.as_bytes();
+    pub(super) fn scan(line: &str, from: usize) -> Option<(Self, usize)> {
+        let bytes = line.as_bytes();
         let start = skip_blanks(bytes, from);
-        let (display, quoted, open) = match bytes.get(start)? {
-            b'<' => ("", false, start),
+        let first = *bytes.get(start)?;
+        let quoted = first == b'"';
+        let (display, open) = match first {
+            b'<' => ((start, start), start),
             b'"' => {
                 let end = quoted_end(bytes, start)?;
-                let inside = text.get(start.checked_add(1)?..end.checked_sub(1)?)?;
-                (inside, true, skip_blanks(bytes, end))
+                ((start.checked_add(1)?, end.checked_sub(1)?), skip_blanks(bytes, end))
             }
             _ => {
-                let end = span(bytes, start, DISPLAY);
-                (text.get(start..end)?, false, end)
+                let open = span(bytes, start, DISPLAY);
+                ((start, trim_end(bytes, start, open)), open)
             }
         };
-        let (uri, display, uri_end) = if bytes.get(open) == Some(&b'<') {
+        let (display, uri, uri_end) = if bytes.get(open) == Some(&b'<') {
             let inside = open.checked_add(1)?;
             let close = inside.checked_add(memchr::memchr(b'>', bytes.get(inside..)?)?)?;
-            (text.get(inside..close)?, display, close.checked_add(1)?)
+            (display, (inside, close), close.checked_add(1)?)
         } else if quoted {
             return None;
         } else {
             let end = span(bytes, start, BARE_URI);
             // A question mark needs angle brackets; anything but the end, a blank, a parameter or
             // the next address is caught below.
-            (text.get(start..end)?, "", end)
+            ((start, start), (start, end), end)
         };
-        let uri = UriRef::from_parts(uri, UriParts::scan(uri).ok()?);
+        let uri_parts = UriParts::scan(line.get(uri.0..uri.1)?).ok()?;
         let (params_end, good) = scan_params(bytes, uri_end);
-        if !good {
-            return None;
-        }
-        let params = Params::new(text.get(uri_end..params_end)?);
-        let display = if quoted { display } else { display.trim_end_matches([' ', '\t']) };
-        Some((Self { display, quoted, uri, params }, skip_blanks(bytes, params_end)))
+        let parts = Self {
+            display: (at(display.0), at(display.1)),
+            quoted,
+            uri: (at(uri.0), at(uri.1)),
+            uri_parts,
+            params: (at(uri_end), at(params_end)),
+        };
+        good.then(|| (parts, skip_blanks(bytes, params_end)))
+    }
+}
+
+/// The end of what stands from `start` to `end`, blanks before it left out.
+fn trim_end(bytes: &[u8], start: usize, end: usize) -> usize {
+    let text = bytes.get(start..end).unwrap_or_default();
+    let blanks = text.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    end.saturating_sub(blanks)
+}
+
+impl<'a> NameAddrRef<'a> {
+    /// What stands for an address that could not be read.
+    pub(super) const ANONYMOUS: NameAddrRef<'static> = NameAddrRef {
+        line: "sip:anonymous.invalid",
+        parts: AddressParts {
+            display: (0, 0),
+            quoted: false,
+            uri: (0, 21),
+            uri_parts: UriParts::ANONYMOUS,
+            params: (21, 21),
+        },
+    };
+
+    pub(super) fn new(line: &'a str, parts: AddressParts) -> Self {
+        Self { line, parts }
     }
 
-    /// The address that all of `text` is.
+    /// The address that all of `text` is; `None` also for more than 64 KiB.
     pub fn parse(text: &'a str) -> Option<Self> {
-        Self::scan(text, 0).filter(|(_, end)| *end == text.len()).map(|(address, _)| address)
+        if text.len() > usize::from(u16::MAX) {
+            return None;
+        }
+        let (parts, end) = AddressParts::scan(text, 0)?;
+        (end == text.len()).then(|| Self::new(text, parts))
     }
 
     /// The display name, its quotes and escapes resolved; empty without one.
@@ -76,35 +115,37 @@ impl<'a> NameAddrRef<'a> {
     }
 
     fn display_name(&self) -> Cow<'a, str> {
-        if self.quoted { unquote(self.display) } else { Cow::Borrowed(self.display) }
+        let text = between(self.line, self.parts.display.0, self.parts.display.1);
+        if self.parts.quoted { unquote(text) } else { Cow::Borrowed(text) }
     }
 
     /// The URI.
     pub fn uri(&self) -> UriRef<'a> {
-        self.uri
+        let (start, end) = self.parts.uri;
+        UriRef::from_parts(between(self.line, start, end), self.parts.uri_parts)
     }
 
     /// The `tag` parameter; `None` without one or with an empty one.
     pub fn tag(&self) -> Option<&'a str> {
-        self.params.get("tag").filter(|t| !t.is_empty())
+        self.params().get("tag").filter(|t| !t.is_empty())
     }
 
     /// The parameters of the header field, not those of the URI.
     pub fn params(&self) -> Params<'a> {
-        self.params
+        Params::new(between(self.line, self.parts.params.0, self.parts.params.1))
     }
 
     /// The `expires` parameter of a Contact, in seconds; too large a number gives the largest.
     pub fn expires(&self) -> Option<u32> {
-        self.params.get("expires").and_then(super::chars::saturating_number)
+        self.params().get("expires").and_then(super::chars::saturating_number)
     }
 
     /// A copy that owns its text.
     pub fn to_name_addr(&self) -> NameAddr {
         NameAddr {
             display: self.display(),
-            uri: self.uri.to_uri(),
-            params: self.params.as_str().into(),
+            uri: self.uri().to_uri(),
+            params: self.params().as_str().into(),
         }
     }
 }
@@ -112,7 +153,7 @@ impl<'a> NameAddrRef<'a> {
 /// The canonical form: display name quoted, URI in angle brackets.
 impl fmt::Display for NameAddrRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_address(f, &self.display_name(), self.uri.as_str(), self.params.as_str())
+        write_address(f, &self.display_name(), self.uri().as_str(), self.params().as_str())
     }
 }
 

@@ -13,8 +13,6 @@ pub struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    pub(super) const NONE: Params<'static> = Params { text: "" };
-
     pub(super) fn new(text: &'a str) -> Self {
         Self { text }
     }

@@ -3,15 +3,15 @@
 use alloc::vec::Vec;
 
 use super::chars::{TOKEN, number, skip_blanks, span};
+pub(super) use super::check::BodyLength;
+use super::check::Check;
 use super::cseq::CSeq;
 use super::error::{ParseError, ParseErrorKind as Kind};
-use super::fields::{FieldSpan, slice};
-use super::message::{Index, Message, StartLine};
+use super::fields::FieldSpan;
+use super::message::{Message, StartLine};
 use super::method::Method;
-use super::name::{HeaderName, lookup};
-use super::name_addr::NameAddrRef;
+use super::name::lookup;
 use super::uri_parts::UriParts;
-use super::via::ViaRef;
 use super::{MAX_HEADERS, MAX_MESSAGE};
 
 /// A message whose head was read.
@@ -22,15 +22,6 @@ pub(super) struct Parsed {
     /// Whether it is a request that can be answered.
     pub(super) answerable: bool,
     pub(super) length: BodyLength,
-}
-
-/// What Content-Length says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyLength {
-    Absent,
-    Known(usize),
-    /// Malformed or contradictory.
-    Unknown,
 }
 
 impl Parsed {
@@ -105,21 +96,16 @@ pub(super) fn parse_head(mut buf: Vec<u8>) -> Result<Parsed, Kind> {
     check.complete(&start);
     let is_request = matches!(start, StartLine::Request { .. });
     let is_ack = matches!(&start, StartLine::Request { method: Method::Ack, .. });
-    let index = check.index;
-    let answerable = is_request
-        && !is_ack
-        && check.top_via
-        && check.cseq.is_some()
-        && index.from.and(index.to).and(index.call_id).is_some();
-    let (defect, length, max_forwards) = (check.defect, check.length, check.max_forwards);
-    let cseq = check.cseq.take().unwrap_or(CSeq { number: 0, method: Method::Other("".into()) });
+    let answerable = is_request && !is_ack && check.is_answerable();
+    let (defect, length) = (check.defect, check.length);
     let message = Message {
         head_len: lines.head_len,
         start,
         fields: lines.fields,
-        index,
-        cseq,
-        max_forwards,
+        call_id: check.seen.call_id,
+        cseq: check.cseq.unwrap_or(CSeq { number: 0, method: Method::Other("".into()) }),
+        max_forwards: check.max_forwards,
+        values: check.values,
         defective: false,
         buf,
     };
@@ -242,7 +228,7 @@ fn read_start_line(head: &[u8], end: usize, defect: &mut Option<Kind>) -> Result
         let text = core::str::from_utf8(rest.get(..uri_len).unwrap_or_default()).ok();
         parts = text.and_then(|text| UriParts::scan(text).ok());
         // A Request-URI has no headers (RFC 3261 §19.1.1).
-        parts = parts.filter(|p| usize::try_from(p.headers) == Ok(uri_len));
+        parts = parts.filter(|p| usize::from(p.headers) == uri_len);
         if parts.is_none() {
             note(Kind::RequestUri);
         }
@@ -272,192 +258,4 @@ fn read_status_line(rest: &[u8], end: usize) -> Result<StartLine, Kind> {
         Some(_) => return Err(Kind::StatusCode),
     };
     Ok(StartLine::Response { status, reason: (pos(reason), pos(end)) })
-}
-
-/// Reads the header fields that every message must have right.
-struct Check<'a> {
-    head: &'a [u8],
-    text: Option<&'a str>,
-    defect: Option<Kind>,
-    index: Index,
-    top_via: bool,
-    cseq: Option<CSeq>,
-    length: BodyLength,
-    max_forwards: Option<u8>,
-    max_forwards_seen: bool,
-}
-
-impl<'a> Check<'a> {
-    fn new(head: &'a [u8], text: Option<&'a str>, defect: Option<Kind>) -> Self {
-        Self {
-            head,
-            text,
-            defect,
-            index: Index::default(),
-            top_via: false,
-            cseq: None,
-            length: BodyLength::Absent,
-            max_forwards: None,
-            max_forwards_seen: false,
-        }
-    }
-
-    fn note(&mut self, kind: Kind) {
-        self.defect.get_or_insert(kind);
-    }
-
-    /// The value of a field; `None` unless it is UTF-8.
-    #[inline]
-    fn value(&self, field: &FieldSpan) -> Option<&'a str> {
-        match self.text {
-            Some(text) => {
-                let start = usize::try_from(field.value.0).ok()?;
-                text.get(start..usize::try_from(field.value.1).ok()?)
-            }
-            None => core::str::from_utf8(slice(self.head, field.value)).ok(),
-        }
-    }
-
-    #[inline]
-    fn field(&mut self, at: u16, field: &FieldSpan) {
-        let kind = match field.name_id {
-            HeaderName::Via => Kind::Via,
-            HeaderName::From => Kind::From,
-            HeaderName::To => Kind::To,
-            HeaderName::CallId => Kind::CallId,
-            HeaderName::CSeq => Kind::CSeq,
-            HeaderName::Contact => Kind::Contact,
-            HeaderName::Route => Kind::Route,
-            HeaderName::RecordRoute => Kind::RecordRoute,
-            HeaderName::MaxForwards => Kind::MaxForwards,
-            HeaderName::ContentLength => Kind::ContentLength,
-            _ => return,
-        };
-        let value = self.value(field);
-        let good = match field.name_id {
-            HeaderName::Via => self.via(at, value),
-            HeaderName::From => {
-                first(&mut self.index.from, at, &mut self.defect)
-                    && value.and_then(NameAddrRef::parse).is_some()
-            }
-            HeaderName::To => {
-                first(&mut self.index.to, at, &mut self.defect)
-                    && value.and_then(NameAddrRef::parse).is_some()
-            }
-            HeaderName::CallId => {
-                first(&mut self.index.call_id, at, &mut self.defect)
-                    && value.is_some_and(|v| !v.is_empty() && !v.contains([' ', '\t']))
-            }
-            HeaderName::CSeq => self.cseq(at, value),
-            HeaderName::MaxForwards => self.max_forwards(value),
-            HeaderName::ContentLength => self.content_length(value),
-            HeaderName::Contact if value == Some("*") => true,
-            _ => value.is_some_and(addresses_are_good),
-        };
-        if !good {
-            self.note(kind);
-        }
-    }
-
-    #[inline]
-    fn via(&mut self, at: u16, value: Option<&str>) -> bool {
-        let is_top = self.index.via.is_none();
-        if is_top {
-            self.index.via = Some(at);
-        }
-        let Some(text) = value else { return false };
-        let mut from = 0;
-        loop {
-            let Some(scan) = ViaRef::scan(text, from) else { return false };
-            self.top_via |= is_top;
-            match scan.end {
-                Some(end) if end >= text.len() => return true,
-                Some(comma) => from = comma.saturating_add(1),
-                None => return false,
-            }
-        }
-    }
-
-    fn cseq(&mut self, at: u16, value: Option<&str>) -> bool {
-        if !first(&mut self.index.cseq, at, &mut self.defect) {
-            return false;
-        }
-        match value.and_then(CSeq::scan) {
-            Some((cseq, fits)) => {
-                self.cseq = Some(cseq);
-                fits
-            }
-            None => false,
-        }
-    }
-
-    fn max_forwards(&mut self, value: Option<&str>) -> bool {
-        if core::mem::replace(&mut self.max_forwards_seen, true) {
-            self.note(Kind::DuplicateHeader);
-            return false;
-        }
-        self.max_forwards = value.and_then(number).and_then(|n| u8::try_from(n).ok());
-        self.max_forwards.is_some()
-    }
-
-    fn content_length(&mut self, value: Option<&str>) -> bool {
-        let length = value.and_then(number).and_then(|n| usize::try_from(n).ok());
-        let Some(length) = length.filter(|n| *n <= MAX_MESSAGE) else {
-            self.length = BodyLength::Unknown;
-            return false;
-        };
-        match self.length {
-            BodyLength::Known(other) if other != length => {
-                self.note(Kind::ConflictingContentLength);
-                self.length = BodyLength::Unknown;
-            }
-            BodyLength::Absent => self.length = BodyLength::Known(length),
-            _ => {}
-        }
-        true
-    }
-
-    /// What only the whole message shows.
-    fn complete(&mut self, start: &StartLine) {
-        let index = self.index;
-        for (there, kind) in [
-            (index.via.is_some(), Kind::MissingVia),
-            (index.from.is_some(), Kind::MissingFrom),
-            (index.to.is_some(), Kind::MissingTo),
-            (index.call_id.is_some(), Kind::MissingCallId),
-            (index.cseq.is_some(), Kind::MissingCSeq),
-        ] {
-            if !there {
-                self.note(kind);
-            }
-        }
-        if let (StartLine::Request { method, .. }, Some(cseq)) = (start, &self.cseq)
-            && *method != cseq.method
-        {
-            self.note(Kind::CSeqMethodMismatch);
-        }
-    }
-}
-
-/// Keeps the first field of a name; a second one is a defect.
-fn first(slot: &mut Option<u16>, at: u16, defect: &mut Option<Kind>) -> bool {
-    if slot.is_some() {
-        defect.get_or_insert(Kind::DuplicateHeader);
-        return false;
-    }
-    *slot = Some(at);
-    true
-}
-
-/// Whether `text` is a list of addresses.
-#[inline]
-fn addresses_are_good(text: &str) -> bool {
-    let mut from = 0;
-    loop {
-        match NameAddrRef::scan(text, from) {
-            Some((_, end)) if end >= text.len() => return true,
-            Some((_, comma)) => from = comma.saturating_add(1),
-            None => return false,
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use core::{fmt, str::FromStr};
 
+use super::chars::{at, between};
 use super::escape::{percent_decode, percent_encode};
 use super::host::Host;
 use super::params::UriParams;
@@ -25,17 +26,12 @@ impl<'a> UriRef<'a> {
         Self { text, parts }
     }
 
-    /// What stands for a URI that could not be read.
-    pub(super) const ANONYMOUS: UriRef<'static> =
-        UriRef { text: "sip:anonymous.invalid", parts: UriParts::ANONYMOUS };
-
-    fn slice(self, start: u32, end: u32) -> &'a str {
-        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-        range.and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
+    fn slice(self, start: u16, end: u16) -> &'a str {
+        between(self.text, start, end)
     }
 
-    fn end(self) -> u32 {
-        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    fn end(self) -> u16 {
+        at(self.text.len())
     }
 
     /// As written.

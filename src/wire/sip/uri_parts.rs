@@ -1,6 +1,6 @@
 //! Where the parts of a URI stand in its text.
 
-use super::chars::{HEADER, PARAM, PASSWORD, PHONE, URIC, USER, span};
+use super::chars::{HEADER, PARAM, PASSWORD, PHONE, URIC, USER, at, span};
 use super::escape::escapes_are_valid;
 use super::host::{HostKind, scan_host, scan_port};
 
@@ -63,17 +63,17 @@ pub(super) struct UriParts {
     host_kind: u8,
     pub(super) port: Option<u16>,
     /// The colon after the scheme.
-    pub(super) colon: u32,
+    pub(super) colon: u16,
     /// The end of the user part; 0 without one.
-    pub(super) user_end: u32,
+    pub(super) user_end: u16,
     /// The end of the password; 0 without one.
-    pub(super) password_end: u32,
-    pub(super) host_start: u32,
-    pub(super) host_end: u32,
+    pub(super) password_end: u16,
+    pub(super) host_start: u16,
+    pub(super) host_end: u16,
     /// The first semicolon of the parameters.
-    pub(super) params: u32,
+    pub(super) params: u16,
     /// The question mark of the headers.
-    pub(super) headers: u32,
+    pub(super) headers: u16,
 }
 
 impl UriParts {
@@ -90,7 +90,7 @@ impl UriParts {
         headers: 0,
     };
 
-    /// Of [`super::uri::UriRef::ANONYMOUS`].
+    /// Of `sip:anonymous.invalid`.
     pub(super) const ANONYMOUS: Self = Self {
         scheme: Scheme::Sip,
         host_kind: 1,
@@ -115,7 +115,7 @@ impl UriParts {
     #[inline]
     pub(super) fn scan(text: &str) -> Result<Self, UriError> {
         let bytes = text.as_bytes();
-        if bytes.len() > super::MAX_MESSAGE {
+        if bytes.len() > usize::from(u16::MAX) {
             return Err(UriError::TooLong);
         }
         if memchr::memchr(b'%', bytes).is_some() && !escapes_are_valid(bytes) {
@@ -130,11 +130,6 @@ impl UriParts {
             _ => scan_other(bytes),
         }
     }
-}
-
-/// A position in a text that is at most [`super::MAX_MESSAGE`] long.
-fn at(position: usize) -> u32 {
-    u32::try_from(position).unwrap_or(u32::MAX)
 }
 
 #[inline]
@@ -229,7 +224,7 @@ fn scan_tel(bytes: &[u8]) -> Result<UriParts, UriError> {
         UriError::Host => UriError::Number,
         other => other,
     })?;
-    if usize::try_from(tail.headers) != Ok(bytes.len()) {
+    if usize::from(tail.headers) != bytes.len() {
         return Err(UriError::Header);
     }
     Ok(tail)

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use super::chars::{TOKEN, number, separator, skip_blanks, span};
+use super::chars::{TOKEN, at, between, number, separator, skip_blanks, span};
 use super::host::{Host, HostKind, scan_host, scan_port};
 use super::params::{Params, scan_params};
 
@@ -13,88 +13,96 @@ const COOKIE: &str = "z9hG4bK";
 /// One value of a Via header field.
 #[derive(Clone, Copy, Debug)]
 pub struct ViaRef<'a> {
-    text: &'a str,
-    transport: &'a str,
-    host: &'a str,
+    line: &'a str,
+    parts: ViaParts,
+}
+
+/// Positions in a line of Via values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ViaParts {
+    start: u16,
+    transport: (u16, u16),
+    host: (u16, u16),
     host_kind: HostKind,
-    sent_by: &'a str,
     port: Option<u16>,
-    params: Params<'a>,
+    /// Where sent-by ends and the parameters begin.
+    params: u16,
+    end: u16,
 }
 
-/// A Via as far as it could be read.
-pub(super) struct ViaScan<'a> {
-    pub(super) via: ViaRef<'a>,
-    /// The position after the value, its blanks skipped: a comma or the end. `None` if the
-    /// parameters are malformed; those before the defect are kept.
-    pub(super) end: Option<usize>,
-}
-
-impl<'a> ViaRef<'a> {
-    /// The Via that starts at `from`; `None` if not even its sent-by can be read.
+impl ViaParts {
+    /// The Via that starts at `from`; `None` if not even its sent-by can be read. Beside it the
+    /// position after the value, its blanks skipped: a comma or the end. `None` if the parameters
+    /// are malformed; those before the defect are kept.
     #[inline]
-    pub(super) fn scan(text: &'a str, from: usize) -> Option<ViaScan<'a>> {
-        let bytes = text.as_bytes();
+    pub(super) fn scan(line: &str, from: usize) -> Option<(Self, Option<usize>)> {
+        let bytes = line.as_bytes();
         let start = skip_blanks(bytes, from);
-        let transport_start = match bytes.get(start..) {
+        let transport = match bytes.get(start..) {
             Some([b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', next, ..]) if *next != b' ' => {
                 start.checked_add(8)?
             }
             _ => scan_protocol(bytes, start)?,
         };
-        let transport_end = span(bytes, transport_start, TOKEN);
-        let host_start = skip_blanks(bytes, transport_end);
-        if transport_end == transport_start || host_start == transport_end {
+        let transport_end = span(bytes, transport, TOKEN);
+        let host = skip_blanks(bytes, transport_end);
+        if transport_end == transport || host == transport_end {
             return None;
         }
-        let (host_kind, host_end) = scan_host(bytes, host_start)?;
+        let (host_kind, host_end) = scan_host(bytes, host)?;
         let (port, port_end) = scan_port(bytes, host_end, true)?;
-        let (params_end, good) = scan_params(bytes, port_end);
-        let via = ViaRef {
-            text: text.get(start..params_end)?,
-            transport: text.get(transport_start..transport_end)?,
-            host: text.get(host_start..host_end)?,
+        let (end, good) = scan_params(bytes, port_end);
+        let parts = Self {
+            start: at(start),
+            transport: (at(transport), at(transport_end)),
+            host: (at(host), at(host_end)),
             host_kind,
-            sent_by: text.get(host_start..port_end)?,
             port,
-            params: Params::new(text.get(port_end..params_end)?),
+            params: at(port_end),
+            end: at(end),
         };
-        Some(ViaScan { via, end: good.then(|| skip_blanks(bytes, params_end)) })
+        Some((parts, good.then(|| skip_blanks(bytes, end))))
+    }
+}
+
+impl<'a> ViaRef<'a> {
+    pub(super) fn new(line: &'a str, parts: ViaParts) -> Self {
+        Self { line, parts }
     }
 
     /// The whole value as written.
     pub fn as_str(&self) -> &'a str {
-        self.text
+        between(self.line, self.parts.start, self.parts.end)
     }
 
     /// The transport as written, such as `TLS`; compare without case.
     pub fn transport(&self) -> &'a str {
-        self.transport
+        between(self.line, self.parts.transport.0, self.parts.transport.1)
     }
 
     /// The host of sent-by.
     pub fn host(&self) -> Host<'a> {
-        self.host_kind.read(self.host).unwrap_or(Host::Name(""))
+        self.parts.host_kind.read(self.host_str()).unwrap_or(Host::Name(""))
     }
 
     /// The host of sent-by as written.
     pub fn host_str(&self) -> &'a str {
-        self.host
+        between(self.line, self.parts.host.0, self.parts.host.1)
     }
 
     /// sent-by as written, host and port: the transaction's key beside the branch.
     pub fn sent_by(&self) -> &'a str {
-        self.sent_by
+        between(self.line, self.parts.host.0, self.parts.params)
     }
 
     /// The port of sent-by, if it is written.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.parts.port
     }
 
     /// The `branch` parameter.
     pub fn branch(&self) -> Option<&'a str> {
-        self.params.get("branch").filter(|b| !b.is_empty())
+        self.params().get("branch").filter(|b| !b.is_empty())
     }
 
     /// Whether the branch identifies a transaction by RFC 3261 §17.1.3 and §17.2.3: the cookie
@@ -108,24 +116,24 @@ impl<'a> ViaRef<'a> {
 
     /// The `received` parameter; brackets around an IPv6 address are tolerated (RFC 5118 §4.5).
     pub fn received(&self) -> Option<IpAddr> {
-        self.params.get("received").and_then(Host::parse).and_then(Host::ip)
+        self.params().get("received").and_then(Host::parse).and_then(Host::ip)
     }
 
     /// The `rport` parameter: `Some(None)` where it asks to be filled in (RFC 3581).
     pub fn rport(&self) -> Option<Option<u16>> {
-        let port = self.params.get("rport")?;
+        let port = self.params().get("rport")?;
         Some(number(port).and_then(|p| u16::try_from(p).ok()))
     }
 
     /// All parameters.
     pub fn params(&self) -> Params<'a> {
-        self.params
+        Params::new(between(self.line, self.parts.params, self.parts.end))
     }
 }
 
 impl fmt::Display for ViaRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
+        f.write_str(self.as_str())
     }
 }
 
@@ -144,26 +152,30 @@ fn scan_protocol(bytes: &[u8], start: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn read(line: &str, from: usize) -> Option<(ViaRef<'_>, Option<usize>)> {
+        ViaParts::scan(line, from).map(|(parts, end)| (ViaRef::new(line, parts), end))
+    }
+
     #[test]
     fn blanks_and_case_are_accepted() {
         let text = "SIP  /   2.0    /UDP   \t 192.0.2.2 : 5070 ; branch = 390skdjuw , SIP/2.0/TLS [2001:db8::1]";
-        let first = ViaRef::scan(text, 0).unwrap();
-        assert_eq!(first.via.transport(), "UDP");
-        assert_eq!(first.via.host(), Host::parse("192.0.2.2").unwrap());
-        assert_eq!(first.via.port(), Some(5070));
-        assert_eq!(first.via.branch(), Some("390skdjuw"));
-        assert!(!first.via.has_cookie());
-        assert_eq!(first.via.sent_by(), "192.0.2.2 : 5070");
-        let comma = first.end.unwrap();
+        let (first, end) = read(text, 0).unwrap();
+        assert_eq!(first.transport(), "UDP");
+        assert_eq!(first.host(), Host::parse("192.0.2.2").unwrap());
+        assert_eq!(first.port(), Some(5070));
+        assert_eq!(first.branch(), Some("390skdjuw"));
+        assert!(!first.has_cookie());
+        assert_eq!(first.sent_by(), "192.0.2.2 : 5070");
+        let comma = end.unwrap();
         assert_eq!(&text[comma..comma + 1], ",");
-        let second = ViaRef::scan(text, comma + 1).unwrap();
-        assert_eq!(second.via.host_str(), "[2001:db8::1]");
-        assert_eq!(second.end, Some(text.len()));
+        let (second, end) = read(text, comma + 1).unwrap();
+        assert_eq!(second.host_str(), "[2001:db8::1]");
+        assert_eq!(end, Some(text.len()));
     }
 
     #[test]
     fn received_and_rport() {
-        let read = |t| ViaRef::scan(t, 0).unwrap().via;
+        let read = |t| read(t, 0).unwrap().0;
         let a = read("SIP/2.0/UDP h;received=[2001:db8::9:255];rport=9");
         let b = read("SIP/2.0/UDP h;received=2001:db8::9:255;rport");
         assert_eq!(a.received(), b.received());
@@ -178,9 +190,9 @@ mod tests {
     fn malformed_values_are_refused() {
         for bad in ["", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0/ h", "HTTP/1.1/TCP h", "SIP/2.0 h"]
         {
-            assert!(ViaRef::scan(bad, 0).is_none(), "{bad}");
+            assert!(read(bad, 0).is_none(), "{bad}");
         }
-        let half = ViaRef::scan("SIP/2.0/UDP 192.0.2.15;a=b;;,;,,", 0).unwrap();
-        assert_eq!((half.end, half.via.params().iter().count()), (None, 1));
+        let (half, end) = read("SIP/2.0/UDP 192.0.2.15;a=b;;,;,,", 0).unwrap();
+        assert_eq!((end, half.params().iter().count()), (None, 1));
     }
 }
