@@ -9,6 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use subrosa::sip::FlowId;
@@ -100,10 +101,10 @@ struct World {
     to_bob: Wire,
     to_alice: Wire,
     plan: Plan,
-    acks: AckCache,
+    acks: AckCache<Arc<Message>>,
     forks: Forks,
     pending: Option<(ServerTxId, Message)>,
-    answering: Option<Reliable2xx>,
+    answering: Option<(Reliable2xx, Arc<Message>)>,
     requests: u32,
     cancels: u32,
     acknowledged: u32,
@@ -159,7 +160,7 @@ impl World {
                 self.alice.next_timeout(),
                 self.bob.next_timeout(),
                 self.acks.next_timeout(),
-                self.answering.as_ref().and_then(Reliable2xx::next_timeout),
+                self.answering.as_ref().and_then(|(clock, _)| clock.next_timeout()),
             ];
             match next.into_iter().flatten().min() {
                 Some(at) if at <= until => self.now = at.max(self.now),
@@ -184,10 +185,12 @@ impl World {
         self.alice.handle_timeout(now);
         self.bob.handle_timeout(now);
         self.acks.handle_timeout(now);
-        match self.answering.as_mut().and_then(|a| a.handle_timeout(now)) {
-            Some(Reliable2xxAction::Transmit(t)) => self.bob.send_stateless(t.flow, t.message),
-            Some(Reliable2xxAction::GiveUp) => self.gave_up += 1,
-            None => {}
+        if let Some((clock, ok)) = &mut self.answering {
+            match clock.handle_timeout(now) {
+                Some(Reliable2xxAction::Repeat) => self.bob.send_stateless(FLOW, ok.clone()),
+                Some(Reliable2xxAction::GiveUp) => self.gave_up += 1,
+                None => {}
+            }
         }
         self.drain();
     }
@@ -228,15 +231,15 @@ impl World {
             return;
         }
         if self.forks.handle_2xx(response) == ForkDecision::AckAgain {
-            if let Some(t) = self.acks.again(response) {
-                self.alice.send_stateless(t.flow, t.message);
+            if let Some(ack) = self.acks.again(response) {
+                self.alice.send_stateless(FLOW, ack.clone());
             }
             return;
         }
         self.finals.push(status);
-        let ack = request("ACK", 1, "z9hG4bKack", Some("b"));
-        let t = self.acks.insert(self.now, response, ack, FLOW);
-        self.alice.send_stateless(t.flow, t.message);
+        let ack = Arc::new(request("ACK", 1, "z9hG4bKack", Some("b")));
+        self.acks.insert(self.now, response, ack.clone());
+        self.alice.send_stateless(FLOW, ack);
     }
 
     fn at_bob(&mut self, event: TransactionEvent) {
@@ -252,7 +255,7 @@ impl World {
                 }
             }
             TransactionEvent::Ack { message, .. } => {
-                if self.answering.as_mut().is_some_and(|a| a.handle_ack(&message)) {
+                if self.answering.as_mut().is_some_and(|(a, _)| a.handle_ack(message.cseq().number)) {
                     self.acknowledged += 1;
                 }
             }
@@ -260,6 +263,11 @@ impl World {
             TransactionEvent::ServerTerminated { .. } => self.ended += 1,
             _ => panic!("not for a callee: {event:?}"),
         }
+    }
+
+    fn answer(&mut self, ok: Message) {
+        let clock = Reliable2xx::new(self.now, Timers::default(), ok.cseq().number);
+        self.answering = Some((clock, Arc::new(ok)));
     }
 
     fn asked(&mut self, tx: ServerTxId, message: Message) {
@@ -271,7 +279,7 @@ impl World {
             Plan::Accept => {
                 let ok = answer(&message, 200);
                 self.bob.respond(self.now, tx, ok.clone()).unwrap();
-                self.answering = Some(Reliable2xx::new(self.now, Timers::default(), ok, FLOW));
+                self.answer(ok);
             }
             Plan::Refuse => self.bob.respond(self.now, tx, answer(&message, 486)).unwrap(),
             Plan::Ring => {
@@ -347,7 +355,7 @@ fn a_2xx_that_crosses_the_cancel_wins() {
     w.forks.cancel();
     let (server, invite) = w.pending.take().unwrap();
     w.bob.respond(w.now, server, answer(&invite, 200)).unwrap();
-    w.answering = Some(Reliable2xx::new(w.now, Timers::default(), answer(&invite, 200), FLOW));
+    w.answer(answer(&invite, 200));
     w.drain();
     w.run(END);
     assert_eq!((w.finals.as_slice(), w.acknowledged), ([200].as_slice(), 1));

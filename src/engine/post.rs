@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use super::call::{CallAction, Purpose};
 use super::event::{Event, FailureReason};
 use super::{AccountId, CallId, Engine, HostAction};
-use crate::sip::dialog::{Dialog, DialogId};
+use crate::sip::dialog::DialogId;
 use crate::sip::flow::{FlowError, FlowEvent};
 use crate::sip::registration::RegistrationFailure;
 use crate::sip::route::{FlowFailure, Route, RouteAction, RouteFailure};
@@ -147,7 +147,7 @@ impl Engine {
                 }
             }
             TransactionEvent::Response { tx, message } => self.response(now, tx, &message),
-            TransactionEvent::Stray2xx { message, .. } => self.stray_2xx(&message),
+            TransactionEvent::Stray2xx { message, .. } => self.stray_2xx(now, &message),
             TransactionEvent::ClientFailed { tx, failure } => self.client_failed(now, tx, failure),
             TransactionEvent::ServerFailed { .. } => {}
             TransactionEvent::ClientTerminated { tx } => {
@@ -188,7 +188,7 @@ impl Engine {
         }
     }
 
-    fn stray_2xx(&mut self, response: &Message) {
+    fn stray_2xx(&mut self, now: Instant, response: &Message) {
         let found = self.calls.iter_mut().find(|(_, e)| {
             e.call_id == response.call_id() && Some(e.machine.local_tag()) == response.from().tag()
         });
@@ -196,8 +196,13 @@ impl Engine {
             self.stats.strays = self.stats.strays.saturating_add(1);
             return;
         };
-        let dialog = entry.invite.as_ref().and_then(|invite| Dialog::uac(invite, response).ok());
-        entry.machine.stray_2xx(response.cseq(), response, dialog);
+        if entry.machine.acknowledge_again(response) {
+            return;
+        }
+        if let Some(invite) = entry.invite.take() {
+            entry.machine.handle_2xx(now, &invite, response);
+            entry.invite = Some(invite);
+        }
     }
 
     fn client_failed(&mut self, now: Instant, tx: ClientTxId, failure: Failure) {

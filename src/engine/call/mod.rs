@@ -22,14 +22,14 @@ use super::error::CallError;
 use super::event::{EndReason, Event, FailureReason};
 use super::policy::SecurityPolicy;
 use super::{AccountId, CallId};
-use crate::sip::dialog::Dialog;
-use crate::sip::transaction::ServerTxId;
-use crate::time::{Duration, Instant};
+use crate::sip::dialog::{AckCache, Dialog, Forks, Glare, Reliable2xx};
+use crate::sip::transaction::{ServerTxId, Timers};
+use crate::time::Instant;
 use crate::util::Rng;
 use crate::wire::sip::{Message, MessageBuilder, Method, Uri};
 
-/// How long a 2xx is repeated, and how long a re-INVITE may wait: 64 × T1.
-pub(super) const GIVE_UP: Duration = Duration::from_secs(32);
+/// ACKs kept for repetitions of their 2xx.
+const MAX_ACKS: usize = 8;
 
 /// Where a call stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,24 +92,20 @@ pub(super) enum CallAction {
     Event(Event),
 }
 
-/// A final 2xx that is repeated until its ACK comes (RFC 3261 §13.3.1.4).
+/// A 2xx of ours that waits for its ACK (RFC 3261 §13.3.1.4).
 #[derive(Debug)]
-struct PendingAck {
+struct Answering {
+    clock: Reliable2xx,
     tx: ServerTxId,
     response: MessageBuilder,
-    next: Instant,
-    interval: Duration,
-    give_up: Instant,
     /// The offer was ours, in the 2xx: the ACK brings the answer.
     expects_answer: bool,
 }
 
-/// A re-INVITE of ours that is wanted, under way or waits after a 491.
+/// What a re-INVITE of ours is to bring about, while it is under way or waits after a 491.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Change {
-    None,
-    UnderWay { hold: bool },
-    Retry { hold: bool, at: Instant },
+struct Change {
+    hold: bool,
 }
 
 #[derive(Debug)]
@@ -131,10 +127,11 @@ pub(super) struct CallMachine {
     local_tag: String,
     /// The INVITE of the callee's side, until answered.
     incoming: Option<(ServerTxId, Message)>,
-    /// A re-INVITE of theirs is being answered (always at once), ours is under way.
-    change: Change,
-    pending_ack: Option<PendingAck>,
-    acks: Vec<(u32, String, MessageBuilder)>,
+    change: Option<Change>,
+    offers: Glare,
+    answering: Option<Answering>,
+    acks: AckCache<MessageBuilder>,
+    forks: Forks,
     cancelling: Option<EndReason>,
     ring_deadline: Option<Instant>,
     local_hold: bool,
@@ -173,9 +170,11 @@ impl CallMachine {
             early: Vec::new(),
             local_tag,
             incoming: None,
-            change: Change::None,
-            pending_ack: None,
-            acks: Vec::new(),
+            change: None,
+            offers: Glare::new(direction == Direction::Outgoing),
+            answering: None,
+            acks: AckCache::new(Timers::default(), MAX_ACKS),
+            forks: Forks::new(),
             cancelling: None,
             ring_deadline: None,
             local_hold: false,
@@ -225,9 +224,11 @@ impl CallMachine {
             return;
         }
         self.state = CallState::Ended;
-        self.pending_ack = None;
-        self.change = Change::None;
+        self.answering = None;
+        self.change = None;
         self.ring_deadline = None;
+        // An answer that comes now is acknowledged and ended.
+        self.forks.cancel();
         self.end = Some(reason.clone());
         self.media.stop();
         let call = self.id;
@@ -264,8 +265,8 @@ impl CallMachine {
         if matches!(self.state, CallState::Ending | CallState::Ended) {
             return;
         }
-        self.pending_ack = None;
-        self.change = Change::None;
+        self.answering = None;
+        self.change = None;
         self.media.stop();
         if let Some(dialog) = &mut self.dialog {
             let request = dialog.request(&Method::Bye);
@@ -282,12 +283,9 @@ impl CallMachine {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let ack = self.pending_ack.as_ref().map(|p| p.next.min(p.give_up));
-        let retry = match self.change {
-            Change::Retry { at, .. } => Some(at),
-            _ => None,
-        };
-        [self.ring_deadline, ack, retry].into_iter().flatten().min()
+        let answering = self.answering.as_ref().and_then(|a| a.clock.next_timeout());
+        let retry = self.change.and(self.offers.next_timeout());
+        [self.ring_deadline, answering, retry, self.acks.next_timeout()].into_iter().flatten().min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, rng: &mut dyn Rng) {
@@ -301,12 +299,12 @@ impl CallMachine {
                 _ => {}
             }
         }
-        self.retransmit_2xx(now);
-        if let Change::Retry { hold, at } = self.change
-            && at <= now
+        self.acks.handle_timeout(now);
+        self.repeat_2xx(now);
+        if self.offers.handle_timeout(now)
+            && let Some(change) = self.change.take()
         {
-            self.change = Change::None;
-            self.send_reinvite(hold, rng);
+            self.send_reinvite(change, rng);
         }
     }
 
@@ -320,7 +318,7 @@ impl CallMachine {
         rng: &mut dyn Rng,
     ) {
         match purpose {
-            Purpose::Invite => self.invite_response(request, response),
+            Purpose::Invite => self.invite_response(now, request, response),
             Purpose::ReInvite => self.reinvite_response(now, request, response, rng),
             Purpose::Bye => {
                 if response.status().is_some_and(|s| s >= 200) {

@@ -4,8 +4,9 @@ use alloc::string::ToString;
 
 use super::{CallAction, CallMachine, CallState, Change, EndReason, Event, FailureReason, Purpose};
 use crate::engine::error::CallError;
+use crate::sip::dialog::{GlareOutcome, GlareRefusal};
 use crate::sip::transaction::ServerTxId;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::util::{Rng, RngExt};
 use crate::wire::sip::{HeaderName, Message, MessageBuilder, Method};
 
@@ -19,29 +20,29 @@ impl CallMachine {
         if self.state != CallState::Established {
             return Err(self.wrong_state(if hold { "hold" } else { "resume" }));
         }
-        if self.change != Change::None || self.pending_ack.is_some() {
+        if self.change.is_some() || self.answering.is_some() {
             return Err(CallError::Busy);
         }
-        self.send_reinvite(hold, rng);
+        self.send_reinvite(Change { hold }, rng);
         Ok(())
     }
 
-    pub(super) fn send_reinvite(&mut self, hold: bool, rng: &mut dyn Rng) {
-        let offer = self.media.offer(self.policy, self.signalling_secure, hold, rng);
+    pub(super) fn send_reinvite(&mut self, change: Change, rng: &mut dyn Rng) {
+        let offer = self.media.offer(self.policy, self.signalling_secure, change.hold, rng);
         let Some(dialog) = self.dialog.as_mut().filter(|_| self.state == CallState::Established)
         else {
             return;
         };
         match offer {
-            Ok(offer) => {
+            Ok(offer) if self.offers.start_local().is_ok() => {
                 let request = dialog
                     .request(&Method::Invite)
                     .header(HeaderName::Allow, crate::engine::ALLOW)
                     .body("application/sdp", &offer);
-                self.change = Change::UnderWay { hold };
+                self.change = Some(change);
                 self.act(CallAction::Send { request, purpose: Purpose::ReInvite });
             }
-            Err(_) => self.report_holds(),
+            _ => self.report_holds(),
         }
     }
 
@@ -62,45 +63,36 @@ impl CallMachine {
         rng: &mut dyn Rng,
     ) {
         let status = response.status().unwrap_or(0);
-        let Change::UnderWay { hold } = self.change else {
-            if (200..300).contains(&status) {
-                self.ack_reinvite(request);
-            }
+        if status < 200 {
             return;
-        };
-        match status {
-            0..=199 => {}
-            200..=299 => self.reinvite_accepted(request, response, hold),
-            491 => {
-                // RFC 3261 §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s.
-                self.media.rollback();
-                let tens = match self.direction {
-                    super::Direction::Outgoing => 210 + rng.below(191),
-                    super::Direction::Incoming => rng.below(201),
-                };
-                let at = now + Duration::from_millis(u64::from(tens) * 10);
-                self.change = Change::Retry { hold, at };
-            }
+        }
+        if (200..300).contains(&status)
+            && let Some(dialog) = &mut self.dialog
+        {
+            dialog.handle_success(response);
+            let dialog = dialog.clone();
+            self.acknowledge(now, request, response, &dialog);
+        }
+        let Some(change) = self.change else { return };
+        match (self.offers.finish_local(now, status, rng), status) {
+            (GlareOutcome::RetryLater, _) => self.media.rollback(),
+            (_, 200..=299) => self.reinvite_accepted(response, change),
             // The dialog is gone at the far end (§12.2.1.2).
-            408 | 481 => {
-                self.change = Change::None;
+            (_, 408 | 481) => {
+                self.change = None;
                 let reason = FailureReason::Status(status, super::printable(response.reason()));
                 self.bye(EndReason::Failed(reason));
             }
             _ => {
                 self.media.rollback();
-                self.change = Change::None;
+                self.change = None;
                 self.report_holds();
             }
         }
     }
 
-    fn reinvite_accepted(&mut self, request: &Message, response: &Message, hold: bool) {
-        self.change = Change::None;
-        if let Some(dialog) = &mut self.dialog {
-            dialog.handle_success(response);
-        }
-        self.ack_reinvite(request);
+    fn reinvite_accepted(&mut self, response: &Message, change: Change) {
+        self.change = None;
         let tag = response.to().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(response) {
             Some(sdp) => self.media.answer(&sdp, &tag, self.signalling_secure, self.policy),
@@ -110,7 +102,7 @@ impl CallMachine {
         };
         match agreed {
             Ok(()) => {
-                self.local_hold = hold;
+                self.local_hold = change.hold;
                 self.report_holds();
             }
             // The session stays as it was (§14.1).
@@ -175,17 +167,16 @@ impl CallMachine {
         request: &Message,
         rng: &mut dyn Rng,
     ) {
-        if self.state != CallState::Established || self.pending_ack.is_some() {
+        let glare = match self.state == CallState::Established && self.answering.is_none() {
+            true => self.offers.handle_remote(rng),
             // Our earlier answer is not acknowledged yet (§14.2).
-            let response = request
-                .response(500, "Server Internal Error")
-                .to_tag(&self.local_tag)
-                .header(HeaderName::RetryAfter, rng.below(11));
-            return self.act(CallAction::Respond { tx, response });
+            false => Err(GlareRefusal { status: 500, retry_after: Some(rng.below(11)) }),
+        };
+        if let Err(refusal) = glare {
+            return self.refuse_glare(tx, request, refusal);
         }
-        if matches!(self.change, Change::UnderWay { .. }) {
-            return self.respond(tx, request, 491, "Request Pending");
-        }
+        // Offers are answered at once.
+        self.offers.finish_remote();
         let (body, expects_answer) = match self.sdp(request) {
             Some(sdp) => {
                 let protected = self.media.is_protected();
@@ -202,16 +193,24 @@ impl CallMachine {
             Ok(body) => {
                 let response =
                     self.take_offer(request, &body).header(HeaderName::Allow, crate::engine::ALLOW);
-                self.send_2xx(now, tx, response, expects_answer);
+                self.send_2xx(now, request.cseq().number, tx, response, expects_answer);
                 self.note_remote_hold();
             }
         }
     }
 
+    fn refuse_glare(&mut self, tx: ServerTxId, request: &Message, refusal: GlareRefusal) {
+        let phrase =
+            if refusal.status == 491 { "Request Pending" } else { "Server Internal Error" };
+        let response = request.response(refusal.status, phrase).to_tag(&self.local_tag);
+        let response = match refusal.retry_after {
+            Some(seconds) => response.header(HeaderName::RetryAfter, seconds),
+            None => response,
+        };
+        self.act(CallAction::Respond { tx, response });
+    }
+
     fn handle_update(&mut self, tx: ServerTxId, request: &Message, rng: &mut dyn Rng) {
-        if matches!(self.change, Change::UnderWay { .. }) {
-            return self.respond(tx, request, 491, "Request Pending");
-        }
         let Some(sdp) = self.sdp(request) else {
             // A target refresh alone (RFC 3311 §5.2).
             if let Some(dialog) = &mut self.dialog {
@@ -222,6 +221,10 @@ impl CallMachine {
         if self.state != CallState::Established {
             return self.respond(tx, request, 500, "Server Internal Error");
         }
+        if let Err(refusal) = self.offers.handle_remote(rng) {
+            return self.refuse_glare(tx, request, refusal);
+        }
+        self.offers.finish_remote();
         let protected = self.media.is_protected();
         match self.media.answer_to(&sdp, self.signalling_secure, self.policy, protected, rng) {
             Err(reason) => self.refuse_offer(tx, request, &reason),

@@ -9,12 +9,12 @@ use super::{
 use crate::engine::config::CallOptions;
 use crate::engine::policy::SecurityPolicy;
 use crate::engine::{AccountId, CallId};
-use crate::sip::dialog::{Dialog, DialogId};
+use crate::sip::dialog::{Dialog, ForkDecision};
 use crate::time::Instant;
 use crate::util::Rng;
 use crate::wire::sip::{CSeq, HeaderName, Message, MessageBuilder, Method, NameAddr, Uri};
 
-/// Early dialogs and acknowledged forks kept of one INVITE.
+/// Early dialogs kept of one INVITE.
 const MAX_FORKS: usize = 8;
 
 /// Who calls whom under which Call-ID.
@@ -101,12 +101,17 @@ impl CallMachine {
         }
     }
 
-    pub(super) fn invite_response(&mut self, request: &Message, response: &Message) {
+    pub(super) fn invite_response(
+        &mut self,
+        now: Instant,
+        request: &Message,
+        response: &Message,
+    ) {
         let status = response.status().unwrap_or(0);
         match status {
             0..=100 => {}
             101..=199 => self.progress(request, response, status),
-            200..=299 => self.answered(request, response),
+            200..=299 => self.handle_2xx(now, request, response),
             _ => {
                 let reason = match self.cancelling.take() {
                     Some(reason) => reason,
@@ -141,21 +146,61 @@ impl CallMachine {
         self.event(Event::CallProgress { call, status, early_media });
     }
 
-    fn answered(&mut self, request: &Message, response: &Message) {
+    /// A 2xx to the INVITE, in its transaction or outside (RFC 3261 §13.2.2.4): the first makes
+    /// the call, a repetition gets its ACK again, another fork's answer gets ACK and BYE.
+    pub(in crate::engine) fn handle_2xx(
+        &mut self,
+        now: Instant,
+        request: &Message,
+        response: &Message,
+    ) {
+        if self.acknowledge_again(response) {
+            return;
+        }
         let Ok(mut dialog) = Dialog::uac(request, response) else {
-            return self.fail(FailureReason::Negotiation("the answer has no Contact".to_string()));
+            if self.dialog.is_none() {
+                self.fail(FailureReason::Negotiation("the answer has no Contact".to_string()));
+            }
+            return;
         };
         dialog.handle_success(response);
-        if self.dialog.is_some() || self.state == CallState::Ended {
-            return self.stray_2xx(request.cseq(), response, Some(dialog));
+        match self.forks.handle_2xx(response) {
+            ForkDecision::Keep => self.answered(now, request, response, dialog),
+            ForkDecision::AckThenBye => {
+                self.acknowledge(now, request, response, &dialog);
+                let request = dialog.request(&Method::Bye);
+                self.act(CallAction::Send { request, purpose: Purpose::StrayBye });
+            }
+            ForkDecision::AckAgain | ForkDecision::Ignore => {}
         }
+    }
+
+    /// Repeats the ACK to a repeated 2xx; false if the 2xx is new.
+    pub(in crate::engine) fn acknowledge_again(&mut self, response: &Message) -> bool {
+        let Some(request) = self.acks.again(response).cloned() else { return false };
+        self.act(CallAction::Ack { request });
+        true
+    }
+
+    /// Sends the ACK to a 2xx and keeps it for the repetitions.
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Instant,
+        request: &Message,
+        response: &Message,
+        dialog: &Dialog,
+    ) {
+        let ack = dialog.ack(request.cseq());
+        self.acks.insert(now, response, ack.clone());
+        self.act(CallAction::Ack { request: ack });
+    }
+
+    fn answered(&mut self, now: Instant, request: &Message, response: &Message, dialog: Dialog) {
         self.ring_deadline = None;
         self.early.clear();
-        let ack = dialog.ack(request.cseq());
-        self.remember_ack(request.cseq().number, &dialog, ack.clone());
+        self.acknowledge(now, request, response, &dialog);
         let tag = dialog.id().remote_tag.clone();
         self.dialog = Some(dialog);
-        self.act(CallAction::Ack { request: ack });
         // The 2xx crossed our CANCEL: the call exists, and is ended properly.
         if let Some(reason) = self.cancelling.take() {
             return self.bye(reason);
@@ -178,52 +223,11 @@ impl CallMachine {
         }
     }
 
-    fn remember_ack(&mut self, number: u32, dialog: &Dialog, ack: MessageBuilder) {
-        let tag = dialog.id().remote_tag.clone();
-        self.acks.retain(|(n, t, _)| !(*n == number && *t == tag));
-        if self.acks.len() >= MAX_FORKS {
-            drop(self.acks.remove(0));
-        }
-        self.acks.push((number, tag, ack));
-    }
-
-    /// A 2xx outside its transaction: a repetition gets its ACK again; another fork's answer gets
-    /// ACK and BYE (RFC 3261 §13.2.2.4).
-    pub(in crate::engine) fn stray_2xx(
-        &mut self,
-        cseq: &CSeq,
-        response: &Message,
-        dialog: Option<Dialog>,
-    ) {
-        let Some(id) = DialogId::of_response(response) else { return };
-        let known = self.acks.iter().find(|(n, t, _)| *n == cseq.number && *t == id.remote_tag);
-        if let Some((_, _, ack)) = known {
-            let request = ack.clone();
-            return self.act(CallAction::Ack { request });
-        }
-        if let Some(mut dialog) = dialog {
-            let ack = dialog.ack(cseq);
-            self.remember_ack(cseq.number, &dialog, ack.clone());
-            self.act(CallAction::Ack { request: ack });
-            let request = dialog.request(&Method::Bye);
-            self.act(CallAction::Send { request, purpose: Purpose::StrayBye });
-        }
-    }
-
     /// The session description of a message, if it has one.
     pub(super) fn sdp(&self, message: &Message) -> Option<alloc::vec::Vec<u8>> {
         crate::wire::sip::parts(message)
             .into_iter()
             .find(|p| p.content_type.eq_ignore_ascii_case("application/sdp") && !p.body.is_empty())
             .map(|p| p.body.to_vec())
-    }
-
-    /// Remembers the ACK of a re-INVITE, for repetitions of its 2xx.
-    pub(super) fn ack_reinvite(&mut self, request: &Message) {
-        if let Some(dialog) = self.dialog.clone() {
-            let ack = dialog.ack(request.cseq());
-            self.remember_ack(request.cseq().number, &dialog, ack.clone());
-            self.act(CallAction::Ack { request: ack });
-        }
     }
 }

@@ -3,21 +3,18 @@
 use alloc::string::{String, ToString};
 
 use super::{
-    CallAction, CallMachine, CallMedia, CallState, Direction, EndReason, Event, FailureReason,
-    GIVE_UP, PendingAck,
+    Answering, CallAction, CallMachine, CallMedia, CallState, Direction, EndReason, Event,
+    FailureReason,
 };
 use crate::engine::config::CallOptions;
 use crate::engine::error::CallError;
 use crate::engine::policy::SecurityPolicy;
 use crate::engine::{AccountId, CallId};
-use crate::sip::dialog::{Dialog, DialogId};
-use crate::sip::transaction::ServerTxId;
-use crate::time::{Duration, Instant};
+use crate::sip::dialog::{Dialog, DialogId, Reliable2xx, Reliable2xxAction};
+use crate::sip::transaction::{ServerTxId, Timers};
+use crate::time::Instant;
 use crate::util::Rng;
 use crate::wire::sip::{HeaderName, Message, MessageBuilder};
-
-const T1: Duration = Duration::from_millis(500);
-const T2: Duration = Duration::from_secs(4);
 
 impl CallMachine {
     /// A call that comes in. `Err` is the status to refuse it with.
@@ -97,9 +94,9 @@ impl CallMachine {
         };
         let response =
             response.header(HeaderName::Allow, crate::engine::ALLOW).body("application/sdp", &body);
-        self.incoming = None;
+        let number = self.incoming.take().map_or(0, |(_, request)| request.cseq().number);
         self.ring_deadline = None;
-        self.send_2xx(now, tx, response, expects_answer);
+        self.send_2xx(now, number, tx, response, expects_answer);
         if let Some(dialog) = &mut self.dialog {
             dialog.confirm();
         }
@@ -139,42 +136,42 @@ impl CallMachine {
         }
     }
 
+    /// Sends the 2xx to the INVITE with this sequence number, until its ACK comes.
     pub(super) fn send_2xx(
         &mut self,
         now: Instant,
+        number: u32,
         tx: ServerTxId,
         response: MessageBuilder,
         expects_answer: bool,
     ) {
-        self.pending_ack = Some(PendingAck {
-            tx,
-            response: response.clone(),
-            next: now + T1,
-            interval: T1,
-            give_up: now + GIVE_UP,
-            expects_answer,
-        });
+        let clock = Reliable2xx::new(now, Timers::default(), number);
+        self.answering = Some(Answering { clock, tx, response: response.clone(), expects_answer });
         self.act(CallAction::Respond { tx, response });
     }
 
-    pub(super) fn retransmit_2xx(&mut self, now: Instant) {
-        let Some(pending) = &mut self.pending_ack else { return };
-        if pending.give_up <= now {
-            self.pending_ack = None;
-            return self.bye(EndReason::Failed(FailureReason::Timeout));
-        }
-        if pending.next <= now {
-            pending.interval = (pending.interval * 2).min(T2);
-            pending.next = now + pending.interval;
-            let (tx, response) = (pending.tx, pending.response.clone());
-            self.act(CallAction::Respond { tx, response });
+    pub(super) fn repeat_2xx(&mut self, now: Instant) {
+        let Some(answering) = &mut self.answering else { return };
+        match answering.clock.handle_timeout(now) {
+            None => {}
+            Some(Reliable2xxAction::Repeat) => {
+                let (tx, response) = (answering.tx, answering.response.clone());
+                self.act(CallAction::Respond { tx, response });
+            }
+            Some(Reliable2xxAction::GiveUp) => {
+                self.answering = None;
+                self.bye(EndReason::Failed(FailureReason::Timeout));
+            }
         }
     }
 
     /// The ACK to our 2xx; with an answer, if the offer was ours.
     pub(in crate::engine) fn handle_ack(&mut self, ack: &Message) {
-        let Some(pending) = self.pending_ack.take() else { return };
-        if !pending.expects_answer {
+        let number = ack.cseq().number;
+        let Some(answering) = self.answering.take_if(|a| a.clock.handle_ack(number)) else {
+            return;
+        };
+        if !answering.expects_answer {
             return;
         }
         let tag = ack.from().tag().unwrap_or("").to_string();

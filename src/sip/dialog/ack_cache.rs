@@ -1,56 +1,46 @@
 //! The caller's ACKs to 2xx, kept to answer each repetition of the 2xx (RFC 3261 §13.2.2.4).
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::sync::Arc;
 
 use super::DialogId;
-use crate::sip::FlowId;
-use crate::sip::transaction::{Timers, Transmit};
+use crate::sip::transaction::Timers;
 use crate::time::Instant;
 use crate::wire::sip::Message;
 
 type Key = (DialogId, u32);
 
-/// ACKs that were sent, by dialog and CSeq, for 64*T1 each.
+/// ACKs that were sent, by dialog and CSeq, for 64*T1 each. `A` is the ACK in whatever form its
+/// sender keeps it.
 #[derive(Debug)]
-pub struct AckCache {
+pub struct AckCache<A> {
     timers: Timers,
     limit: usize,
-    acks: BTreeMap<Key, Transmit>,
+    acks: BTreeMap<Key, A>,
     /// All live equally long, so the order of entry is the order of leaving.
     ends: VecDeque<(Instant, Key)>,
 }
 
-impl AckCache {
+impl<A> AckCache<A> {
     /// An empty cache for at most `limit` ACKs; the oldest makes room for the newest.
     pub fn new(timers: Timers, limit: usize) -> Self {
         let limit = limit.max(1);
         Self { timers, limit, acks: BTreeMap::new(), ends: VecDeque::new() }
     }
 
-    /// Keeps the ACK to a 2xx, which the caller sends at `now` on `flow`. Returns what to send.
-    pub fn insert(
-        &mut self,
-        now: Instant,
-        response: &Message,
-        ack: Message,
-        flow: FlowId,
-    ) -> Transmit {
-        let transmit = Transmit { flow, message: Arc::new(ack) };
-        if let Some(key) = key_of(response) {
-            if self.acks.insert(key.clone(), transmit.clone()).is_some() {
-                self.ends.retain(|(_, k)| *k != key);
-            } else if self.acks.len() > self.limit {
-                self.drop_oldest();
-            }
-            self.ends.push_back((now + self.timers.give_up(), key));
+    /// Keeps the ACK to a 2xx, which the caller sends at `now`.
+    pub fn insert(&mut self, now: Instant, response: &Message, ack: A) {
+        let Some(key) = key_of(response) else { return };
+        if self.acks.insert(key.clone(), ack).is_some() {
+            self.ends.retain(|(_, k)| *k != key);
+        } else if self.acks.len() > self.limit {
+            self.drop_oldest();
         }
-        transmit
+        self.ends.push_back((now + self.timers.give_up(), key));
     }
 
     /// A 2xx came: the ACK to send again if it is a repetition, `None` if it is new.
-    pub fn again(&self, response: &Message) -> Option<Transmit> {
-        self.acks.get(&key_of(response)?).cloned()
+    pub fn again(&self, response: &Message) -> Option<&A> {
+        self.acks.get(&key_of(response)?)
     }
 
     /// Forgets the ACKs whose time is over.
@@ -84,13 +74,11 @@ mod tests {
     #[test]
     fn a_repeated_2xx_gets_its_own_ack_again_for_64_t1() {
         let mut cache = AckCache::new(Timers::default(), 8);
-        let flow = FlowId::from_raw(1 << 32);
         let invite = request("INVITE", 5, None);
         let (first, fork) = (ok(&invite, "b1"), ok(&invite, "b2"));
         assert!(cache.again(&first).is_none());
-        cache.insert(Instant::ZERO, &first, request("ACK", 5, Some("b1")), flow);
-        let again = cache.again(&first).unwrap();
-        assert_eq!(again.message.to().tag(), Some("b1"));
+        cache.insert(Instant::ZERO, &first, "b1");
+        assert_eq!(cache.again(&first), Some(&"b1"));
         assert!(cache.again(&fork).is_none());
         assert!(cache.again(&ok(&request("INVITE", 6, None), "b1")).is_none());
         cache.handle_timeout(Instant::from_millis(31_999));
@@ -103,10 +91,9 @@ mod tests {
     #[test]
     fn a_full_cache_forgets_the_oldest() {
         let mut cache = AckCache::new(Timers::default(), 2);
-        let flow = FlowId::from_raw(1 << 32);
         let invite = request("INVITE", 5, None);
         for tag in ["b1", "b2", "b2", "b3"] {
-            cache.insert(Instant::ZERO, &ok(&invite, tag), request("ACK", 5, Some(tag)), flow);
+            cache.insert(Instant::ZERO, &ok(&invite, tag), tag);
         }
         let kept = ["b1", "b2", "b3"].map(|t| cache.again(&ok(&invite, t)).is_some());
         assert_eq!(kept, [false, true, true]);

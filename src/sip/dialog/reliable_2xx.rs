@@ -1,53 +1,38 @@
 //! The callee's 2xx to INVITE, repeated until its ACK comes (RFC 3261 §13.3.1.4).
 
-use alloc::sync::Arc;
-
-use crate::sip::FlowId;
-use crate::sip::transaction::{Backoff, Timers, Transmit};
+use crate::sip::transaction::{Backoff, Timers};
 use crate::time::Instant;
-use crate::wire::sip::Message;
 
 /// What is to be done with a 2xx that waits for its ACK.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reliable2xxAction {
-    /// Send the 2xx again
-    /// ([`send_stateless`](crate::sip::transaction::TransactionLayer::send_stateless)).
-    Transmit(Transmit),
+    /// Send the 2xx again.
+    Repeat,
     /// No ACK came within 64*T1: the dialog is confirmed, but the session is to be ended by BYE.
     GiveUp,
 }
 
-/// A 2xx to INVITE on its way, over any transport: it is lost at any hop, so it is the callee that
-/// repeats it, after T1, doubling up to T2.
+/// The clock of a 2xx to INVITE, over any transport: it may be lost at any hop, so it is the
+/// callee that repeats it, after T1, doubling up to T2.
 #[derive(Clone, Debug)]
 pub struct Reliable2xx {
-    response: Arc<Message>,
-    flow: FlowId,
+    number: u32,
     timers: Timers,
     /// `None` once acknowledged or given up.
     waiting: Option<(Backoff, Instant)>,
 }
 
 impl Reliable2xx {
-    /// A 2xx that the caller sends at `now` for the first time.
-    pub fn new(now: Instant, timers: Timers, response: Message, flow: FlowId) -> Self {
+    /// For the 2xx to the INVITE with this sequence number, sent at `now` for the first time.
+    pub fn new(now: Instant, timers: Timers, number: u32) -> Self {
         let waiting = Some((Backoff::start(now, timers.t1()), now + timers.give_up()));
-        Self { response: Arc::new(response), flow, timers, waiting }
+        Self { number, timers, waiting }
     }
 
-    /// An ACK came in this dialog. True if it is the first to acknowledge this 2xx.
-    pub fn handle_ack(&mut self, ack: &Message) -> bool {
-        ack.cseq().number == self.response.cseq().number && self.waiting.take().is_some()
-    }
-
-    /// The far end sent BYE: nothing is left to acknowledge.
-    pub fn stop(&mut self) {
-        self.waiting = None;
-    }
-
-    /// The dialog moved to another flow: repetitions go there.
-    pub fn set_flow(&mut self, flow: FlowId) {
-        self.flow = flow;
+    /// An ACK with this sequence number came in the dialog. True if it is the first to
+    /// acknowledge this 2xx.
+    pub fn handle_ack(&mut self, number: u32) -> bool {
+        number == self.number && self.waiting.take().is_some()
     }
 
     /// Does what is due. At most one repetition per call, so a late call makes no burst.
@@ -61,8 +46,7 @@ impl Reliable2xx {
             return None;
         }
         repeat.advance(now, self.timers.t2());
-        let message = self.response.clone();
-        Some(Reliable2xxAction::Transmit(Transmit { flow: self.flow, message }))
+        Some(Reliable2xxAction::Repeat)
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
@@ -71,19 +55,18 @@ impl Reliable2xx {
     }
 
     /// True while the ACK is missing.
-    pub fn is_waiting(&self) -> bool {
+    pub const fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{ok, request};
     use super::*;
+    use alloc::vec::Vec;
 
     fn start() -> Reliable2xx {
-        let response = ok(&request("INVITE", 5, None), "b1");
-        Reliable2xx::new(Instant::ZERO, Timers::default(), response, FlowId::from_raw(1 << 32))
+        Reliable2xx::new(Instant::ZERO, Timers::default(), 5)
     }
 
     #[test]
@@ -93,7 +76,7 @@ mod tests {
         let gave_up = loop {
             let now = m.next_timeout().unwrap();
             match m.handle_timeout(now) {
-                Some(Reliable2xxAction::Transmit(_)) => sent.push(now.as_micros() / 1000),
+                Some(Reliable2xxAction::Repeat) => sent.push(now.as_micros() / 1000),
                 Some(Reliable2xxAction::GiveUp) => break now,
                 None => unreachable!(),
             }
@@ -106,10 +89,10 @@ mod tests {
     #[test]
     fn only_the_ack_of_this_invite_stops_it_and_only_once() {
         let mut m = start();
-        assert!(!m.handle_ack(&request("ACK", 4, Some("b1"))));
+        assert!(!m.handle_ack(4));
         assert!(m.is_waiting());
-        assert!(m.handle_ack(&request("ACK", 5, Some("b1"))));
-        assert!(!m.handle_ack(&request("ACK", 5, Some("b1"))));
+        assert!(m.handle_ack(5));
+        assert!(!m.handle_ack(5));
         assert_eq!(m.next_timeout(), None);
         assert!(m.handle_timeout(Instant::MAX).is_none());
     }
