@@ -104,7 +104,7 @@ fn pings_are_answered_and_jittered_and_a_dead_flow_is_found() {
         w.settle();
         w.message(B);
         let end = &mut w.ends[A];
-        end.flows.set_keep_alive(w.now, flow, interval, &mut end.rng);
+        end.flows.set_keep_alive(w.now, flow, interval, true, &mut end.rng);
         let mut waits = Vec::new();
         for _ in 0..50 {
             let next = w.ends[A].flows.next_timeout().unwrap();
@@ -126,7 +126,7 @@ fn pings_are_answered_and_jittered_and_a_dead_flow_is_found() {
         w.advance_to(ping);
         // New settings do not put off the verdict.
         let end = &mut w.ends[A];
-        end.flows.set_keep_alive(w.now, flow, Duration::from_secs(1), &mut end.rng);
+        end.flows.set_keep_alive(w.now, flow, Duration::from_secs(1), true, &mut end.rng);
         let verdict = w.ends[A].flows.next_timeout().unwrap();
         assert_eq!(verdict - ping, Duration::from_secs(10));
         w.advance_to(verdict);
@@ -142,16 +142,16 @@ fn keep_alives_stop_when_told_and_never_loop_without_delay() {
     let flow = w.up(Transport::Tcp, TCP, DOMAIN);
     w.cut = true;
     let end = &mut w.ends[A];
-    end.flows.set_keep_alive(w.now, flow, Duration::from_nanos(1), &mut end.rng);
+    end.flows.set_keep_alive(w.now, flow, Duration::from_nanos(1), true, &mut end.rng);
     let ping = w.ends[A].flows.next_timeout().unwrap();
     assert!(ping - w.now >= Duration::from_millis(800));
     w.advance_to(ping);
     let end = &mut w.ends[A];
-    end.flows.set_keep_alive(w.now, flow, Duration::ZERO, &mut end.rng);
+    end.flows.set_keep_alive(w.now, flow, Duration::ZERO, true, &mut end.rng);
     assert_eq!(end.flows.next_timeout(), None, "nothing is due any more");
     // UDP: pings only.
     let udp = end.flows.open(w.now, Transport::Udp, addr(B, UDP), "").unwrap();
-    end.flows.set_keep_alive(w.now, udp, Duration::from_nanos(1), &mut end.rng);
+    end.flows.set_keep_alive(w.now, udp, Duration::from_nanos(1), true, &mut end.rng);
     for _ in 0..10 {
         let next = w.ends[A].flows.next_timeout().unwrap();
         assert!(next > w.now);
@@ -236,7 +236,7 @@ fn nothing_passes_before_the_connection_is_ready() {
     let mut w = World::new(9);
     let end = &mut w.ends[A];
     let flow = end.flows.open(w.now, Transport::Tls, addr(B, BLACK_HOLE), DOMAIN).unwrap();
-    end.flows.set_keep_alive(w.now, flow, Duration::from_secs(1), &mut end.rng);
+    end.flows.set_keep_alive(w.now, flow, Duration::from_secs(1), true, &mut end.rng);
     let outputs = end.drain();
     let [FlowOutput::Connect { stream, .. }] = outputs[..] else { panic!("{outputs:?}") };
     end.flows.handle_timeout(at(5), &mut end.rng);

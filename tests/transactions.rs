@@ -255,7 +255,8 @@ impl World {
                 }
             }
             TransactionEvent::Ack { message, .. } => {
-                if self.answering.as_mut().is_some_and(|(a, _)| a.handle_ack(message.cseq().number)) {
+                if self.answering.as_mut().is_some_and(|(a, _)| a.handle_ack(message.cseq().number))
+                {
                     self.acknowledged += 1;
                 }
             }

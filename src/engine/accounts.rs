@@ -11,17 +11,18 @@ use super::policy::SecurityPolicy;
 use super::post::{Owner, Pending, route_failure};
 use super::{AccountId, Engine};
 use crate::sip::auth::{AuthError, Authorization, Credentials, DigestClient};
+use crate::sip::backoff::Backoff;
 use crate::sip::registration::{
     Registration, RegistrationConfig, RegistrationFailure, RegistrationState,
 };
 use crate::sip::route::{Route, RouteFailure};
 use crate::sip::{FlowId, Transport};
 use crate::time::{Duration, Instant};
-use crate::util::{RngExt, Secret};
+use crate::util::Secret;
 use crate::wire::sip::{CSeq, HeaderName, Message, Method, NameAddr, Scheme, Uri};
 
 /// How long to wait before a lost way is looked for again: at least, and at most.
-const RETRY_MS: (u32, u32) = (1_000, 60_000);
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
 /// Where an account's registration stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +63,7 @@ pub(super) struct AccountEntry {
     pub(super) flow: Option<FlowId>,
     pub(super) registration: Option<Registration>,
     retry_at: Option<Instant>,
-    failures: u32,
+    backoff: Backoff,
     removing: bool,
 }
 
@@ -140,7 +141,7 @@ impl Engine {
             flow: None,
             registration: None,
             retry_at: None,
-            failures: 0,
+            backoff: Backoff::new(RETRY.0, RETRY.1),
             removing: false,
         };
         if entry.config.register {
@@ -212,7 +213,6 @@ impl Engine {
         let Some(transport) = self.flows.transport(flow) else { return };
         let Some(entry) = self.accounts.get_mut(id) else { return };
         entry.flow = Some(flow);
-        entry.failures = 0;
         let aor = entry.config.aor.as_ref();
         let contact =
             Uri::from_parts(aor.scheme(), aor.user(), local.ip().into(), Some(local.port()));
@@ -248,7 +248,7 @@ impl Engine {
             }
         }
         let interval = entry.config.keep_alive;
-        self.flows.set_keep_alive(now, flow, interval, &mut self.rng);
+        self.flows.set_keep_alive(now, flow, interval, false, &mut self.rng);
     }
 
     /// There is no way to the account's server now: try again later.
@@ -262,7 +262,7 @@ impl Engine {
         entry.flow = None;
         entry.route = None;
         // A bad certificate does not get better by asking often.
-        let retry_in = backoff(&mut entry.failures, &mut self.rng);
+        let retry_in = entry.backoff.failed(&mut self.rng);
         entry.retry_at = (!entry.removing).then(|| now + retry_in);
         if let Some(registration) = &mut entry.registration {
             registration.handle_failure(now, RegistrationFailure::Transport, &mut self.rng);
@@ -279,7 +279,7 @@ impl Engine {
             if entry.flow == Some(flow) {
                 entry.flow = None;
                 entry.route = None;
-                let retry_in = backoff(&mut entry.failures, &mut self.rng);
+                let retry_in = entry.backoff.failed(&mut self.rng);
                 entry.retry_at = (!entry.removing).then(|| now + retry_in);
             }
         }
@@ -342,18 +342,25 @@ impl Engine {
         if !self.config.user_agent.is_empty() {
             request = request.header(HeaderName::UserAgent, &self.config.user_agent);
         }
-        let sent = self.with_via(flow, request).and_then(|r| r.finish().ok()).and_then(|request| {
-            let reliable = self.flows.transport(flow)?.is_reliable();
-            let tx = self.transactions.send_request(now, request.clone(), flow, reliable).ok()?;
-            Some((tx, request))
-        });
-        match sent {
-            Some((tx, request)) => {
-                let owner = Owner::Register(id);
-                self.requests.insert(tx, Pending { owner, request, flow });
-            }
-            None => self.register_failed(now, id, RegistrationFailure::Transport),
+        if !self.start_request(now, Owner::Register(id), flow, request) {
+            self.register_failed(now, id, RegistrationFailure::Transport);
         }
+    }
+
+    /// The server said how often it wants a keep-alive, and so that it answers them: Flow-Timer
+    /// (RFC 5626 §5.4) or `keep` in our Via (RFC 6223 §5).
+    fn agree_on_keep_alive(&mut self, now: Instant, id: AccountId, response: &Message) {
+        if !response.status().is_some_and(|s| (200..300).contains(&s)) {
+            return;
+        }
+        let Some(entry) = self.accounts.get(id) else { return };
+        let Some(flow) = entry.flow.filter(|_| !entry.config.keep_alive.is_zero()) else { return };
+        let timer =
+            response.headers_named("Flow-Timer").next().and_then(|v| v.trim().parse::<u64>().ok());
+        let via = response.vias().next().and_then(|v| v.params().get("keep")?.parse().ok());
+        let Some(seconds) = timer.or(via).filter(|s| *s > 0) else { return };
+        let interval = entry.config.keep_alive.min(Duration::from_secs(seconds));
+        self.flows.set_keep_alive(now, flow, interval, true, &mut self.rng);
     }
 
     pub(super) fn register_failed(
@@ -371,6 +378,7 @@ impl Engine {
     /// Requirement: the server is verified before any Digest answer where the policy demands TLS;
     /// where it allows plain transports, Digest is all there is.
     pub(super) fn register_response(&mut self, now: Instant, id: AccountId, response: &Message) {
+        self.agree_on_keep_alive(now, id, response);
         let Some(entry) = self.accounts.get_mut(id) else { return };
         let has_password = entry.config.password.is_some();
         if let Some(registration) = &mut entry.registration {
@@ -384,6 +392,9 @@ impl Engine {
         let transport = flow.and_then(|f| self.flows.transport(f)).unwrap_or(Transport::Udp);
         match state {
             RegistrationState::Registered { expires } => {
+                if let Some(entry) = self.accounts.get_mut(account) {
+                    entry.backoff.succeeded();
+                }
                 self.event(Event::Registered { account, transport, expires: expires - now });
             }
             RegistrationState::Unregistered => self.event(Event::Unregistered { account }),
@@ -426,7 +437,8 @@ impl Engine {
         }
         // Our own server: the flow that the account registered over, or the proxy that it is told
         // to use. Anybody else is answered only for the realm that the account names.
-        let own = account.flow == Some(pending.flow) || account.config.outbound_proxy.is_some();
+        let same = |flow: FlowId| self.flows.is_same_server(flow, pending.flow);
+        let own = account.flow.is_some_and(same) || account.config.outbound_proxy.is_some();
         let realm = account.config.realm.clone();
         let allowed = |asked: &str| match &realm {
             Some(realm) => realm == asked,
@@ -448,15 +460,6 @@ impl Engine {
         let builder = answer
             .apply(request.edit().remove(HeaderName::Via))
             .replace(HeaderName::CSeq, CSeq { number, method });
-        self.start_request(now, call, purpose, pending.flow, builder)
+        self.start_request(now, Owner::Call(call, purpose), pending.flow, builder)
     }
-}
-
-/// 1 s doubled with each failure, at most 60 s, half of it random.
-fn backoff(failures: &mut u32, rng: &mut dyn crate::util::Rng) -> Duration {
-    let (base, limit) = RETRY_MS;
-    let upper =
-        base.saturating_mul(1_u32.checked_shl((*failures).min(10)).unwrap_or(u32::MAX)).min(limit);
-    *failures = failures.saturating_add(1);
-    Duration::from_millis(u64::from(upper / 2 + rng.below(upper / 2 + 1)))
 }

@@ -1,16 +1,18 @@
 //! Calls in the engine: placing, receiving, tying them to flows, media ports and sessions.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use super::accounts::AccountEntry;
 use super::call::{CallMachine, CallMedia, CallState, InviteParts};
 use super::config::CallOptions;
 use super::error::CallError;
-use super::event::FailureReason;
+use super::event::{EndReason, FailureReason};
 use super::policy::SecurityPolicy;
 use super::ports::MediaPorts;
 use super::report::{Keying, MediaLeg, SecurityReport, SignallingLeg};
 use super::sockets::SocketUse;
+use super::ways::Waiting;
 use super::{AccountId, CallId, Engine, HostAction};
 use crate::media::session::{MediaSession, MediaStats};
 use crate::sip::FlowId;
@@ -43,6 +45,10 @@ pub(super) struct CallEntry {
     pub(super) stats: Option<MediaStats>,
     pub(super) report: SecurityReport,
     pub(super) invited: bool,
+    /// Requests that wait for the way.
+    pub(super) waiting: Vec<Waiting>,
+    /// Why the first server did not take the call, while others are asked.
+    pub(super) failover: Option<EndReason>,
     /// An incoming call that was accepted before its media ports were bound.
     pub(super) accept_wanted: bool,
 }
@@ -63,6 +69,8 @@ impl CallEntry {
             stats: None,
             report: SecurityReport::new(policy),
             invited: false,
+            waiting: Vec::new(),
+            failover: None,
             accept_wanted: false,
         }
     }
@@ -169,7 +177,7 @@ impl Engine {
         // The machine carries its own id, which the arena gives.
         let id = self.calls.insert_with(entry_of);
         if let Some(flow) = flow {
-            self.call_way_ready(id, flow);
+            self.call_way_ready(now, id, flow);
         }
         self.bind_media(id);
         self.deliver(now);
@@ -181,7 +189,7 @@ impl Engine {
     }
 
     /// The flow to the next hop is up.
-    pub(super) fn call_way_ready(&mut self, id: CallId, flow: FlowId) {
+    pub(super) fn call_way_ready(&mut self, now: Instant, id: CallId, flow: FlowId) {
         let secure = self.flow_is_secure(flow);
         let leg = self.signalling_leg(flow);
         let Some(entry) = self.calls.get_mut(id) else { return };
@@ -189,10 +197,11 @@ impl Engine {
         entry.machine.signalling_secure = secure;
         entry.report.signalling = leg;
         self.try_invite(id);
+        self.waiting_requests(now, id);
     }
 
     /// The evidence of a flow.
-    fn signalling_leg(&self, flow: FlowId) -> Option<SignallingLeg> {
+    pub(super) fn signalling_leg(&self, flow: FlowId) -> Option<SignallingLeg> {
         let transport = self.flows.transport(flow)?;
         let tls = self.flows.facts(flow).cloned();
         let peer_verified = tls.as_ref().is_some_and(|facts| facts.peer.is_some());
@@ -405,6 +414,7 @@ impl Engine {
     /// A call is over: its ports close once its last packets are out.
     pub(super) fn retire(&mut self, id: CallId) {
         self.ended.push_back(id);
+        self.unpark_none(id);
         if let Some(entry) = self.calls.get_mut(id) {
             entry.route = None;
             match &mut entry.session {

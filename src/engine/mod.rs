@@ -21,6 +21,7 @@ mod sockets;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -99,6 +100,8 @@ pub struct Engine {
     listeners: Arena<ListenerTag, Transport>,
     queries: Arena<QueryTag, RouteOwner>,
     requests: BTreeMap<ClientTxId, Pending>,
+    /// Requests too long for a datagram, on their way to a TCP connection.
+    parked: Vec<ways::Parked>,
     invites: BTreeMap<ServerTxId, CallId>,
     policies: BTreeMap<String, SecurityPolicy>,
     host: VecDeque<HostAction>,
@@ -169,6 +172,7 @@ impl Engine {
             listeners: Arena::default(),
             queries: Arena::default(),
             requests: BTreeMap::new(),
+            parked: Vec::new(),
             invites: BTreeMap::new(),
             policies: BTreeMap::new(),
             host: VecDeque::new(),

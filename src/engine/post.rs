@@ -3,8 +3,8 @@
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
-use super::call::{CallAction, Purpose};
-use super::event::{Event, FailureReason};
+use super::call::{CallAction, Purpose, printable};
+use super::event::{EndReason, Event, FailureReason};
 use super::{AccountId, CallId, Engine, HostAction};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::{FlowError, FlowEvent};
@@ -97,6 +97,7 @@ impl Engine {
                 for route in self.all_routes() {
                     route.handle_up(flow);
                 }
+                self.unpark(now, flow, true);
             }
             FlowEvent::Down { flow, why, domain } => {
                 if let FlowFailure::Certificate(problem) = &why {
@@ -106,6 +107,7 @@ impl Engine {
                 for route in self.all_routes() {
                     route.handle_down(flow, &why);
                 }
+                self.unpark(now, flow, false);
                 self.transactions.transport_error(now, flow);
             }
             FlowEvent::Message { flow, message } => {
@@ -170,10 +172,23 @@ impl Engine {
         let (call, purpose) = match self.requests.get(&tx).map(|p| p.owner) {
             Some(Owner::Call(call, purpose)) => (call, purpose),
             Some(Owner::Register(account)) => {
+                if response.status() == Some(503) && self.register_elsewhere(account) {
+                    return;
+                }
                 return self.register_response(now, account, response);
             }
             None => return,
         };
+        if purpose == Purpose::Invite
+            && response.status() == Some(503)
+            && let Some(flow) = self.requests.get(&tx).map(|p| p.flow)
+        {
+            let reason = printable(response.reason());
+            let reason = EndReason::Refused { status: 503, reason };
+            if self.try_next_server(call, flow, reason) {
+                return;
+            }
+        }
         if is_final && let Some(pending) = self.requests.remove(&tx) {
             if self.retry_with_digest(now, call, purpose, &pending, response) {
                 return;
@@ -209,6 +224,9 @@ impl Engine {
         let Some(pending) = self.requests.remove(&tx) else { return };
         match pending.owner {
             Owner::Register(account) => {
+                if self.register_elsewhere(account) {
+                    return;
+                }
                 let reason = match failure {
                     Failure::Timeout => RegistrationFailure::Timeout,
                     Failure::TransportError => RegistrationFailure::Transport,
@@ -216,14 +234,18 @@ impl Engine {
                 self.register_failed(now, account, reason);
             }
             Owner::Call(call, purpose) => {
-                let Some(entry) = self.calls.get_mut(call) else { return };
-                if purpose == Purpose::Invite {
-                    entry.invite_tx = None;
-                }
                 let reason = match failure {
                     Failure::Timeout => FailureReason::Timeout,
                     Failure::TransportError => FailureReason::ConnectionLost,
                 };
+                let ended = EndReason::Failed(reason.clone());
+                if purpose == Purpose::Invite && self.try_next_server(call, pending.flow, ended) {
+                    return;
+                }
+                let Some(entry) = self.calls.get_mut(call) else { return };
+                if purpose == Purpose::Invite {
+                    entry.invite_tx = None;
+                }
                 entry.machine.handle_failure(purpose, reason);
             }
         }
@@ -273,14 +295,12 @@ impl Engine {
                     Err(_) => route.advance(),
                 }
             }
-            (RouteAction::Ready(flow), RouteOwner::Call(id)) => self.call_way_ready(id, flow),
+            (RouteAction::Ready(flow), RouteOwner::Call(id)) => self.call_way_ready(now, id, flow),
             (RouteAction::Ready(flow), RouteOwner::Account(id)) => {
                 self.account_way_ready(now, id, flow);
             }
             (RouteAction::Failed(failure), RouteOwner::Call(id)) => {
-                if let Some(entry) = self.calls.get_mut(id) {
-                    entry.machine.fail(route_failure(failure));
-                }
+                self.call_way_failed(now, id, failure);
             }
             (RouteAction::Failed(failure), RouteOwner::Account(id)) => {
                 self.account_way_failed(now, id, &failure);
@@ -308,7 +328,7 @@ impl Engine {
                 self.event(event);
             }
             CallAction::Send { request, purpose } => self.send_request(now, id, request, purpose),
-            CallAction::Ack { request } => self.send_ack(id, request),
+            CallAction::Ack { request } => self.send_ack(now, id, request),
             CallAction::CancelInvite => {
                 let tx = self.calls.get(id).and_then(|e| e.invite_tx);
                 let cancelled = tx.is_some_and(|tx| self.transactions.cancel(now, tx).is_ok());
@@ -317,99 +337,6 @@ impl Engine {
                 }
             }
             CallAction::Respond { tx, response } => self.respond(now, id, tx, response),
-        }
-    }
-
-    /// Puts a fresh Via on top (RFC 3261 §8.1.1.7).
-    pub(super) fn with_via(
-        &mut self,
-        flow: FlowId,
-        builder: MessageBuilder,
-    ) -> Option<MessageBuilder> {
-        let transport = self.flows.transport(flow)?;
-        let branch = self.token();
-        let sent_by = self.flows.local(flow)?;
-        let via = alloc::format!("SIP/2.0/{transport} {sent_by};branch=z9hG4bK{branch};rport");
-        Some(builder.prepend(HeaderName::Via, via))
-    }
-
-    /// Where the far end reaches us in this dialog: the flow's own address.
-    fn contact(&self, id: CallId, flow: FlowId) -> Option<alloc::string::String> {
-        let account = self.calls.get(id).and_then(|e| e.machine.account);
-        let user = account
-            .and_then(|a| self.accounts.get(a))
-            .and_then(|a| a.config.aor.as_ref().user().map(ToString::to_string))
-            .unwrap_or_else(|| self.config.local_user.clone());
-        let transport = match self.flows.transport(flow)? {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
-            Transport::Tls => ";transport=tls",
-        };
-        let secure = self
-            .calls
-            .get(id)
-            .is_some_and(|e| e.machine.target.as_ref().scheme() == crate::wire::sip::Scheme::Sips);
-        let scheme = if secure { "sips" } else { "sip" };
-        Some(alloc::format!("<{scheme}:{user}@{}{transport}>", self.flows.local(flow)?))
-    }
-
-    fn send_request(
-        &mut self,
-        now: Instant,
-        id: CallId,
-        request: MessageBuilder,
-        purpose: Purpose,
-    ) {
-        let flow = self.calls.get(id).and_then(|e| e.flow);
-        let contact = flow.and_then(|flow| self.contact(id, flow));
-        let request = match (purpose, contact) {
-            (Purpose::Invite | Purpose::ReInvite, Some(contact)) => {
-                request.replace(HeaderName::Contact, contact)
-            }
-            _ => request,
-        };
-        let sent = flow.is_some_and(|flow| self.start_request(now, id, purpose, flow, request));
-        if !sent {
-            self.stats.unsendable = self.stats.unsendable.saturating_add(1);
-            if let Some(entry) = self.calls.get_mut(id) {
-                entry.machine.handle_failure(purpose, FailureReason::ConnectionLost);
-            }
-        }
-    }
-
-    /// Starts the transaction of a call's request; false if it cannot be sent.
-    pub(super) fn start_request(
-        &mut self,
-        now: Instant,
-        id: CallId,
-        purpose: Purpose,
-        flow: FlowId,
-        request: MessageBuilder,
-    ) -> bool {
-        let request = self.with_via(flow, request).and_then(|r| r.finish().ok());
-        let (Some(request), Some(transport)) = (request, self.flows.transport(flow)) else {
-            return false;
-        };
-        let reliable = transport.is_reliable();
-        let Ok(tx) = self.transactions.send_request(now, request.clone(), flow, reliable) else {
-            return false;
-        };
-        if purpose == Purpose::Invite
-            && let Some(entry) = self.calls.get_mut(id)
-        {
-            entry.invite_tx = Some(tx);
-            entry.invite = Some(request.clone());
-        }
-        self.requests.insert(tx, Pending { owner: Owner::Call(id, purpose), request, flow });
-        true
-    }
-
-    fn send_ack(&mut self, id: CallId, request: MessageBuilder) {
-        let Some(flow) = self.calls.get(id).and_then(|e| e.flow) else { return };
-        let ack = self.with_via(flow, request).and_then(|builder| builder.finish().ok());
-        match ack {
-            Some(ack) => self.transactions.send_stateless(flow, Arc::new(ack)),
-            None => self.stats.unsendable = self.stats.unsendable.saturating_add(1),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::util::Id;
 
 pub mod auth;
+pub mod backoff;
 pub mod dialog;
 pub mod dns;
 pub mod flow;

@@ -6,8 +6,9 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 
 use super::auth::{AuthError, Authorization, Credentials, DigestClient};
+use super::backoff::Backoff;
 use crate::time::{Duration, Instant};
-use crate::util::{Rng, RngExt};
+use crate::util::Rng;
 use crate::wire::sip::{HeaderName, Message, MessageBuilder, Method, NameAddr, Uri};
 
 /// The longest expiry that is asked for or believed, in seconds: 30 days.
@@ -15,8 +16,8 @@ const MAX_EXPIRES: u32 = 30 * 86_400;
 /// The longest Retry-After that is obeyed, in seconds.
 const MAX_RETRY_AFTER: u32 = 86_400;
 /// RFC 5626 §4.5: base-time and max-time of the back-off, in seconds.
-const BACKOFF_BASE: u32 = 30;
-const BACKOFF_MAX: u32 = 1800;
+const BACKOFF_BASE: Duration = Duration::from_secs(30);
+const BACKOFF_MAX: Duration = Duration::from_secs(1800);
 /// How long before its end a binding is refreshed at least, if it lasts long enough: a
 /// non-INVITE transaction may take 32 s to fail.
 const REFRESH_LEAD: u32 = 32;
@@ -122,7 +123,7 @@ pub struct Registration {
     asking: u32,
     /// 423 was answered once since the last success.
     raised: bool,
-    failures: u32,
+    backoff: Backoff,
     timer: Option<Instant>,
 }
 
@@ -140,7 +141,7 @@ impl Registration {
             former: None,
             asking: config.expires.clamp(1, MAX_EXPIRES),
             raised: false,
-            failures: 0,
+            backoff: Backoff::new(BACKOFF_BASE, BACKOFF_MAX),
             timer: None,
             config,
         }
@@ -283,6 +284,13 @@ impl Registration {
         }
     }
 
+    /// The REGISTER in flight is given up: it goes to another server, as soon as the way is there.
+    pub fn withdraw(&mut self) {
+        if let Some(flight) = self.in_flight.take() {
+            self.again(flight.purpose);
+        }
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub const fn next_timeout(&self) -> Option<Instant> {
         self.timer
@@ -317,7 +325,7 @@ impl Registration {
     }
 
     fn succeed(&mut self, now: Instant, response: &Message, flight: &InFlight, rng: &mut dyn Rng) {
-        self.failures = 0;
+        self.backoff.succeeded();
         self.raised = false;
         if flight.purpose == Purpose::Remove {
             self.bound = false;
@@ -404,22 +412,14 @@ impl Registration {
         if self.wanted.is_some() {
             return; // The user wants something else meanwhile: that goes out next.
         }
-        self.failures = self.failures.saturating_add(1);
+        let wait = self.backoff.failed(rng);
         let retry_at = match retry {
             Retry::Never => None,
             Retry::After(delay) => Some(now + seconds(delay.clamp(1, MAX_RETRY_AFTER))),
-            Retry::Backoff => Some(now + self.backoff(rng)),
+            Retry::Backoff => Some(now + wait),
         };
         self.timer = retry_at;
         self.set_state(RegistrationState::Failed { reason, retry_at });
-    }
-
-    /// RFC 5626 §4.5: between half and all of min(max-time, base-time · 2^failures).
-    fn backoff(&self, rng: &mut dyn Rng) -> Duration {
-        let factor = 1u32.checked_shl(self.failures.min(16)).unwrap_or(u32::MAX);
-        let upper = BACKOFF_BASE.saturating_mul(factor).min(BACKOFF_MAX).saturating_mul(1000);
-        let half = upper / 2;
-        Duration::from_millis(u64::from(half.saturating_add(rng.below(half.saturating_add(1)))))
     }
 }
 

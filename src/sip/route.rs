@@ -6,6 +6,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use super::dns::DnsAnswer;
 use super::resolve::{Candidate, Question, Resolution, ResolveError};
@@ -75,6 +76,8 @@ enum State {
 pub struct Route {
     resolution: Resolution,
     next: usize,
+    /// A place that has failed already.
+    avoid: Option<Candidate>,
     state: State,
     last: Option<RouteFailure>,
 }
@@ -83,7 +86,29 @@ impl Route {
     /// A route to the server of `uri` over the allowed transports, preferred ones first.
     pub fn new(uri: UriRef<'_>, allowed: &[Transport]) -> Result<Self, ResolveError> {
         let resolution = Resolution::new(uri, allowed)?;
-        Ok(Self { resolution, next: 0, state: State::Resolving { asked: false }, last: None })
+        Ok(Self {
+            resolution,
+            next: 0,
+            avoid: None,
+            state: State::Resolving { asked: false },
+            last: None,
+        })
+    }
+
+    /// Leaves one candidate out: it has failed already.
+    pub fn avoid(&mut self, transport: Transport, address: SocketAddr) {
+        self.avoid = Some(Candidate { transport, address });
+    }
+
+    /// True while it is under way: no flow yet, and not failed.
+    pub fn is_looking(&self) -> bool {
+        matches!(self.state, State::Resolving { .. } | State::Opening { .. })
+    }
+
+    /// True if there is another candidate to advance to.
+    pub fn has_next(&self) -> bool {
+        let rest = self.resolution.candidates().get(self.next..).unwrap_or(&[]);
+        rest.iter().any(|c| Some(*c) != self.avoid)
     }
 
     /// The domain that the certificate must prove.
@@ -139,7 +164,11 @@ impl Route {
     }
 
     fn open_next(&mut self) {
-        if self.next < self.resolution.candidates().len() {
+        let candidates = self.resolution.candidates();
+        while self.avoid.is_some() && candidates.get(self.next).copied() == self.avoid {
+            self.next = self.next.saturating_add(1);
+        }
+        if self.next < candidates.len() {
             self.next = self.next.saturating_add(1);
             self.state = State::Opening { flow: None, announced: false };
             return;
@@ -178,9 +207,10 @@ impl Route {
         }
     }
 
-    /// A flow failed or broke: the next candidate, unless its certificate was bad.
+    /// A flow could not be opened: the next candidate, unless its certificate was bad. One that
+    /// breaks after it was up is its user's to replace.
     pub fn handle_down(&mut self, flow: FlowId, why: &FlowFailure) {
-        if self.current_flow() != Some(flow) {
+        if !matches!(self.state, State::Opening { flow: Some(f), .. } if f == flow) {
             return;
         }
         match why {

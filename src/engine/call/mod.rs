@@ -125,6 +125,8 @@ pub(super) struct CallMachine {
     dialog: Option<Dialog>,
     early: Vec<Dialog>,
     local_tag: String,
+    /// Sequence number of the last INVITE outside the dialog.
+    invite_number: u32,
     /// The INVITE of the callee's side, until answered.
     incoming: Option<(ServerTxId, Message)>,
     change: Option<Change>,
@@ -169,6 +171,7 @@ impl CallMachine {
             dialog: None,
             early: Vec::new(),
             local_tag,
+            invite_number: 0,
             incoming: None,
             change: None,
             offers: Glare::new(direction == Direction::Outgoing),
@@ -192,6 +195,7 @@ impl CallMachine {
     }
     /// A request of the dialog was repeated with this sequence number.
     pub(super) fn set_local_seq(&mut self, number: u32) {
+        self.invite_number = self.invite_number.max(number);
         if let Some(dialog) = &mut self.dialog {
             dialog.set_local_seq(number);
         }
@@ -201,6 +205,14 @@ impl CallMachine {
     }
     pub(super) fn is_over(&self) -> bool {
         self.state == CallState::Ended
+    }
+    /// We gave up and wait for the INVITE's final response.
+    pub(super) fn is_cancelling(&self) -> bool {
+        self.cancelling.is_some()
+    }
+    /// Where requests in the dialog go first; `None` before there is a dialog.
+    pub(super) fn next_hop(&self) -> Option<Uri> {
+        self.dialog.as_ref().map(|d| d.next_hop().clone())
     }
     pub(super) fn holds(&self) -> (bool, bool) {
         (self.local_hold, self.remote_hold)
@@ -237,10 +249,13 @@ impl CallMachine {
 
     /// Something below failed for good before the call was up.
     pub(super) fn fail(&mut self, reason: FailureReason) {
-        match self.cancelling.take() {
-            Some(wanted) => self.finish(wanted),
-            None => self.finish(EndReason::Failed(reason)),
-        }
+        self.fail_with(EndReason::Failed(reason));
+    }
+
+    /// The same with the reason in full. Who has given up already hears that.
+    pub(super) fn fail_with(&mut self, reason: EndReason) {
+        let reason = self.cancelling.take().unwrap_or(reason);
+        self.finish(reason);
     }
 
     /// Ends the call from our side, whatever its state.

@@ -58,6 +58,7 @@ impl CallMachine {
         if self.state != CallState::Dialing || self.cancelling.is_some() {
             return;
         }
+        self.invite_number = self.invite_number.saturating_add(1);
         let offer = match self.media.offer(self.policy, self.signalling_secure, false, rng) {
             Ok(offer) => offer,
             Err(reason) => return self.fail(reason),
@@ -71,7 +72,7 @@ impl CallMachine {
             .header(HeaderName::From, from)
             .header(HeaderName::To, NameAddr::new(self.target.clone()))
             .header(HeaderName::CallId, &parts.call_id)
-            .header(HeaderName::CSeq, CSeq { number: 1, method: Method::Invite })
+            .header(HeaderName::CSeq, CSeq { number: self.invite_number, method: Method::Invite })
             .header(HeaderName::Allow, crate::engine::ALLOW);
         if let Some(route) = &parts.route {
             request = request.header(HeaderName::Route, alloc::format!("<{route}>"));
@@ -101,12 +102,7 @@ impl CallMachine {
         }
     }
 
-    pub(super) fn invite_response(
-        &mut self,
-        now: Instant,
-        request: &Message,
-        response: &Message,
-    ) {
+    pub(super) fn invite_response(&mut self, now: Instant, request: &Message, response: &Message) {
         let status = response.status().unwrap_or(0);
         match status {
             0..=100 => {}

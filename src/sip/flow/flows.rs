@@ -38,11 +38,17 @@ pub(super) struct Flow {
     /// To be connected, secured, or (accepted) to bring its first message.
     pub(super) due: Option<Instant>,
     pub(super) pong_due: Option<Instant>,
+    /// A ping was sent and not answered yet.
+    pub(super) pinged: bool,
+    /// The far end answers pings: it said so, or has done it.
+    pub(super) pong_expected: bool,
     pub(super) keep_alive: Duration,
     pub(super) next_ping: Option<Instant>,
     pub(super) used: Instant,
     /// We have sent on it.
     pub(super) answered: bool,
+    /// Requests of any length go by UDP: the far end takes no TCP.
+    long: bool,
     pub(super) link: Link,
 }
 
@@ -58,10 +64,13 @@ impl Flow {
             up: false,
             due: None,
             pong_due: None,
+            pinged: false,
+            pong_expected: false,
             keep_alive: Duration::ZERO,
             next_ping: None,
             used: now,
             answered: false,
+            long: false,
             link,
         }
     }
@@ -299,7 +308,7 @@ impl Flows {
         let bytes = message.as_bytes();
         match &mut state.link {
             Link::Udp(socket) => {
-                if message.is_request() && bytes.len() > DATAGRAM_LIMIT {
+                if message.is_request() && bytes.len() > DATAGRAM_LIMIT && !state.long {
                     return Err(FlowError::TooLong);
                 }
                 (state.used, state.answered) = (now, true);
@@ -317,6 +326,23 @@ impl Flows {
         }
         self.stats.sent = self.stats.sent.saturating_add(1);
         Ok(())
+    }
+
+    /// False if the message is a request too long for this flow, a UDP one (RFC 3261 §18.1.1).
+    pub fn fits(&self, flow: FlowId, message: &Message) -> bool {
+        self.flows.get(flow).is_none_or(|f| {
+            f.long
+                || f.transport != Transport::Udp
+                || !message.is_request()
+                || message.as_bytes().len() <= DATAGRAM_LIMIT
+        })
+    }
+
+    /// The far end takes no TCP: requests of any length go by this UDP flow (§18.1.1).
+    pub fn allow_long(&mut self, flow: FlowId) {
+        if let Some(flow) = self.flows.get_mut(flow) {
+            flow.long = true;
+        }
     }
 
     pub(super) fn output(&mut self, output: FlowOutput) -> bool {
@@ -385,18 +411,20 @@ impl Flows {
         }
     }
 
-    /// Pings at this interval: on a stream CRLF CRLF, and without an answer within 10 s the flow
-    /// is down (RFC 5626 §4.4.1), so set it only where the far end has agreed to answer (RFC 5626,
-    /// RFC 6223); by UDP a CRLF CRLF that only keeps bindings alive. Each time the interval is
-    /// cut to 80–100 % at random. Zero stops it.
+    /// Pings at this interval: on a stream CRLF CRLF; without an answer within 10 s the flow is
+    /// down (RFC 5626 §4.4.1), if the far end has `agreed` to answer (RFC 5626, RFC 6223) or has
+    /// answered before. By UDP it only keeps bindings alive. Each time the interval is cut to
+    /// 80–100 % at random. Zero stops it.
     pub fn set_keep_alive(
         &mut self,
         now: Instant,
         flow: FlowId,
         interval: Duration,
+        agreed: bool,
         rng: &mut dyn Rng,
     ) {
         let Some(flow) = self.flows.get_mut(flow) else { return };
+        flow.pong_expected |= agreed;
         if interval.is_zero() {
             (flow.keep_alive, flow.next_ping, flow.pong_due) = (interval, None, None);
             return;
@@ -436,6 +464,17 @@ impl Flows {
     /// True for a connection that the far end opened.
     pub fn is_accepted(&self, flow: FlowId) -> bool {
         self.flows.get(flow).is_some_and(|f| f.accepted)
+    }
+    /// True for one flow, and for two that lead to the same address without TLS: a long request
+    /// goes by TCP where others go by UDP.
+    pub fn is_same_server(&self, a: FlowId, b: FlowId) -> bool {
+        match (self.flows.get(a), self.flows.get(b)) {
+            _ if a == b => true,
+            (Some(a), Some(b)) => {
+                a.remote == b.remote && !a.transport.is_secure() && !b.transport.is_secure()
+            }
+            _ => false,
+        }
     }
     /// The evidence of the flow's TLS handshake.
     pub fn facts(&self, flow: FlowId) -> Option<&TlsFacts> {

@@ -27,8 +27,10 @@ impl Flow {
 
     /// The far end is alive. True if that was being asked.
     fn ponged(&mut self, now: Instant, rng: &mut dyn Rng) -> bool {
-        let asked = self.pong_due.take().is_some();
+        let asked = core::mem::take(&mut self.pinged);
         if asked {
+            self.pong_due = None;
+            self.pong_expected = true;
             self.next_ping =
                 (!self.keep_alive.is_zero()).then(|| now + jittered(self.keep_alive, rng));
         }
@@ -239,7 +241,12 @@ impl Flows {
                 self.output(FlowOutput::Datagram { socket, remote, data: PING.to_vec() });
             }
             Link::Stream(connection) => {
-                (flow.next_ping, flow.pong_due) = (None, Some(now + PONG_TIMEOUT));
+                flow.pinged = true;
+                if flow.pong_expected {
+                    (flow.next_ping, flow.pong_due) = (None, Some(now + PONG_TIMEOUT));
+                } else {
+                    flow.next_ping = Some(now + jittered(flow.keep_alive, rng));
+                }
                 let written = connection.write(PING);
                 self.flush_or_drop(id, written);
             }

@@ -5,7 +5,6 @@
 //! connection is reused for the domain that it was opened and verified for, never for its address
 //! alone.
 
-mod backoff;
 mod connection;
 mod flows;
 mod input;
@@ -16,7 +15,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-pub use backoff::Backoff;
 pub use flows::Flows;
 
 use super::route::FlowFailure;
