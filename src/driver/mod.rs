@@ -3,8 +3,8 @@
 //! [`Phone`] runs one [`Engine`](crate::engine::Engine) on one thread: it carries out what the
 //! engine asks for (sockets, connections, DNS questions, timers), feeds back what happens, and
 //! moves the audio of each call every 20 ms between the engine and an [`AudioSource`] and an
-//! [`AudioSink`]. Any thread may hold a clone of the phone and command it; events are polled or
-//! awaited.
+//! [`AudioSink`]. Any thread may hold a clone of the phone and command it; events are polled
+//! ([`Phone::try_event`]), waited for ([`Phone::next_event`]) or awaited ([`Phone::event`]).
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -51,5 +51,6 @@ pub use device::{AudioDevice, DeviceError};
 pub use dns::{DnsConfig, Hosts};
 pub use files::{AudioFileError, WavRecorder, read_wav};
 pub use phone::{CallInfo, Phone, PhoneBuilder, PhoneError};
+pub use queue::NextEvent;
 pub use run::DriverStats;
 pub use tap::{RecordedBytes, WireBytes, WireDirection, WireRecorder, WireTap, WireTransport};

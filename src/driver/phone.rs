@@ -11,14 +11,14 @@ use mio::Waker;
 use super::audio::{AudioSink, AudioSource, CallAudio};
 use super::clock::{Clock, OsRng, wall_clock};
 use super::dns::DnsConfig;
-use super::queue::EventQueue;
+use super::queue::{EventQueue, NextEvent};
 use super::run::{Command, Driver, DriverStats};
 use super::tap::WireTap;
 use crate::crypto::tls::TrustAnchors;
 use crate::engine::{
     AccountConfig, AccountError, AccountId, AccountStatus, CallError, CallId, CallOptions,
-    CallState, Codec, Config, ConfigError, EndReason, Engine, Event, Input, PolicyError,
-    SecurityPolicy, SecurityReport,
+    CallState, Codec, Config, ConfigError, EndReason, Engine, EngineStats, Event, Input,
+    PolicyError, SecurityPolicy, SecurityReport,
 };
 use crate::media::session::MediaStats;
 use crate::time::{Duration, Instant};
@@ -158,6 +158,8 @@ pub struct CallInfo {
     pub remote: String,
     /// How secure it is, with the evidence.
     pub security: SecurityReport,
+    /// We hold the far end, and the far end holds us.
+    pub holds: (bool, bool),
     /// Packets, loss, jitter; `None` before there is media.
     pub media: Option<MediaStats>,
     /// The codec agreed on.
@@ -226,6 +228,11 @@ impl Phone {
     /// The next event, waiting for it up to `timeout`. `None` also once the phone has stopped.
     pub fn next_event(&self, timeout: Duration) -> Option<Event> {
         self.shared.events.pop(timeout)
+    }
+
+    /// The next event as a future, for asynchronous programs; any executor will do.
+    pub fn event(&self) -> NextEvent {
+        NextEvent::new(Arc::clone(&self.shared.events))
     }
 
     /// Adds an account; it registers if its configuration says so.
@@ -362,12 +369,29 @@ impl Phone {
             engine.call(id).map(|call| CallInfo {
                 state: call.state(),
                 remote: call.remote(),
+                holds: call.holds(),
                 security: call.security(),
                 media: call.media_stats(),
                 codec: call.codec(),
                 end_reason: call.end_reason(),
             })
         })
+    }
+
+    /// The ids of all calls, those that ended lately included.
+    ///
+    /// # Errors
+    /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].
+    pub fn calls(&self) -> Result<Vec<CallId>, PhoneError> {
+        self.with_engine(|engine, _| engine.call_ids())
+    }
+
+    /// What came from the network and was no good, counted by reason.
+    ///
+    /// # Errors
+    /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].
+    pub fn stats(&self) -> Result<EngineStats, PhoneError> {
+        self.with_engine(|engine, _| engine.stats())
     }
 
     /// Attaches audio to a call, in place of what was attached.
