@@ -10,6 +10,11 @@
  *
  * After every input and every command, call subrosa_engine_poll_output and do what it says,
  * until it gives SUBROSA_OUTPUT_TIMEOUT. examples/c/desk_phone.c is a whole phone.
+ *
+ * Or let the library do all that: subrosa_phone_ functions run an engine, its sockets and its
+ * audio on a thread of their own (tests/c/two_phones.c). They are declared always; a library
+ * built without the feature `driver` does not have them, and one without `audio-device` has no
+ * subrosa_audio_device_ functions: a program that needs them does not link then.
  */
 
 #ifndef SUBROSA_H
@@ -504,6 +509,21 @@
 #define SUBROSA_ERR_NOT_SUPPORTED -15
 
 /**
+ * The phone was stopped: make another.
+ */
+#define SUBROSA_ERR_STOPPED -16
+
+/**
+ * The operating system gave no thread or no poll, or a device cannot be used.
+ */
+#define SUBROSA_ERR_SYSTEM -17
+
+/**
+ * A file cannot be read, written or played.
+ */
+#define SUBROSA_ERR_FILE -18
+
+/**
  * Version of the binary interface; it changes when a program must be compiled anew.
  */
 #define SUBROSA_ABI_VERSION 1
@@ -512,6 +532,22 @@
  * An account under construction, freed by who made it.
  */
 typedef struct subrosa_account_config subrosa_account_config;
+
+/**
+ * The default microphone and loudspeaker, running at a sample rate until they are freed.
+ */
+typedef struct subrosa_audio_device subrosa_audio_device;
+
+/**
+ * A bounded store of samples between a call and a thread of the program. What does not fit is
+ * dropped, what is missing is silence; both are counted.
+ */
+typedef struct subrosa_audio_ring subrosa_audio_ring;
+
+/**
+ * The ends of a call's audio, before it is given to a call.
+ */
+typedef struct subrosa_call_audio subrosa_call_audio;
 
 /**
  * A configuration under construction. It makes one engine, and is freed by who made it.
@@ -523,6 +559,12 @@ typedef struct subrosa_config subrosa_config;
  * host's choice.
  */
 typedef struct subrosa_engine subrosa_engine;
+
+/**
+ * A running phone: an engine, its sockets and its audio on a thread of their own. Each thread of
+ * the program that commands it has a handle of its own, by subrosa_phone_clone.
+ */
+typedef struct subrosa_phone subrosa_phone;
 
 /**
  * 0 on success, else one of the negative SUBROSA_ERR_ constants. Others may be added.
@@ -829,6 +871,90 @@ typedef struct subrosa_output {
 } subrosa_output;
 
 /**
+ * Counters of what came from the network and was no good. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_engine_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * SIP messages received.
+     */
+    uint64_t received;
+    /**
+     * SIP messages sent.
+     */
+    uint64_t sent;
+    /**
+     * Datagrams or frames that were not SIP.
+     */
+    uint64_t malformed;
+    /**
+     * Connections and sources that were turned away.
+     */
+    uint64_t turned_away;
+    /**
+     * TLS connections that failed.
+     */
+    uint64_t tls_failures;
+    /**
+     * Requests that came in again.
+     */
+    uint64_t retransmissions_in;
+    /**
+     * Messages sent again.
+     */
+    uint64_t retransmissions_out;
+    /**
+     * Requests that were refused for what they ask.
+     */
+    uint64_t refused_requests;
+    /**
+     * Requests and responses that belong to no call.
+     */
+    uint64_t strays;
+    /**
+     * Datagrams on a media socket that has no session.
+     */
+    uint64_t stray_media;
+} subrosa_engine_stats;
+
+/**
+ * What the phone's thread itself had to drop. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_driver_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * Datagrams that the operating system did not take.
+     */
+    uint64_t datagrams_refused;
+    /**
+     * Connections that were not accepted because there were too many.
+     */
+    uint64_t connections_refused;
+    /**
+     * Audio ticks skipped because the thread woke up too late.
+     */
+    uint64_t ticks_skipped;
+    /**
+     * Events that nobody took.
+     */
+    uint64_t events_dropped;
+} subrosa_driver_stats;
+
+/**
  * How secure a call is, with the evidence. Set `size` to sizeof before asking.
  */
 typedef struct subrosa_security_report {
@@ -979,60 +1105,6 @@ typedef struct subrosa_media_stats {
      */
     uint64_t refused;
 } subrosa_media_stats;
-
-/**
- * Counters of what came from the network and was no good. Set `size` to sizeof before asking.
- */
-typedef struct subrosa_engine_stats {
-    /**
-     * sizeof this struct.
-     */
-    uint32_t size;
-    /**
-     * 0; keeps the layout the same everywhere.
-     */
-    uint32_t reserved;
-    /**
-     * SIP messages received.
-     */
-    uint64_t received;
-    /**
-     * SIP messages sent.
-     */
-    uint64_t sent;
-    /**
-     * Datagrams or frames that were not SIP.
-     */
-    uint64_t malformed;
-    /**
-     * Connections and sources that were turned away.
-     */
-    uint64_t turned_away;
-    /**
-     * TLS connections that failed.
-     */
-    uint64_t tls_failures;
-    /**
-     * Requests that came in again.
-     */
-    uint64_t retransmissions_in;
-    /**
-     * Messages sent again.
-     */
-    uint64_t retransmissions_out;
-    /**
-     * Requests that were refused for what they ask.
-     */
-    uint64_t refused_requests;
-    /**
-     * Requests and responses that belong to no call.
-     */
-    uint64_t strays;
-    /**
-     * Datagrams on a media socket that has no session.
-     */
-    uint64_t stray_media;
-} subrosa_engine_stats;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1254,6 +1326,90 @@ subrosa_status subrosa_call_read_pcm(struct subrosa_engine *engine,
                                      size_t count);
 
 /**
+ * Makes a ring of at most `capacity` samples, for example one second: the call's sample rate.
+ * If `drift_target` is not 0, the drift between a producer and a consumer whose clocks differ
+ * is corrected, so that about that many samples stay in store.
+ */
+subrosa_status subrosa_audio_ring_new(size_t capacity,
+                                      size_t drift_target,
+                                      struct subrosa_audio_ring **out);
+
+/**
+ * Frees the program's handle; NULL is fine. A call that has the ring keeps it.
+ */
+void subrosa_audio_ring_free(struct subrosa_audio_ring *ring);
+
+/**
+ * Stores samples; `out_stored` is how many fitted. Never waits for the call.
+ */
+subrosa_status subrosa_audio_ring_push(struct subrosa_audio_ring *ring,
+                                       const int16_t *samples,
+                                       size_t count,
+                                       size_t *out_stored);
+
+/**
+ * Fills `samples`, with silence where there is nothing; `out_there` is how many were there.
+ */
+subrosa_status subrosa_audio_ring_pop(struct subrosa_audio_ring *ring,
+                                      int16_t *samples,
+                                      size_t count,
+                                      size_t *out_there);
+
+/**
+ * How many samples are in store.
+ */
+subrosa_status subrosa_audio_ring_len(const struct subrosa_audio_ring *ring, size_t *out);
+
+/**
+ * How many samples did not fit, and how many were missing.
+ */
+subrosa_status subrosa_audio_ring_lost(const struct subrosa_audio_ring *ring,
+                                       uint64_t *out_overflowed,
+                                       uint64_t *out_missing);
+
+/**
+ * Makes audio for one call: silence out, nothing kept, unless set otherwise.
+ */
+subrosa_status subrosa_call_audio_new(uint32_t sample_rate, struct subrosa_call_audio **out);
+
+/**
+ * Frees it; NULL is fine. Audio that a call has stays with the call.
+ */
+void subrosa_call_audio_free(struct subrosa_call_audio *audio);
+
+/**
+ * What the last failing function on this audio had to say, as a sentence.
+ */
+subrosa_status subrosa_call_audio_last_error(const struct subrosa_call_audio *audio,
+                                             struct subrosa_str *out);
+
+/**
+ * The far end hears a WAV file, converted to the sample rate, once, or again and again if
+ * `looping` is 1.
+ */
+subrosa_status subrosa_call_audio_set_source_wav(struct subrosa_call_audio *audio,
+                                                 struct subrosa_str file,
+                                                 int32_t looping);
+
+/**
+ * The far end's voice goes into a WAV file. It is complete once the call has ended.
+ */
+subrosa_status subrosa_call_audio_set_sink_wav(struct subrosa_call_audio *audio,
+                                               struct subrosa_str file);
+
+/**
+ * The far end hears what is pushed into a ring.
+ */
+subrosa_status subrosa_call_audio_set_source_ring(struct subrosa_call_audio *audio,
+                                                  const struct subrosa_audio_ring *ring);
+
+/**
+ * The far end's voice goes into a ring, to be popped from.
+ */
+subrosa_status subrosa_call_audio_set_sink_ring(struct subrosa_call_audio *audio,
+                                                const struct subrosa_audio_ring *ring);
+
+/**
  * Makes a configuration with defaults: UDP on a port of the host's choice, no listener, the
  * public CAs, media ports 16384 to 32767.
  *
@@ -1337,6 +1493,24 @@ subrosa_status subrosa_config_set_local_user(struct subrosa_config *config,
 subrosa_status subrosa_config_set_max_calls(struct subrosa_config *config, uint32_t calls);
 
 /**
+ * Opens both and starts them. SUBROSA_ERR_SYSTEM if one is missing or refused.
+ * Only in a library built with the feature `audio-device`.
+ */
+subrosa_status subrosa_audio_device_open(uint32_t sample_rate, struct subrosa_audio_device **out);
+
+/**
+ * Stops and frees both; NULL is fine. Calls that have them hear and say silence.
+ */
+void subrosa_audio_device_free(struct subrosa_audio_device *device);
+
+/**
+ * The call says what the microphone hears, and its far end is heard on the loudspeaker. The
+ * device must be open at the audio's sample rate.
+ */
+subrosa_status subrosa_call_audio_set_device(struct subrosa_call_audio *audio,
+                                             const struct subrosa_audio_device *device);
+
+/**
  * Answers a SUBROSA_OUTPUT_RESOLVE: `result` says whether there are records.
  */
 subrosa_status subrosa_engine_handle_resolved(struct subrosa_engine *engine,
@@ -1366,7 +1540,8 @@ subrosa_status subrosa_engine_last_error(const struct subrosa_engine *engine,
                                          struct subrosa_str *out);
 
 /**
- * Adds entropy to the engine's generator: any number of bytes, any time.
+ * Adds entropy to the engine's generator: any number of bytes, any time. An engine of
+ * subrosa_phone_config_new draws from the platform's generator, which needs none.
  */
 subrosa_status subrosa_engine_add_entropy(struct subrosa_engine *engine,
                                           const uint8_t *bytes,
@@ -1492,6 +1667,244 @@ subrosa_status subrosa_engine_poll_output(struct subrosa_engine *engine,
                                           uint8_t *buffer,
                                           size_t room,
                                           struct subrosa_output *out);
+
+/**
+ * Makes a configuration with the platform's generator and clock; else as subrosa_config_new.
+ * Only in a library built with the feature `driver`, as all subrosa_phone_ functions.
+ */
+subrosa_status subrosa_phone_config_new(struct subrosa_config **out);
+
+/**
+ * The DNS servers that a phone asks, for example "192.0.2.53:53", separated by commas, instead
+ * of the platform's; empty for none at all. An engine alone has no use for them.
+ */
+subrosa_status subrosa_config_set_dns_servers(struct subrosa_config *config,
+                                              struct subrosa_str servers);
+
+/**
+ * Makes a phone and starts its thread. The configuration is used up, whether or not this
+ * succeeds, and still has to be freed; subrosa_config_last_error tells what is wrong with it.
+ */
+subrosa_status subrosa_phone_new(struct subrosa_config *config, struct subrosa_phone **out);
+
+/**
+ * Another handle to the same phone, for another thread. Each event goes to one of the handles.
+ */
+subrosa_status subrosa_phone_clone(const struct subrosa_phone *phone, struct subrosa_phone **out);
+
+/**
+ * Frees a handle; NULL is fine. With the last one the phone hangs up and ends by itself.
+ */
+void subrosa_phone_free(struct subrosa_phone *phone);
+
+/**
+ * Hangs up all calls, un-registers all accounts and waits, 3 s at most, until that is said.
+ * Whatever is asked of the phone later gives SUBROSA_ERR_STOPPED.
+ */
+subrosa_status subrosa_phone_stop(struct subrosa_phone *phone);
+
+/**
+ * What the last failing function on this handle had to say, as a sentence.
+ */
+subrosa_status subrosa_phone_last_error(const struct subrosa_phone *phone, struct subrosa_str *out);
+
+/**
+ * The phone's clock now, microseconds: that of registered_until_us.
+ */
+subrosa_status subrosa_phone_now(const struct subrosa_phone *phone, uint64_t *out);
+
+/**
+ * Waits for the next event, `timeout_ms` at most (0: does not wait). `out` is of kind
+ * SUBROSA_OUTPUT_EVENT, or SUBROSA_OUTPUT_TIMEOUT if nothing came; set its `size` before.
+ * The handle is busy while this waits: other threads have handles of their own.
+ * SUBROSA_ERR_STOPPED once the phone was stopped and its last event was taken.
+ */
+subrosa_status subrosa_phone_next_event(struct subrosa_phone *phone,
+                                        uint32_t timeout_ms,
+                                        struct subrosa_output *out);
+
+/**
+ * Adds an account and gives its id. The configuration is copied.
+ */
+subrosa_status subrosa_phone_add_account(struct subrosa_phone *phone,
+                                         const struct subrosa_account_config *account,
+                                         uint64_t *out);
+
+/**
+ * Removes an account, un-registering first.
+ */
+subrosa_status subrosa_phone_remove_account(struct subrosa_phone *phone, uint64_t account);
+
+/**
+ * What is known of an account.
+ */
+subrosa_status subrosa_phone_account(const struct subrosa_phone *phone,
+                                     uint64_t account,
+                                     struct subrosa_account_info *out);
+
+/**
+ * Sets a domain's policy, a SUBROSA_POLICY_; new calls follow it at once.
+ */
+subrosa_status subrosa_phone_set_domain_policy(struct subrosa_phone *phone,
+                                               struct subrosa_str domain,
+                                               int32_t number);
+
+/**
+ * The policy of a domain, a SUBROSA_POLICY_.
+ */
+subrosa_status subrosa_phone_policy_of(const struct subrosa_phone *phone,
+                                       struct subrosa_str domain,
+                                       int32_t *out);
+
+/**
+ * The host's addresses changed: every flow is opened anew.
+ */
+subrosa_status subrosa_phone_network_changed(struct subrosa_phone *phone);
+
+/**
+ * Counters of what came from the network and was no good.
+ */
+subrosa_status subrosa_phone_get_stats(const struct subrosa_phone *phone,
+                                       struct subrosa_engine_stats *out);
+
+/**
+ * What the phone's thread itself had to drop.
+ */
+subrosa_status subrosa_phone_driver_stats(const struct subrosa_phone *phone,
+                                          struct subrosa_driver_stats *out);
+
+/**
+ * Calls `to`, a SIP or SIPS URI, from an account, and gives the call's id. `audio` is used up;
+ * NULL is silence. Its sample rate must be that of the options.
+ */
+subrosa_status subrosa_phone_place_call(struct subrosa_phone *phone,
+                                        uint64_t account,
+                                        struct subrosa_str to,
+                                        const struct subrosa_call_options *call_options,
+                                        struct subrosa_call_audio *audio,
+                                        uint64_t *out);
+
+/**
+ * The ids of all calls, those included that ended lately: at most `room` of them are written;
+ * `out_count` is how many there are.
+ */
+subrosa_status subrosa_phone_call_ids(const struct subrosa_phone *phone,
+                                      uint64_t *ids,
+                                      size_t room,
+                                      size_t *out_count);
+
+/**
+ * Forgets a call that is over: its id is unknown from now on.
+ */
+subrosa_status subrosa_phone_forget_call(struct subrosa_phone *phone, uint64_t call);
+
+/**
+ * Tells the caller that the phone rings.
+ */
+subrosa_status subrosa_phone_ring(struct subrosa_phone *phone, uint64_t call);
+
+/**
+ * Answers. `audio` is used up; NULL is silence. Its sample rate must be that of the options.
+ */
+subrosa_status subrosa_phone_accept(struct subrosa_phone *phone,
+                                    uint64_t call,
+                                    const struct subrosa_call_options *call_options,
+                                    struct subrosa_call_audio *audio);
+
+/**
+ * Refuses with a SIP status from 400 to 699: 486 busy, 603 declined.
+ */
+subrosa_status subrosa_phone_reject(struct subrosa_phone *phone,
+                                    uint64_t call,
+                                    uint16_t sip_status);
+
+/**
+ * Ends the call, whatever its state.
+ */
+subrosa_status subrosa_phone_hang_up(struct subrosa_phone *phone, uint64_t call);
+
+/**
+ * Puts the far end on hold.
+ */
+subrosa_status subrosa_phone_hold(struct subrosa_phone *phone, uint64_t call);
+
+/**
+ * Takes the far end off hold.
+ */
+subrosa_status subrosa_phone_resume(struct subrosa_phone *phone, uint64_t call);
+
+/**
+ * Presses a key: one of 0-9, *, #, A-D.
+ */
+subrosa_status subrosa_phone_send_dtmf(struct subrosa_phone *phone,
+                                       uint64_t call,
+                                       uint8_t digit,
+                                       uint32_t duration_ms);
+
+/**
+ * Silences what is sent (1), or ends that (0).
+ */
+subrosa_status subrosa_phone_mute(struct subrosa_phone *phone, uint64_t call, int32_t on);
+
+/**
+ * What is known of a call.
+ */
+subrosa_status subrosa_phone_call(const struct subrosa_phone *phone,
+                                  uint64_t call,
+                                  struct subrosa_call_info *out);
+
+/**
+ * How secure a call is, or was.
+ */
+subrosa_status subrosa_phone_call_security(const struct subrosa_phone *phone,
+                                           uint64_t call,
+                                           struct subrosa_security_report *out);
+
+/**
+ * Statistics of a call's media, the last ones after its end.
+ */
+subrosa_status subrosa_phone_call_media_stats(const struct subrosa_phone *phone,
+                                              uint64_t call,
+                                              struct subrosa_media_stats *out);
+
+/**
+ * Attaches audio to a call, in place of what was attached. `audio` is used up.
+ */
+subrosa_status subrosa_phone_attach_audio(struct subrosa_phone *phone,
+                                          uint64_t call,
+                                          struct subrosa_call_audio *audio);
+
+/**
+ * Replaces what the far end hears by a WAV file, once, or again and again if `looping` is 1.
+ * `sample_rate` is that of the call's options.
+ */
+subrosa_status subrosa_phone_play_wav(struct subrosa_phone *phone,
+                                      uint64_t call,
+                                      struct subrosa_str file,
+                                      uint32_t sample_rate,
+                                      int32_t looping);
+
+/**
+ * Replaces where the far end's voice goes by a WAV file. It is complete once the call has ended.
+ */
+subrosa_status subrosa_phone_record_wav(struct subrosa_phone *phone,
+                                        uint64_t call,
+                                        struct subrosa_str file,
+                                        uint32_t sample_rate);
+
+/**
+ * Replaces what the far end hears by what is pushed into a ring.
+ */
+subrosa_status subrosa_phone_play_ring(struct subrosa_phone *phone,
+                                       uint64_t call,
+                                       const struct subrosa_audio_ring *ring);
+
+/**
+ * Replaces where the far end's voice goes by a ring, to be popped from.
+ */
+subrosa_status subrosa_phone_record_ring(struct subrosa_phone *phone,
+                                         uint64_t call,
+                                         const struct subrosa_audio_ring *ring);
 
 /**
  * How secure a call is, or was.

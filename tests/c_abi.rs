@@ -86,20 +86,29 @@ fn compile(name: &str, sources: &[&str]) -> PathBuf {
     program
 }
 
-fn run_small(name: &str) {
-    let program = compile(name, &[&format!("tests/c/{name}.c")]);
-    let output = Command::new(program).arg(root().join("tests/data/sim")).output().unwrap();
+fn run_small(name: &str, argument: &Path) {
+    let program = compile(name, &[&format!("tests/c/{name}.c"), "examples/c/wav.c"]);
+    let output = Command::new(program).arg(argument).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
 fn misuse_is_told_and_harmless() {
-    run_small("misuse");
+    run_small("misuse", root());
 }
 
 #[test]
 fn two_engines_in_c_make_a_secure_call() {
-    run_small("two_engines");
+    run_small("two_engines", &root().join("tests/data/sim"));
+}
+
+#[test]
+fn two_phones_in_c_call_on_loopback_in_the_clear_and_encrypted() {
+    let plain = folder().join("plain");
+    std::fs::create_dir_all(&plain).unwrap();
+    run_small("two_phones", &plain);
+    papers();
+    run_small("two_phones", folder());
 }
 
 /// The header stands alone, in C and in C++, with every warning.

@@ -1,11 +1,12 @@
 //! Accounts.
 
 use super::engine::{subrosa_engine, with};
-use super::guard::{Access, Failure, Handle, enter, free, guard};
+use super::guard::{Access, Failure, Handle, Texts, enter, free, guard};
 use super::pointer::{Out, OutStruct, Versioned, slice, subrosa_str};
-use super::status::{SUBROSA_ERR_PANIC, SUBROSA_ERR_UNKNOWN_ID, SUBROSA_ERR_URI};
-use super::status::{status_of, subrosa_status};
-use crate::engine::{AccountConfig, AccountId, AccountState, Codec, SecurityPolicy};
+use super::status::{
+    SUBROSA_ERR_PANIC, SUBROSA_ERR_UNKNOWN_ID, SUBROSA_ERR_URI, status_of, subrosa_status,
+};
+use crate::engine::{AccountConfig, AccountId, AccountState, AccountStatus, Codec, SecurityPolicy};
 use crate::sip::Transport;
 use crate::time::{Duration, Instant};
 use crate::util::Secret;
@@ -325,6 +326,44 @@ unsafe impl Versioned for subrosa_account_info {
     }
 }
 
+impl subrosa_account_info {
+    pub(super) fn of(status: &AccountStatus, texts: &mut Texts) -> Self {
+        let (state, until) = match status.state {
+            AccountState::Unregistered => (SUBROSA_ACCOUNT_UNREGISTERED, 0),
+            AccountState::Registering => (SUBROSA_ACCOUNT_REGISTERING, 0),
+            AccountState::Registered { until } => (SUBROSA_ACCOUNT_REGISTERED, until.as_micros()),
+            AccountState::Failed => (SUBROSA_ACCOUNT_FAILED, 0),
+        };
+        Self {
+            size: 0,
+            state,
+            transport: status.transport.map_or(SUBROSA_TRANSPORT_ANY, transport_number),
+            policy: policy_number(status.policy),
+            registered_until_us: until,
+            aor: texts.lend(&status.aor),
+        }
+    }
+}
+
+/// There is no such account.
+pub(super) fn unknown_account(id: AccountId) -> Failure {
+    Failure::new(SUBROSA_ERR_UNKNOWN_ID, format!("no account {id}"))
+}
+
+/// A copy of the configuration that C gave.
+pub(super) unsafe fn copied(
+    account: *const subrosa_account_config,
+) -> Result<AccountConfig, subrosa_status> {
+    // SAFETY: the caller's promise.
+    let account = unsafe { account.as_ref() }.map(|account| &account.0);
+    let mut copy = None;
+    let status = enter(account, Access::Read, |account, _| {
+        copy = Some(account.clone());
+        Ok(())
+    });
+    copy.ok_or(status)
+}
+
 /// Adds an account to an engine and gives its id. The configuration is copied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_engine_add_account(
@@ -334,13 +373,10 @@ pub unsafe extern "C" fn subrosa_engine_add_account(
     out: *mut u64,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let account = unsafe { account.as_ref() }.map(|account| &account.0);
-    let mut copy = None;
-    let status = enter(account, Access::Read, |account, _| {
-        copy = Some(account.clone());
-        Ok(())
-    });
-    let Some(account) = copy else { return status };
+    let account = match unsafe { copied(account) } {
+        Ok(account) => account,
+        Err(status) => return status,
+    };
     // SAFETY: the caller's promise.
     unsafe {
         with(engine, Access::Change, |state, _| {
@@ -380,24 +416,8 @@ pub unsafe extern "C" fn subrosa_engine_account(
         with(engine, Access::Read, |state, texts| {
             let out = OutStruct::new(out)?;
             let id = AccountId::from_raw(account);
-            let unknown = || Failure::new(SUBROSA_ERR_UNKNOWN_ID, format!("no account {id}"));
-            let info = state.engine.account(id).ok_or_else(unknown)?;
-            let (number, until) = match info.state {
-                AccountState::Unregistered => (SUBROSA_ACCOUNT_UNREGISTERED, 0),
-                AccountState::Registering => (SUBROSA_ACCOUNT_REGISTERING, 0),
-                AccountState::Registered { until } => {
-                    (SUBROSA_ACCOUNT_REGISTERED, until.as_micros())
-                }
-                AccountState::Failed => (SUBROSA_ACCOUNT_FAILED, 0),
-            };
-            out.write(subrosa_account_info {
-                size: 0,
-                state: number,
-                transport: info.transport.map_or(SUBROSA_TRANSPORT_ANY, transport_number),
-                policy: policy_number(info.policy),
-                registered_until_us: until,
-                aor: texts.lend(&info.aor),
-            });
+            let info = state.engine.account(id).ok_or_else(|| unknown_account(id))?;
+            out.write(subrosa_account_info::of(&info, texts));
             Ok(())
         })
     }

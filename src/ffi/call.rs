@@ -2,11 +2,13 @@
 
 use super::account::{codec, codec_number, policy, uri};
 use super::engine::{EngineState, subrosa_engine, with};
-use super::guard::{Access, Failure};
+use super::guard::{Access, Failure, Texts};
 use super::output::{SUBROSA_END_NONE, end_number};
 use super::pointer::{Out, OutStruct, Versioned, read_struct, slice, slice_mut, subrosa_str};
 use super::status::subrosa_status;
-use crate::engine::{AccountId, Call, CallError, CallId, CallOptions, CallState, Direction};
+use crate::engine::{
+    AccountId, Call, CallError, CallId, CallOptions, CallState, Codec, Direction, EndReason,
+};
 use crate::time::{Duration, Instant};
 
 /// We call; nothing heard yet.
@@ -66,7 +68,7 @@ impl Default for subrosa_call_options {
 }
 
 /// The options that C gave.
-unsafe fn options(pointer: *const subrosa_call_options) -> Result<CallOptions, Failure> {
+pub(super) unsafe fn options(pointer: *const subrosa_call_options) -> Result<CallOptions, Failure> {
     let mut options = CallOptions::default();
     if pointer.is_null() {
         return Ok(options);
@@ -305,6 +307,44 @@ unsafe impl Versioned for subrosa_call_info {
     }
 }
 
+/// What is known of a call, in Rust's words.
+pub(super) struct CallFacts {
+    state: CallState,
+    direction: Direction,
+    codec: Option<Codec>,
+    end_reason: Option<EndReason>,
+    holds: (bool, bool),
+    remote: String,
+}
+
+impl CallFacts {
+    pub(super) fn of(call: &Call<'_>) -> Self {
+        Self {
+            state: call.state(),
+            direction: call.direction(),
+            codec: call.codec(),
+            end_reason: call.end_reason(),
+            holds: call.holds(),
+            remote: call.remote(),
+        }
+    }
+}
+
+impl subrosa_call_info {
+    pub(super) fn of(facts: &CallFacts, texts: &mut Texts) -> Self {
+        Self {
+            size: 0,
+            state: state_number(facts.state),
+            outgoing: i32::from(facts.direction == Direction::Outgoing),
+            codec: codec_number(facts.codec),
+            end_reason: facts.end_reason.as_ref().map_or(SUBROSA_END_NONE, end_number),
+            local_hold: i32::from(facts.holds.0),
+            remote_hold: i32::from(facts.holds.1),
+            remote: texts.lend(&facts.remote),
+        }
+    }
+}
+
 /// What is known of a call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_call_get_info(
@@ -316,18 +356,8 @@ pub unsafe extern "C" fn subrosa_call_get_info(
     unsafe {
         with(engine, Access::Read, |state, texts| {
             let out = OutStruct::new(out)?;
-            let call = find(state, call)?;
-            let (local_hold, remote_hold) = call.holds();
-            out.write(subrosa_call_info {
-                size: 0,
-                state: state_number(call.state()),
-                outgoing: i32::from(call.direction() == Direction::Outgoing),
-                codec: codec_number(call.codec()),
-                end_reason: call.end_reason().map_or(SUBROSA_END_NONE, |r| end_number(&r)),
-                local_hold: i32::from(local_hold),
-                remote_hold: i32::from(remote_hold),
-                remote: texts.lend(&call.remote()),
-            });
+            let facts = CallFacts::of(&find(state, call)?);
+            out.write(subrosa_call_info::of(&facts, texts));
             Ok(())
         })
     }

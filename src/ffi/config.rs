@@ -19,7 +19,26 @@ pub struct subrosa_config(pub(super) Handle<ConfigState>);
 pub(super) struct ConfigState {
     /// Gone once an engine was made of it: its randomness must not be used twice.
     pub(super) config: Option<Config>,
-    pub(super) random: SharedRandom,
+    /// What subrosa_engine_add_entropy stirs; the platform's own generator needs no stirring.
+    pub(super) random: Option<SharedRandom>,
+    /// DNS servers for a phone; `None`: the platform's.
+    #[cfg(feature = "driver")]
+    pub(super) dns: Option<Vec<SocketAddr>>,
+}
+
+impl ConfigState {
+    pub(super) fn boxed(
+        config: Option<Config>,
+        random: Option<SharedRandom>,
+    ) -> *mut subrosa_config {
+        let state = Self {
+            config,
+            random,
+            #[cfg(feature = "driver")]
+            dns: None,
+        };
+        Box::into_raw(Box::new(subrosa_config(Handle::new(state))))
+    }
 }
 
 /// Makes a configuration with defaults: UDP on a port of the host's choice, no listener, the
@@ -47,8 +66,7 @@ pub unsafe extern "C" fn subrosa_config_new(
         let random = SharedRandom::new(seed);
         let time = UnixTime::from_micros(unix_time_us);
         let config = Some(Config::new(Box::new(random.clone()), time));
-        let handle = Handle::new(ConfigState { config, random });
-        out.write(Box::into_raw(Box::new(subrosa_config(handle))));
+        out.write(ConfigState::boxed(config, Some(random)));
         Ok(())
     };
     guard(|| status_of(make()), SUBROSA_ERR_PANIC)
@@ -131,11 +149,15 @@ pub unsafe extern "C" fn subrosa_config_set_udp_port(
     unsafe { set(config, change) }
 }
 
-unsafe fn address(text: subrosa_str) -> Result<Option<SocketAddr>, Failure> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, Failure> {
+    text.parse().map_err(|_| Failure::invalid("not an address with a port"))
+}
+
+unsafe fn listen_address(text: subrosa_str) -> Result<Option<SocketAddr>, Failure> {
     // SAFETY: the caller's promise.
     match unsafe { text.text()? } {
         "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| Failure::invalid("not an address with a port")),
+        text => address(text).map(Some),
     }
 }
 
@@ -147,7 +169,7 @@ pub unsafe extern "C" fn subrosa_config_set_listen_tcp(
 ) -> subrosa_status {
     let change = |config: &mut Config| {
         // SAFETY: the caller's promise.
-        config.listen_tcp = unsafe { address(addr)? };
+        config.listen_tcp = unsafe { listen_address(addr)? };
         Ok(())
     };
     // SAFETY: the caller's promise.
@@ -162,7 +184,7 @@ pub unsafe extern "C" fn subrosa_config_set_listen_tls(
 ) -> subrosa_status {
     let change = |config: &mut Config| {
         // SAFETY: the caller's promise.
-        config.listen_tls = unsafe { address(addr)? };
+        config.listen_tls = unsafe { listen_address(addr)? };
         Ok(())
     };
     // SAFETY: the caller's promise.

@@ -18,7 +18,7 @@ pub struct subrosa_engine(pub(super) Handle<EngineState>);
 
 pub(super) struct EngineState {
     pub(super) engine: Engine,
-    random: SharedRandom,
+    random: Option<SharedRandom>,
 }
 
 /// Enters an engine.
@@ -91,7 +91,8 @@ pub unsafe extern "C" fn subrosa_engine_last_error(
     )
 }
 
-/// Adds entropy to the engine's generator: any number of bytes, any time.
+/// Adds entropy to the engine's generator: any number of bytes, any time. An engine of
+/// subrosa_phone_config_new draws from the platform's generator, which needs none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_engine_add_entropy(
     engine: *mut subrosa_engine,
@@ -101,7 +102,10 @@ pub unsafe extern "C" fn subrosa_engine_add_entropy(
     // SAFETY: the caller's promise.
     unsafe {
         with(engine, Access::Change, |state, _| {
-            state.random.stir(slice(bytes, len)?);
+            let bytes = slice(bytes, len)?;
+            if let Some(random) = &state.random {
+                random.stir(bytes);
+            }
             Ok(())
         })
     }

@@ -7,6 +7,10 @@
 //! caught at the boundary, the handle is unusable from then on, and the call gives
 //! `SUBROSA_ERR_PANIC` (a library built with `panic = "abort"` aborts instead).
 //!
+//! Beside the engine, `subrosa_phone_*` (feature `driver`) and `subrosa_audio_device_*` (feature
+//! `audio-device`) run all of it for the program. The header declares them always; a library
+//! without the feature does not have them, so that a program that needs them does not link.
+//!
 //! Every function checks its pointers for NULL and alignment; that they point to what their type
 //! says, and that lengths are true, is the caller's promise, as always in C.
 #![allow(non_camel_case_types)]
@@ -16,11 +20,19 @@
 mod account;
 mod addr;
 mod call;
+#[cfg(feature = "driver")]
+mod call_audio;
 mod config;
+#[cfg(feature = "audio-device")]
+mod device;
 mod dns;
 mod engine;
 mod guard;
 mod output;
+#[cfg(feature = "driver")]
+mod phone;
+#[cfg(feature = "driver")]
+mod phone_call;
 mod pointer;
 mod random;
 mod report;
@@ -29,10 +41,18 @@ mod status;
 pub use account::*;
 pub use addr::*;
 pub use call::*;
+#[cfg(feature = "driver")]
+pub use call_audio::*;
 pub use config::*;
+#[cfg(feature = "audio-device")]
+pub use device::*;
 pub use dns::*;
 pub use engine::*;
 pub use output::*;
+#[cfg(feature = "driver")]
+pub use phone::*;
+#[cfg(feature = "driver")]
+pub use phone_call::*;
 pub use pointer::subrosa_str;
 pub use report::*;
 pub use status::*;

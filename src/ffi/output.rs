@@ -224,7 +224,7 @@ impl subrosa_event {
         self.text = texts.lend(&reason.to_string());
     }
 
-    fn from_event(event: &Event, texts: &mut Texts) -> Self {
+    pub(super) fn from_event(event: &Event, texts: &mut Texts) -> Self {
         match event {
             Event::Registered { account, transport, expires } => Self {
                 account: account.to_raw(),
@@ -342,7 +342,7 @@ fn failure_number(reason: &FailureReason) -> i32 {
 }
 
 impl subrosa_output {
-    fn new(kind: i32, id: u64) -> Self {
+    pub(super) fn new(kind: i32, id: u64) -> Self {
         Self {
             size: 0,
             kind,

@@ -3,11 +3,12 @@
 use super::account::{SUBROSA_TRANSPORT_ANY, policy_number, transport_number};
 use super::call::find;
 use super::engine::{subrosa_engine, with};
-use super::guard::Access;
+use super::guard::{Access, Failure, Texts};
 use super::pointer::{OutStruct, Versioned, subrosa_str};
 use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
 use crate::crypto::tls::TlsVersion;
-use crate::engine::Padlock;
+use crate::engine::{EngineStats, Padlock, SecurityReport};
+use crate::media::session::MediaStats;
 
 /// Something travels in the clear.
 pub const SUBROSA_PADLOCK_NONE: i32 = 0;
@@ -68,6 +69,48 @@ unsafe impl Versioned for subrosa_security_report {
     }
 }
 
+impl subrosa_security_report {
+    pub(super) fn of(report: &SecurityReport, texts: &mut Texts) -> Self {
+        let signalling = report.signalling.as_ref();
+        let tls = signalling.and_then(|leg| leg.tls.as_ref());
+        let suite = |leg: &Option<crate::engine::MediaLeg>| {
+            leg.as_ref().and_then(|leg| leg.suite).map_or("", |suite| suite.sdp_name())
+        };
+        Self {
+            size: 0,
+            padlock: match report.padlock() {
+                Padlock::EncryptedToProvider => SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER,
+                Padlock::SignallingOnly => SUBROSA_PADLOCK_SIGNALLING_ONLY,
+                Padlock::None => SUBROSA_PADLOCK_NONE,
+            },
+            policy: policy_number(report.policy),
+            transport: signalling
+                .map_or(SUBROSA_TRANSPORT_ANY, |leg| transport_number(leg.transport)),
+            tls_version: match tls.map(|tls| tls.version) {
+                None => 0,
+                Some(TlsVersion::V1_2) => 0x0303,
+                Some(TlsVersion::V1_3) => 0x0304,
+            },
+            peer_verified: i32::from(signalling.is_some_and(|leg| leg.peer_verified)),
+            media_agreed: i32::from(report.media_out.is_some()),
+            reserved: 0,
+            packets_protected: report.packets_protected,
+            packets_authenticated: report.packets_authenticated,
+            auth_failures: report.auth_failures,
+            replays: report.replays,
+            plain_dropped: report.plain_dropped,
+            tls_suite: texts.lend(tls.map_or("", |tls| tls.cipher_suite)),
+            peer_subject: texts.lend(
+                tls.and_then(|tls| tls.peer.as_ref()).map_or("", |peer| peer.subject.as_str()),
+            ),
+            srtp_suite_out: texts.lend(suite(&report.media_out)),
+            srtp_suite_in: texts.lend(suite(&report.media_in)),
+            padlock_text: texts.lend(report.padlock().as_str()),
+            text: texts.lend(&report.to_string()),
+        }
+    }
+}
+
 /// How secure a call is, or was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_call_security(
@@ -80,43 +123,7 @@ pub unsafe extern "C" fn subrosa_call_security(
         with(engine, Access::Read, |state, texts| {
             let out = OutStruct::new(out)?;
             let report = find(state, call)?.security();
-            let signalling = report.signalling.as_ref();
-            let tls = signalling.and_then(|leg| leg.tls.as_ref());
-            let suite = |leg: &Option<crate::engine::MediaLeg>| {
-                leg.as_ref().and_then(|leg| leg.suite).map_or("", |suite| suite.sdp_name())
-            };
-            out.write(subrosa_security_report {
-                size: 0,
-                padlock: match report.padlock() {
-                    Padlock::EncryptedToProvider => SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER,
-                    Padlock::SignallingOnly => SUBROSA_PADLOCK_SIGNALLING_ONLY,
-                    Padlock::None => SUBROSA_PADLOCK_NONE,
-                },
-                policy: policy_number(report.policy),
-                transport: signalling
-                    .map_or(SUBROSA_TRANSPORT_ANY, |leg| transport_number(leg.transport)),
-                tls_version: match tls.map(|tls| tls.version) {
-                    None => 0,
-                    Some(TlsVersion::V1_2) => 0x0303,
-                    Some(TlsVersion::V1_3) => 0x0304,
-                },
-                peer_verified: i32::from(signalling.is_some_and(|leg| leg.peer_verified)),
-                media_agreed: i32::from(report.media_out.is_some()),
-                reserved: 0,
-                packets_protected: report.packets_protected,
-                packets_authenticated: report.packets_authenticated,
-                auth_failures: report.auth_failures,
-                replays: report.replays,
-                plain_dropped: report.plain_dropped,
-                tls_suite: texts.lend(tls.map_or("", |tls| tls.cipher_suite)),
-                peer_subject: texts.lend(
-                    tls.and_then(|tls| tls.peer.as_ref()).map_or("", |peer| peer.subject.as_str()),
-                ),
-                srtp_suite_out: texts.lend(suite(&report.media_out)),
-                srtp_suite_in: texts.lend(suite(&report.media_in)),
-                padlock_text: texts.lend(report.padlock().as_str()),
-                text: texts.lend(&report.to_string()),
-            });
+            out.write(subrosa_security_report::of(&report, texts));
             Ok(())
         })
     }
@@ -172,6 +179,34 @@ fn micros(duration: crate::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
+impl subrosa_media_stats {
+    pub(super) fn of(stats: &MediaStats) -> Self {
+        Self {
+            size: 0,
+            level_sent: stats.level_sent,
+            level_received: stats.level_received,
+            fraction_lost: stats.fraction_lost,
+            packets_sent: stats.packets_sent,
+            packets_received: stats.packets_received,
+            bytes_sent: stats.bytes_sent,
+            bytes_received: stats.bytes_received,
+            lost: stats.lost,
+            remote_lost: stats.remote_lost,
+            jitter_us: micros(stats.jitter),
+            rtt_us: stats.rtt.map_or(0, micros),
+            buffer_us: micros(stats.buffer_level),
+            late: stats.late,
+            concealed_frames: stats.concealed_frames,
+            refused: stats.refused.iter().sum(),
+        }
+    }
+}
+
+/// The call had no media yet.
+pub(super) fn no_media() -> Failure {
+    Failure::new(SUBROSA_ERR_NO_MEDIA, "the call had no media yet")
+}
+
 /// Statistics of a call's media, the last ones after its end.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_call_media_stats(
@@ -183,27 +218,8 @@ pub unsafe extern "C" fn subrosa_call_media_stats(
     unsafe {
         with(engine, Access::Read, |state, _| {
             let out = OutStruct::new(out)?;
-            let none =
-                || super::guard::Failure::new(SUBROSA_ERR_NO_MEDIA, "the call had no media yet");
-            let stats = find(state, call)?.media_stats().ok_or_else(none)?;
-            out.write(subrosa_media_stats {
-                size: 0,
-                level_sent: stats.level_sent,
-                level_received: stats.level_received,
-                fraction_lost: stats.fraction_lost,
-                packets_sent: stats.packets_sent,
-                packets_received: stats.packets_received,
-                bytes_sent: stats.bytes_sent,
-                bytes_received: stats.bytes_received,
-                lost: stats.lost,
-                remote_lost: stats.remote_lost,
-                jitter_us: micros(stats.jitter),
-                rtt_us: stats.rtt.map_or(0, micros),
-                buffer_us: micros(stats.buffer_level),
-                late: stats.late,
-                concealed_frames: stats.concealed_frames,
-                refused: stats.refused.iter().sum(),
-            });
+            let stats = find(state, call)?.media_stats().ok_or_else(no_media)?;
+            out.write(subrosa_media_stats::of(&stats));
             Ok(())
         })
     }
@@ -247,6 +263,25 @@ unsafe impl Versioned for subrosa_engine_stats {
     }
 }
 
+impl subrosa_engine_stats {
+    pub(super) fn of(stats: &EngineStats) -> Self {
+        Self {
+            size: 0,
+            reserved: 0,
+            received: stats.flows.received,
+            sent: stats.flows.sent,
+            malformed: stats.flows.malformed,
+            turned_away: stats.flows.turned_away,
+            tls_failures: stats.flows.tls_failures,
+            retransmissions_in: stats.transactions.retransmissions_in,
+            retransmissions_out: stats.transactions.retransmissions_out,
+            refused_requests: stats.refused_requests,
+            strays: stats.strays,
+            stray_media: stats.stray_media,
+        }
+    }
+}
+
 /// Counters of what came from the network and was no good.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_engine_get_stats(
@@ -257,21 +292,7 @@ pub unsafe extern "C" fn subrosa_engine_get_stats(
     unsafe {
         with(engine, Access::Read, |state, _| {
             let out = OutStruct::new(out)?;
-            let stats = state.engine.stats();
-            out.write(subrosa_engine_stats {
-                size: 0,
-                reserved: 0,
-                received: stats.flows.received,
-                sent: stats.flows.sent,
-                malformed: stats.flows.malformed,
-                turned_away: stats.flows.turned_away,
-                tls_failures: stats.flows.tls_failures,
-                retransmissions_in: stats.transactions.retransmissions_in,
-                retransmissions_out: stats.transactions.retransmissions_out,
-                refused_requests: stats.refused_requests,
-                strays: stats.strays,
-                stray_media: stats.stray_media,
-            });
+            out.write(subrosa_engine_stats::of(&state.engine.stats()));
             Ok(())
         })
     }

@@ -41,6 +41,12 @@ pub const SUBROSA_ERR_CERTIFICATE: i32 = -13;
 pub const SUBROSA_ERR_STRUCT_SIZE: i32 = -14;
 /// The far end does not support it.
 pub const SUBROSA_ERR_NOT_SUPPORTED: i32 = -15;
+/// The phone was stopped: make another.
+pub const SUBROSA_ERR_STOPPED: i32 = -16;
+/// The operating system gave no thread or no poll, or a device cannot be used.
+pub const SUBROSA_ERR_SYSTEM: i32 = -17;
+/// A file cannot be read, written or played.
+pub const SUBROSA_ERR_FILE: i32 = -18;
 
 /// Version of the binary interface; it changes when a program must be compiled anew.
 pub const SUBROSA_ABI_VERSION: u32 = 1;
@@ -82,6 +88,9 @@ pub extern "C" fn subrosa_status_text(status: subrosa_status) -> *const c_char {
         SUBROSA_ERR_CERTIFICATE => c"a certificate or key cannot be used",
         SUBROSA_ERR_STRUCT_SIZE => c"the struct's size is not set or too small",
         SUBROSA_ERR_NOT_SUPPORTED => c"the far end does not support it",
+        SUBROSA_ERR_STOPPED => c"the phone was stopped",
+        SUBROSA_ERR_SYSTEM => c"the system gave no thread or device",
+        SUBROSA_ERR_FILE => c"a file cannot be read, written or played",
         _ => c"unknown status",
     };
     guard(|| text().as_ptr(), c"unknown status".as_ptr())
