@@ -4,7 +4,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+use subrosa::crypto::srtp::{
+    KeyInfo, KeySet, MasterKey, MasterKeyId, SrtpReceiver, SrtpSender, Suite,
+};
 use subrosa::util::SeededRng;
 use subrosa::wire::{rtcp::CompoundWriter, rtp::RtpHeaderFields};
 
@@ -59,4 +61,31 @@ fn packets_allocate_nothing_not_even_the_first_of_a_source() {
     let before = ALLOCATIONS.get();
     drop(std::hint::black_box(vec![1u8; 10]));
     assert_eq!(ALLOCATIONS.get() - before, 1, "the counter counts");
+}
+
+#[test]
+fn nor_do_the_packets_of_an_overlap_of_keys_nor_its_end() {
+    let set = |suite, seed| -> KeySet {
+        let key = MasterKey::generate(suite, &mut SeededRng::new(seed));
+        KeyInfo::new(key).with_mki(MasterKeyId::from_number(seed, 4).unwrap()).into()
+    };
+    for suite in Suite::ALL {
+        let mut old = SrtpSender::with_keys(&set(suite, 1)).unwrap();
+        let mut new = SrtpSender::with_keys(&set(suite, 2)).unwrap();
+        let mut receiver = SrtpReceiver::with_keys(&set(suite, 1)).unwrap();
+        let mut buffer = [0; 300];
+        receiver.rekey(&set(suite, 2)).unwrap();
+        let before = ALLOCATIONS.get();
+        for sequence_number in 0..300 {
+            for sender in [&mut old, &mut new] {
+                let header = RtpHeaderFields { ssrc: 1, sequence_number, ..Default::default() };
+                let len = header.write_packet(&[0x55; 160], 0, &mut buffer).unwrap();
+                let end = sender.protect_rtp(&mut buffer, len).unwrap().bytes().len();
+                let taken = receiver.unprotect_rtp(&mut buffer[..end]).is_ok();
+                assert_eq!(taken, sender.mki() == receiver.mki() || sequence_number < 256);
+            }
+        }
+        assert!(!receiver.is_overlapping());
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{suite}");
+    }
 }

@@ -26,8 +26,8 @@ pub enum ProtectError {
         /// The sequence number.
         sequence: u16,
     },
-    /// The key has protected all the packets it may (2^48 SRTP, 2^31 SRTCP; RFC 3711 §9.2).
-    /// Negotiate a new one and make a new context.
+    /// The key has protected all the packets it may: its lifetime, at most 2^48 SRTP and 2^31
+    /// SRTCP (RFC 3711 §9.2). Negotiate a new one and [rekey](super::SrtpSender::rekey).
     #[error("the master key is used up: negotiate a new one")]
     KeyExhausted,
     /// The context already has its maximum of sources.
@@ -66,11 +66,14 @@ pub enum UnprotectError {
     /// The roll-over counter is at its end: the peer must change keys.
     #[error("the key is used up")]
     KeyExhausted,
+    /// No key in use has the packet's master key identifier.
+    #[error("unknown master key identifier")]
+    UnknownMki,
 }
 
 impl UnprotectError {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AuthFailed,
         Self::Replayed,
         Self::TooOld,
@@ -79,6 +82,7 @@ impl UnprotectError {
         Self::TooManySsrcs,
         Self::Unencrypted,
         Self::KeyExhausted,
+        Self::UnknownMki,
     ];
 
     /// A small number for counting per reason: below `ALL.len()`.

@@ -1,9 +1,12 @@
 //! Inner steps of SRTP, exposed for published test vectors and for comparison with other
 //! implementations. Calls need none of this.
 
+use alloc::vec::Vec;
+
 use super::{
     KeyError, Keys, SrtpReceiver, SrtpSender, Suite,
     kdf::{self, AesCtr, SessionKeys},
+    keyring::{Identity, Key},
 };
 
 /// XORs `data` with the AES-CM key stream that starts at counter block `iv` (RFC 3711 §4.1.1).
@@ -35,6 +38,7 @@ pub fn aead_contexts(
         return Err(KeyError::Refused(suite));
     }
     let keys = SessionKeys::from_raw(suite, session_key, session_salt)?;
-    let expand = || Keys::expand(suite, &keys, &keys);
-    Ok((SrtpSender::with_keys(expand()?), SrtpReceiver::with_keys(expand()?)))
+    let key =
+        || Keys::expand(suite, &keys, &keys).map(|keys| Key::new(keys, Identity::new([0; 16])));
+    Ok((SrtpSender::with_key(key()?, Vec::new()), SrtpReceiver::with_key(key()?)?))
 }

@@ -61,6 +61,16 @@ pub(crate) fn derive(key: &AesCtr, salt: &[u8], label: u8, out: &mut [u8]) {
     key.apply(x, out);
 }
 
+/// 16 bytes that only this master key and salt derive: a label that nothing else uses (RFC 3711
+/// has 0 to 5, RFC 6904 6 and 7). As one-way as the session keys are.
+pub(crate) fn identity(master: &MasterKey) -> Result<[u8; 16], KeyError> {
+    let (key, salt) = master.split();
+    let prf = AesCtr::new(key).ok_or(KeyError::Refused(master.suite()))?;
+    let mut out = [0; 16];
+    derive(&prf, salt, 0xfe, &mut out);
+    Ok(out)
+}
+
 /// The salt as the 112 upper bits of a counter block.
 pub(crate) fn salt_block(salt: &[u8]) -> u128 {
     let mut block = [0; 16];

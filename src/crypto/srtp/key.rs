@@ -19,11 +19,32 @@ pub enum KeyError {
     /// The cryptographic library refused the key.
     #[error("the cipher of {0} refused the key")]
     Refused(Suite),
+    /// A master key identifier has 1 to 128 bytes, and its number fits them.
+    #[error("a master key identifier has 1 to 128 bytes and its number fits them")]
+    Mki,
+    /// Several keys of one set need identifiers, all different and of one length; their suite is
+    /// one.
+    #[error("the keys of a set need one suite and different identifiers of one length")]
+    KeySet,
+    /// A set has 1 to [`MAX_KEYS`](super::MAX_KEYS) keys.
+    #[error("a set has 1 to {max} keys, not {0}", max = super::MAX_KEYS)]
+    KeyCount(usize),
+    /// A lifetime is 1 to 2^48 packets (RFC 3711 §9.2).
+    #[error("a key's lifetime is 1 to 2^48 packets, not {0}")]
+    Lifetime(u64),
+    /// The context has no key of this identifier.
+    #[error("the context has no key of this identifier")]
+    UnknownMki,
+    /// The key protected packets before another one took its place. To use it again would repeat
+    /// its key stream: generate a fresh one.
+    #[error("this key was in use before: generate a fresh one")]
+    Reused,
 }
 
 /// A master key with its salt, for one direction of one session (RFC 3711 §3.2.1, §8.1).
 ///
-/// Never printed, zeroized on drop. A change of keys is a new `MasterKey` and a new context.
+/// Never printed, zeroized on drop. With its identifier and lifetime it is a
+/// [`KeyInfo`](super::KeyInfo).
 #[derive(Clone, Debug)]
 pub struct MasterKey {
     suite: Suite,

@@ -2,8 +2,7 @@
 //!
 //! One direction of one session has one [`MasterKey`] and one context: [`SrtpSender`] or
 //! [`SrtpReceiver`]. A context knows no socket and outlives them; it keeps the roll-over counters
-//! of every source, so a moved socket or a paused stream loses nothing. A change of keys is a new
-//! context; keep the old receiver until packets of the old key have died away.
+//! of every source, so a moved socket or a paused stream loses nothing.
 //!
 //! ```
 //! use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite, UnprotectError};
@@ -27,6 +26,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Keys that change
+//! A context lives as long as its session. The keys of each new offer or answer go to
+//! [`SrtpSender::rekey`] and [`SrtpReceiver::rekey`]: the same keys change nothing, new ones begin
+//! with roll-over counter 0 (RFC 4568 §6.4). A receiver takes packets of the old keys until
+//! [`OVERLAP_PACKETS`] have come under the new ones, so that nothing on the way is lost. Several
+//! keys at a time are a [`KeySet`], told apart by identifiers in the packets (MKI).
+//! [`KeyUsage::rekey_due`] says when the lifetime of a key nears its end.
+//!
+//! Not here: key derivation rates other than 0 (RFC 3711 §4.3.1), because no other implementation
+//! has them to test against; F8 mode and the NULL cipher (§4.1.2, §4.1.3): no peer that has F8
+//! lacks AES-CM, and NULL protects nothing.
+//!
 //! # Sources
 //! At most [`MAX_SSRCS`] sources are live in a context and [`MAX_KNOWN_SSRCS`] are remembered.
 //! State is made for authenticated packets only, and never given up: a source that ended is
@@ -39,10 +50,13 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod egress;
+mod epoch;
 mod error;
 pub mod hazmat;
 mod kdf;
 mod key;
+mod key_set;
+mod keyring;
 mod receiver;
 mod replay;
 mod sender;
@@ -52,7 +66,9 @@ mod transform;
 pub use egress::{Egress, PlainPermit};
 pub use error::{ProtectError, UnprotectError};
 pub use key::{KeyError, MasterKey};
-pub use receiver::SrtpReceiver;
+pub use key_set::{KeyInfo, KeySet, MAX_KEYS, MasterKeyId};
+pub use keyring::{KeyChange, KeyUsage, SourceCounters};
+pub use receiver::{OVERLAP_PACKETS, SrtpReceiver};
 pub use replay::REPLAY_WINDOW;
 pub use sender::SrtpSender;
 pub use suite::{Suite, UnknownSuite};
@@ -87,10 +103,12 @@ struct Keys {
 }
 
 impl Keys {
-    fn derive(master: &MasterKey) -> Result<Self, KeyError> {
+    /// The session keys, and what tells the master key from others.
+    fn derive(master: &MasterKey) -> Result<(Self, keyring::Identity), KeyError> {
         let rtp = kdf::SessionKeys::derive(master, 0)?;
         let rtcp = kdf::SessionKeys::derive(master, 3)?;
-        Self::expand(master.suite(), &rtp, &rtcp)
+        let keys = Self::expand(master.suite(), &rtp, &rtcp)?;
+        Ok((keys, keyring::Identity::new(kdf::identity(master)?)))
     }
 
     fn expand(

@@ -1,80 +1,69 @@
 //! The receiving context.
 
 use super::{
-    KeyError, Keys, MAX_KNOWN_SSRCS, MAX_PACKET_LEN, MAX_SSRCS, MasterKey, ProtectError, Suite,
-    UnprotectError,
-    replay::{Refused, ReplayWindow},
-    rtcp_ssrc,
-    transform::E_BIT,
+    KeyChange, KeyError, KeySet, KeyUsage, Keys, MAX_KNOWN_SSRCS, MAX_SSRCS, MasterKey,
+    MasterKeyId, ProtectError, SourceCounters, Suite, UnprotectError,
+    epoch::{Clear, Epoch, Opened, Stream},
+    keyring::{self, Identity, Key},
 };
-use crate::wire::rtp::{RtpError, RtpHeader};
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
+use core::fmt;
 
-/// Checks and decrypts the packets that come in under one master key.
+/// Packets that authenticate under new keys until the old ones are forgotten: the reach of the
+/// replay window, for either of two protocols.
+pub const OVERLAP_PACKETS: u32 = 256;
+
+/// While keys overlap, longer packets than this are tried with the likeliest key alone.
+const SCRATCH: usize = 2048;
+
+/// Former keys of which the replay windows (not the keys) are kept.
+const MAX_PAST: usize = 8;
+
+/// Checks and decrypts the packets that come in under one master key, or one of a set.
 ///
 /// Nothing that a peer without the key sends changes its state or makes it grow.
 #[derive(Debug)]
 pub struct SrtpReceiver {
-    keys: Keys,
-    streams: Vec<Stream>,
+    current: Epoch,
+    overlap: Option<Overlap>,
+    past: Vec<Past>,
+    generation: u32,
     unencrypted_rtcp: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Stream {
-    ssrc: u32,
-    live: bool,
-    /// The roll-over counter of the first packet, until there is one.
-    initial_roll_over: u32,
-    rtp: ReplayWindow,
-    rtcp: ReplayWindow,
+/// The time in which packets of old and of new keys arrive.
+struct Overlap {
+    /// `None` if old and new keys share one context.
+    old: Option<Epoch>,
+    /// The last packet was of the old keys, so the next one likely is.
+    old_first: bool,
+    under_new: u32,
+    scratch: Vec<u8>,
 }
 
-impl Stream {
-    fn new(ssrc: u32) -> Self {
-        Self {
-            ssrc,
-            live: true,
-            initial_roll_over: 0,
-            rtp: ReplayWindow::default(),
-            rtcp: ReplayWindow::default(),
-        }
-    }
-
-    fn roll_over(&self) -> u32 {
-        let of = |index: u64| u32::try_from(index >> 16).unwrap_or(u32::MAX);
-        self.rtp.highest().map_or(self.initial_roll_over, of)
-    }
-
-    /// The index that a sequence number most likely has (RFC 3711 §3.3.1 and appendix A): the one
-    /// closest to the highest received. Where that would be below 0, roll-over counter 0 is meant.
-    #[inline]
-    fn estimate(&self, sequence: u16) -> Result<u64, UnprotectError> {
-        let roll_over = self.roll_over();
-        let guess = match self.rtp.highest() {
-            None => roll_over,
-            Some(highest) => {
-                let last = (highest & 0xffff) as u16;
-                if last < 0x8000 && sequence.saturating_sub(last) > 0x8000 {
-                    roll_over.saturating_sub(1)
-                } else if last >= 0x8000 && last.saturating_sub(0x8000) > sequence {
-                    roll_over.checked_add(1).ok_or(UnprotectError::KeyExhausted)?
-                } else {
-                    roll_over
-                }
-            }
-        };
-        Ok((u64::from(guess) << 16) | u64::from(sequence))
+impl fmt::Debug for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overlap")
+            .field("old", &self.old)
+            .field("old_first", &self.old_first)
+            .field("under_new", &self.under_new)
+            .finish_non_exhaustive()
     }
 }
 
-impl From<Refused> for UnprotectError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Replayed => Self::Replayed,
-            Refused::TooOld => Self::TooOld,
-        }
-    }
+/// What stays of keys that were replaced, should the peer come back to them.
+#[derive(Debug)]
+struct Past {
+    keys: Vec<Identity>,
+    streams: Vec<Stream>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    New,
+    /// As if the source's sequence numbers had wrapped since the change of keys.
+    NewWrapped,
+    Old,
 }
 
 impl SrtpReceiver {
@@ -83,17 +72,138 @@ impl SrtpReceiver {
     /// # Errors
     /// [`KeyError`] if the cipher refuses the key; no [`MasterKey`] is known to cause it.
     pub fn new(key: &MasterKey) -> Result<Self, KeyError> {
-        Ok(Self::with_keys(Keys::derive(key)?))
+        let (keys, identity) = Keys::derive(key)?;
+        Self::with_key(Key::new(keys, identity))
     }
 
-    pub(super) fn with_keys(keys: Keys) -> Self {
-        let streams = Vec::with_capacity(MAX_KNOWN_SSRCS);
-        Self { keys, streams, unencrypted_rtcp: false }
+    /// A context for a set of keys: each packet names its own.
+    ///
+    /// # Errors
+    /// [`KeyError`] if the cipher refuses a key; no [`MasterKey`] is known to cause it.
+    pub fn with_keys(keys: &KeySet) -> Result<Self, KeyError> {
+        Ok(Self::with_epoch(Epoch::new(keyring::expand(keys)?)?))
+    }
+
+    pub(super) fn with_key(key: Key) -> Result<Self, KeyError> {
+        Ok(Self::with_epoch(Epoch::new(vec![key])?))
+    }
+
+    fn with_epoch(current: Epoch) -> Self {
+        Self { current, overlap: None, past: Vec::new(), generation: 0, unencrypted_rtcp: false }
     }
 
     /// The suite.
     pub fn suite(&self) -> Suite {
-        self.keys.suite
+        self.current.suite()
+    }
+
+    /// The identifier of the key that the last packet was protected with.
+    pub fn mki(&self) -> Option<&MasterKeyId> {
+        self.current.active().and_then(|key| key.mki.as_ref())
+    }
+
+    /// How often the keys were changed: 0 for those that the context was made with.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// How many packets the last packet's key has authenticated, what is left of the lifetime that
+    /// the peer gave it, and whether new keys are [due](KeyUsage::rekey_due). Its end is the
+    /// peer's to keep: what is authentic is taken beyond it, up to the 2^48 of RFC 3711 §9.2.
+    pub fn usage(&self) -> Option<KeyUsage> {
+        self.current.active().map(Key::usage)
+    }
+
+    /// The counters of each source under the current keys.
+    pub fn counters(&self) -> impl Iterator<Item = SourceCounters> {
+        self.current.streams.iter().map(Stream::counters)
+    }
+
+    /// Takes the peer's keys of a new offer or answer.
+    ///
+    /// The keys in use change nothing, so that each description can be passed on as it comes. If
+    /// a key in use is among others, counters go on. All keys new: a new context, each source with
+    /// roll-over counter 0 (RFC 4568 §6.4), beside which the old one takes the packets that are
+    /// still on their way, until [`OVERLAP_PACKETS`] of the new keys have come or
+    /// [`end_overlap`](Self::end_overlap) is called. If the peer comes back to a former key, the
+    /// replay windows of that key are still there.
+    ///
+    /// # Errors
+    /// [`KeyError`] if the cipher refuses a key; no [`MasterKey`] is known to cause it.
+    pub fn rekey(&mut self, keys: &KeySet) -> Result<KeyChange, KeyError> {
+        let mut new = keyring::expand(keys)?;
+        let mut change = self.current.compare(&mut new);
+        if change == KeyChange::Unchanged {
+            return Ok(change);
+        }
+        let mut older = self.overlap.take().and_then(|overlap| overlap.old);
+        if change == KeyChange::Continued {
+            self.current.replace_keys(new);
+        } else {
+            let next = match older.take() {
+                Some(mut old) if old.compare(&mut new) != KeyChange::Fresh => {
+                    change = KeyChange::Continued;
+                    old.replace_keys(new);
+                    old
+                }
+                other => {
+                    older = other;
+                    let mut next = Epoch::new(new)?;
+                    if let Some(streams) = self.recall(next.identities()) {
+                        change = KeyChange::Continued;
+                        next.streams.extend(streams);
+                    }
+                    next
+                }
+            };
+            let before = core::mem::replace(&mut self.current, next);
+            // Keys that were never used give way to those before them.
+            let unused = before.streams.is_empty() && older.is_some();
+            if !unused && let Some(epoch) = older.replace(before) {
+                self.remember(epoch);
+            }
+        }
+        self.past.reserve(1); // the end of the overlap must not allocate
+        self.overlap = (older.is_some() || self.current.has_retiring()).then(|| Overlap {
+            old: older,
+            old_first: true,
+            under_new: 0,
+            scratch: vec![0; SCRATCH],
+        });
+        self.generation = self.generation.saturating_add(1);
+        Ok(change)
+    }
+
+    /// True while packets of the old keys are still taken.
+    pub fn is_overlapping(&self) -> bool {
+        self.overlap.is_some()
+    }
+
+    /// Forgets the old keys now. The host calls this some seconds after a change of keys.
+    pub fn end_overlap(&mut self) {
+        self.current.drop_retiring();
+        if let Some(old) = self.overlap.take().and_then(|overlap| overlap.old) {
+            self.remember(old);
+        }
+    }
+
+    fn remember(&mut self, epoch: Epoch) {
+        if epoch.streams.is_empty() {
+            return;
+        }
+        if self.past.len() >= MAX_PAST {
+            self.past.remove(0);
+        }
+        let (keys, streams) = epoch.into_past();
+        self.past.push(Past { keys, streams });
+    }
+
+    /// The sources of a former set that has one of these keys; none of them is live.
+    fn recall(&mut self, keys: &[Identity]) -> Option<Vec<Stream>> {
+        let at = self.past.iter().position(|p| p.keys.iter().any(|key| keys.contains(key)))?;
+        let mut streams = self.past.remove(at).streams;
+        streams.iter_mut().for_each(|s| s.live = false);
+        Some(streams)
     }
 
     /// Whether SRTCP that is authenticated but not encrypted is taken: only if the session
@@ -107,32 +217,35 @@ impl SrtpReceiver {
     /// # Errors
     /// [`ProtectError::SsrcInUse`] if the source is known, [`ProtectError::TooManySsrcs`].
     pub fn start_at(&mut self, ssrc: u32, roll_over: u32) -> Result<(), ProtectError> {
-        if self.streams.iter().any(|s| s.ssrc == ssrc) {
+        if self.current.known(ssrc).is_some() {
             return Err(ProtectError::SsrcInUse(ssrc));
         }
-        if self.live() >= MAX_SSRCS || self.streams.len() >= MAX_KNOWN_SSRCS {
+        if self.current.live() >= MAX_SSRCS || self.current.streams.len() >= MAX_KNOWN_SSRCS {
             return Err(ProtectError::TooManySsrcs);
         }
-        self.streams.push(Stream { initial_roll_over: roll_over, ..Stream::new(ssrc) });
+        self.current.streams.push(Stream::new(ssrc, roll_over));
         Ok(())
     }
 
     /// Frees the place of a source that ended (BYE, silence, a new SSRC in its stead). Its replay
     /// window is kept; if the source sends again, with new indices, it is live again.
     pub fn retire(&mut self, ssrc: u32) {
-        if let Some(stream) = self.streams.iter_mut().find(|s| s.ssrc == ssrc) {
-            stream.live = false;
+        let old = self.overlap.iter_mut().filter_map(|overlap| overlap.old.as_mut());
+        for epoch in old.chain([&mut self.current]) {
+            if let Some(stream) = epoch.streams.iter_mut().find(|s| s.ssrc == ssrc) {
+                stream.live = false;
+            }
         }
     }
 
-    /// The live sources, in the order in which they appeared.
+    /// The live sources under the current keys, in the order in which they appeared.
     pub fn live_ssrcs(&self) -> impl Iterator<Item = u32> {
-        self.streams.iter().filter(|s| s.live).map(|s| s.ssrc)
+        self.current.streams.iter().filter(|s| s.live).map(|s| s.ssrc)
     }
 
     /// The roll-over counter of a known source.
     pub fn roll_over_counter(&self, ssrc: u32) -> Option<u32> {
-        self.streams.iter().find(|s| s.ssrc == ssrc).map(Stream::roll_over)
+        self.current.known(ssrc).map(Stream::roll_over)
     }
 
     /// Checks and decrypts an SRTP packet in place; returns the RTP packet.
@@ -144,22 +257,7 @@ impl SrtpReceiver {
         &mut self,
         packet: &'p mut [u8],
     ) -> Result<&'p mut [u8], UnprotectError> {
-        let header = RtpHeader::parse(packet).map_err(|error| match error {
-            RtpError::TooShort => UnprotectError::TooShort,
-            _ => UnprotectError::Malformed,
-        })?;
-        let (header_len, ssrc, sequence) = (header.len(), header.ssrc, header.sequence_number);
-        check_len(packet, header_len.saturating_add(self.keys.suite.rtp_overhead()))?;
-        let (slot, mut stream) = self.stream(ssrc);
-        let index = stream.estimate(sequence)?;
-        stream.rtp.check(index)?;
-        let len = self
-            .keys
-            .rtp
-            .open_rtp(ssrc, index, header_len, packet)
-            .map_err(|_| UnprotectError::AuthFailed)?;
-        stream.rtp.accept(index);
-        self.keep(slot, stream)?;
+        let len = self.open(Clear::of_rtp(packet)?, packet)?;
         packet.get_mut(..len).ok_or(UnprotectError::TooShort)
     }
 
@@ -172,55 +270,114 @@ impl SrtpReceiver {
         &mut self,
         packet: &'p mut [u8],
     ) -> Result<&'p mut [u8], UnprotectError> {
-        check_len(packet, self.keys.suite.rtcp_overhead().saturating_add(8))?;
-        let ssrc = rtcp_ssrc(packet).ok_or(UnprotectError::Malformed)?;
-        let word = self.keys.rtcp.rtcp_index_word(packet).ok_or(UnprotectError::TooShort)?;
-        if word & E_BIT == 0 && !self.unencrypted_rtcp {
-            return Err(UnprotectError::Unencrypted);
-        }
-        let index = u64::from(word & !E_BIT);
-        let (slot, mut stream) = self.stream(ssrc);
-        stream.rtcp.check(index)?;
-        let len =
-            self.keys.rtcp.open_rtcp(ssrc, word, packet).map_err(|_| UnprotectError::AuthFailed)?;
-        stream.rtcp.accept(index);
-        self.keep(slot, stream)?;
+        let len = self.open(Clear::of_rtcp(packet)?, packet)?;
         packet.get_mut(..len).ok_or(UnprotectError::TooShort)
     }
 
-    fn live(&self) -> usize {
-        self.streams.iter().filter(|s| s.live).count()
-    }
-
-    /// A source's state and its place; a new state, not stored yet, if it is unknown.
     #[inline]
-    fn stream(&self, ssrc: u32) -> (usize, Stream) {
-        let known = self.streams.iter().enumerate().find(|(_, s)| s.ssrc == ssrc);
-        known.map_or((self.streams.len(), Stream::new(ssrc)), |(slot, s)| (slot, *s))
-    }
-
-    /// Stores the state after an authenticated packet, if its source has or finds a place.
-    #[inline]
-    fn keep(&mut self, slot: usize, stream: Stream) -> Result<(), UnprotectError> {
-        let live = self.live();
-        match self.streams.get_mut(slot) {
-            Some(place) if place.live || live < MAX_SSRCS => {
-                *place = Stream { live: true, ..stream };
-            }
-            None if live < MAX_SSRCS && slot < MAX_KNOWN_SSRCS => self.streams.push(stream),
-            _ => return Err(UnprotectError::TooManySsrcs),
+    fn open(&mut self, clear: Clear, packet: &mut [u8]) -> Result<usize, UnprotectError> {
+        let plain_rtcp = self.unencrypted_rtcp;
+        let Some(overlap) = &mut self.overlap else {
+            return self.current.open(clear, packet, 0, plain_rtcp).map(|opened| opened.len);
+        };
+        let len = overlap.open(&mut self.current, clear, packet, plain_rtcp)?;
+        if overlap.under_new >= OVERLAP_PACKETS {
+            self.end_overlap();
         }
-        Ok(())
+        Ok(len)
     }
 }
 
-fn check_len(packet: &[u8], at_least: usize) -> Result<(), UnprotectError> {
-    if packet.len() > MAX_PACKET_LEN {
-        Err(UnprotectError::Malformed)
-    } else if packet.len() < at_least {
-        Err(UnprotectError::TooShort)
-    } else {
-        Ok(())
+impl Overlap {
+    /// Tries the likeliest keys first, and each at most once.
+    fn open(
+        &mut self,
+        current: &mut Epoch,
+        clear: Clear,
+        packet: &mut [u8],
+        plain_rtcp: bool,
+    ) -> Result<usize, UnprotectError> {
+        use Attempt::{New, NewWrapped, Old};
+        let order = if self.old_first { [Old, New, NewWrapped] } else { [New, NewWrapped, Old] };
+        let wrapped = self.may_have_wrapped(current, clear);
+        let kept = self.keep_copy(current, packet);
+        let (mut new_error, mut old_error, mut tried) = (None, None, false);
+        for attempt in order {
+            if (attempt == NewWrapped && !wrapped) || (attempt == Old && self.old.is_none()) {
+                continue;
+            }
+            if tried {
+                match kept {
+                    Kept::Copy => packet.iter_mut().zip(&self.scratch).for_each(|(p, c)| *p = *c),
+                    Kept::NotNeeded => {}
+                    Kept::TooLong => break,
+                }
+            }
+            tried = true;
+            let opened = match (attempt, &mut self.old) {
+                (Old, Some(old)) => old.open(clear, packet, 0, plain_rtcp),
+                _ => current.open(clear, packet, u32::from(attempt == NewWrapped), plain_rtcp),
+            };
+            match opened {
+                Ok(opened) => {
+                    self.count(attempt, opened);
+                    return Ok(opened.len);
+                }
+                Err(error) if attempt == Old => old_error = Some(error),
+                Err(error) => new_error = new_error.or(Some(error)),
+            }
+        }
+        Err(most_telling(new_error, old_error))
+    }
+
+    fn count(&mut self, attempt: Attempt, opened: Opened) {
+        self.old_first = attempt == Attempt::Old;
+        if !self.old_first && !opened.retiring {
+            self.under_new = self.under_new.saturating_add(1);
+        }
+    }
+
+    /// Whether the first packet of a source under the new keys may be on the other side of a wrap:
+    /// the peer changed keys before it and the packets in between were lost.
+    fn may_have_wrapped(&self, current: &Epoch, clear: Clear) -> bool {
+        let Clear::Rtp { ssrc, sequence, .. } = clear else { return false };
+        let last = |epoch: &Epoch| epoch.known(ssrc).and_then(|s| s.counters().sequence);
+        sequence < 0x8000
+            && last(current).is_none()
+            && self.old.as_ref().and_then(last).is_some_and(|last| last >= 0x8000)
+    }
+
+    fn keep_copy(&mut self, current: &Epoch, packet: &[u8]) -> Kept {
+        let old = self.old.as_ref().is_none_or(Epoch::failure_is_harmless);
+        if old && current.failure_is_harmless() {
+            return Kept::NotNeeded;
+        }
+        match self.scratch.get_mut(..packet.len()) {
+            Some(copy) => {
+                copy.copy_from_slice(packet);
+                Kept::Copy
+            }
+            None => Kept::TooLong,
+        }
+    }
+}
+
+/// Whether a packet can be tried a second time.
+#[derive(Clone, Copy)]
+enum Kept {
+    Copy,
+    NotNeeded,
+    TooLong,
+}
+
+/// The new keys' reason, unless it only says that the packet is not of these keys.
+fn most_telling(new: Option<UnprotectError>, old: Option<UnprotectError>) -> UnprotectError {
+    use UnprotectError::{AuthFailed, TooShort, Unencrypted, UnknownMki};
+    match new {
+        None | Some(AuthFailed | UnknownMki | Unencrypted | TooShort) => {
+            old.or(new).unwrap_or(AuthFailed)
+        }
+        Some(error) => error,
     }
 }
 
@@ -228,6 +385,6 @@ fn check_len(packet: &[u8], at_least: usize) -> Result<(), UnprotectError> {
 impl SrtpReceiver {
     /// All that packets may change.
     pub(super) fn streams(&self) -> impl core::fmt::Debug {
-        &self.streams
+        &self.current.streams
     }
 }

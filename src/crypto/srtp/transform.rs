@@ -3,11 +3,12 @@
 //! Each knows only bytes: the contexts say which index a packet has and whether it may pass.
 //!
 //! ```text
-//! SRTP           header | encrypted payload | tag
-//! SRTCP, AES-CM  8 bytes | encrypted rest | E and index | tag
-//! SRTCP, GCM     8 bytes | encrypted rest | tag | E and index
+//! SRTP, AES-CM   header | encrypted payload | MKI | tag
+//! SRTP, GCM      header | encrypted payload | tag | MKI
+//! SRTCP, AES-CM  8 bytes | encrypted rest | E and index | MKI | tag
+//! SRTCP, GCM     8 bytes | encrypted rest | tag | E and index | MKI
 //! ```
-//! An MKI would stand before the tag (AES-CM) or at the very end (GCM); none is negotiated.
+//! The MKI has no bytes unless one was agreed on; it is not authenticated (RFC 3711 §3.1).
 
 use super::{
     KeyError, Suite,
@@ -56,22 +57,43 @@ impl Transform {
         Ok(Self::Cm(Cm { cipher, mac, salt, tag_len }))
     }
 
-    /// Encrypts and authenticates an RTP packet: `packet` ends where its tag will end.
+    /// True if a packet that fails to open is left as it was.
+    pub(crate) fn failure_is_harmless(&self) -> bool {
+        matches!(self, Self::Cm(_)) // checked first, decrypted then; ring does both at once
+    }
+
+    /// The master key identifier of an SRTP or SRTCP packet. Not authenticated.
+    #[inline]
+    pub(crate) fn mki<'p>(&self, packet: &'p [u8], mki_len: usize) -> Option<&'p [u8]> {
+        let behind = match self {
+            Self::Cm(cm) => cm.tag_len,
+            Self::Gcm(_) => 0,
+        };
+        let end = packet.len().checked_sub(behind)?;
+        packet.get(end.checked_sub(mki_len)?..end)
+    }
+
+    /// Encrypts and authenticates an RTP packet: `packet` ends where its tag and MKI will end.
     #[inline]
     pub(crate) fn seal_rtp(
         &self,
         ssrc: u32,
         index: u64,
         header_len: usize,
+        mki: &[u8],
         packet: &mut [u8],
     ) -> Result<(), Failed> {
         match self {
             Self::Cm(cm) => {
-                let (body, tag) = split_tail(packet, cm.tag_len)?;
+                let (rest, tag) = split_tail(packet, cm.tag_len)?;
+                let (body, place) = split_tail(rest, mki.len())?;
                 cm.apply(ssrc, index, body.get_mut(header_len..).ok_or(Failed)?);
+                copy(place, mki)?;
                 copy(tag, &cm.tag(body, &roc(index)))
             }
             Self::Gcm(gcm) => {
+                let (packet, place) = split_tail(packet, mki.len())?;
+                copy(place, mki)?;
                 let (body, tag) = split_tail(packet, GCM_TAG_LEN)?;
                 let (header, payload) = body.split_at_mut_checked(header_len).ok_or(Failed)?;
                 copy(tag, gcm.seal(ssrc, index, header, payload)?.as_ref())
@@ -79,24 +101,27 @@ impl Transform {
         }
     }
 
-    /// Checks and decrypts an SRTP packet; returns its length without the tag. If it fails, the
-    /// payload is garbage.
+    /// Checks and decrypts an SRTP packet; returns its length without tag and MKI. If it fails, the
+    /// payload may be garbage.
     #[inline]
     pub(crate) fn open_rtp(
         &self,
         ssrc: u32,
         index: u64,
         header_len: usize,
+        mki_len: usize,
         packet: &mut [u8],
     ) -> Result<usize, Failed> {
         match self {
             Self::Cm(cm) => {
-                let (body, tag) = split_tail(packet, cm.tag_len)?;
+                let (rest, tag) = split_tail(packet, cm.tag_len)?;
+                let (body, _) = split_tail(rest, mki_len)?;
                 cm.verify(body, &roc(index), tag)?;
                 cm.apply(ssrc, index, body.get_mut(header_len..).ok_or(Failed)?);
                 Ok(body.len())
             }
             Self::Gcm(gcm) => {
+                let (packet, _) = split_tail(packet, mki_len)?;
                 let (header, payload) = packet.split_at_mut_checked(header_len).ok_or(Failed)?;
                 let len = gcm.open(ssrc, index, header, payload)?;
                 header_len.checked_add(len).ok_or(Failed)
@@ -106,17 +131,27 @@ impl Transform {
 
     /// Encrypts and authenticates a compound RTCP packet: `packet` ends where the protected one
     /// will end.
-    pub(crate) fn seal_rtcp(&self, ssrc: u32, index: u32, packet: &mut [u8]) -> Result<(), Failed> {
+    pub(crate) fn seal_rtcp(
+        &self,
+        ssrc: u32,
+        index: u32,
+        mki: &[u8],
+        packet: &mut [u8],
+    ) -> Result<(), Failed> {
         let word = (index | E_BIT).to_be_bytes();
         match self {
             Self::Cm(cm) => {
-                let (signed, tag) = split_tail(packet, cm.tag_len)?;
+                let (rest, tag) = split_tail(packet, cm.tag_len)?;
+                let (signed, place) = split_tail(rest, mki.len())?;
+                copy(place, mki)?;
                 let (body, place) = split_tail(signed, 4)?;
                 cm.apply(ssrc, index.into(), body.get_mut(RTCP_CLEAR_LEN..).ok_or(Failed)?);
                 copy(place, &word)?;
                 copy(tag, &cm.tag(signed, &[]))
             }
             Self::Gcm(gcm) => {
+                let (packet, place) = split_tail(packet, mki.len())?;
+                copy(place, mki)?;
                 let (body, place) = split_tail(packet, 4)?;
                 copy(place, &word)?;
                 let (body, tag) = split_tail(body, GCM_TAG_LEN)?;
@@ -128,11 +163,12 @@ impl Transform {
     }
 
     /// The word with E bit and index. Not authenticated yet.
-    pub(crate) fn rtcp_index_word(&self, packet: &[u8]) -> Option<u32> {
-        let body = match self {
-            Self::Cm(cm) => packet.get(..packet.len().checked_sub(cm.tag_len)?)?,
-            Self::Gcm(_) => packet,
+    pub(crate) fn rtcp_index_word(&self, packet: &[u8], mki_len: usize) -> Option<u32> {
+        let behind = match self {
+            Self::Cm(cm) => cm.tag_len.checked_add(mki_len)?,
+            Self::Gcm(_) => mki_len,
         };
+        let body = packet.get(..packet.len().checked_sub(behind)?)?;
         body.last_chunk::<4>().map(|word| u32::from_be_bytes(*word))
     }
 
@@ -142,13 +178,15 @@ impl Transform {
         &self,
         ssrc: u32,
         word: u32,
+        mki_len: usize,
         packet: &mut [u8],
     ) -> Result<usize, Failed> {
         let encrypted = word & E_BIT != 0;
         let index = u64::from(word & !E_BIT);
         match self {
             Self::Cm(cm) => {
-                let (signed, tag) = split_tail(packet, cm.tag_len)?;
+                let (rest, tag) = split_tail(packet, cm.tag_len)?;
+                let (signed, _) = split_tail(rest, mki_len)?;
                 cm.verify(signed, &[], tag)?;
                 let (body, _) = split_tail(signed, 4)?;
                 let payload = body.get_mut(RTCP_CLEAR_LEN..).ok_or(Failed)?;
@@ -158,6 +196,7 @@ impl Transform {
                 Ok(body.len())
             }
             Self::Gcm(gcm) => {
+                let (packet, _) = split_tail(packet, mki_len)?;
                 let (sealed, _) = split_tail(packet, 4)?;
                 if encrypted {
                     let (clear, payload) =

@@ -143,7 +143,8 @@ impl MediaSession {
                     *count += 1;
                 }
                 let forged = matches!(reason, UnprotectError::AuthFailed)
-                    || matches!(reason, UnprotectError::Unencrypted | UnprotectError::TooShort);
+                    || matches!(reason, UnprotectError::Unencrypted | UnprotectError::TooShort)
+                    || reason == UnprotectError::UnknownMki;
                 self.counters.plain_dropped += u64::from(forged && looks_plain);
                 None
             }
