@@ -86,18 +86,29 @@ pub(super) fn is(byte: u8, class: u16) -> bool {
 /// The first position at or after `from` whose byte is not of `class`.
 #[inline]
 pub(super) fn span(bytes: &[u8], from: usize, class: u16) -> usize {
-    let Some(rest) = bytes.get(from..) else { return from };
+    let (quads, tail) = bytes.get(from..).unwrap_or_default().as_chunks::<4>();
+    // Positions in a slice do not wrap.
     let mut end = from;
-    let (quads, _) = rest.as_chunks::<4>();
     for [a, b, c, d] in quads {
+        let (a, b, c, d) = (mask(*a), mask(*b), mask(*c), mask(*d));
         // One branch for four bytes.
-        if mask(*a) & mask(*b) & mask(*c) & mask(*d) & class == 0 {
+        if a & b & c & d & class == 0 {
+            return match (a & class, b & class, c & class) {
+                (0, _, _) => end,
+                (_, 0, _) => end.wrapping_add(1),
+                (_, _, 0) => end.wrapping_add(2),
+                _ => end.wrapping_add(3),
+            };
+        }
+        end = end.wrapping_add(4);
+    }
+    for byte in tail {
+        if !is(*byte, class) {
             break;
         }
-        end = end.saturating_add(4);
+        end = end.wrapping_add(1);
     }
-    let tail = bytes.get(end..).unwrap_or_default();
-    end.saturating_add(tail.iter().position(|&b| !is(b, class)).unwrap_or(tail.len()))
+    end
 }
 
 #[inline]
@@ -117,8 +128,13 @@ pub(super) fn skip_blanks(bytes: &[u8], from: usize) -> usize {
 /// The position after `byte`, blanks before and after it skipped; `None` if it is not there.
 #[inline]
 pub(super) fn separator(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
-    let at = skip_blanks(bytes, from);
-    (bytes.get(at) == Some(&byte)).then(|| skip_blanks(bytes, at.saturating_add(1)))
+    let mut at = from;
+    let mut first = *bytes.get(at)?;
+    if is(first, BLANK) {
+        at = span(bytes, at, BLANK);
+        first = *bytes.get(at)?;
+    }
+    (first == byte).then(|| skip_blanks(bytes, at.wrapping_add(1)))
 }
 
 /// The position after the closing quote of the quoted string whose opening quote is at `from`.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::chars::number;
 use super::cseq::CSeq;
 use super::error::ParseErrorKind as Kind;
-use super::fields::{FieldSpan, Value, ValueParts, slice};
+use super::fields::{Buffer, FieldSpan};
 use super::message::StartLine;
 use super::name::HeaderName;
 use super::name_addr::AddressParts;
@@ -33,11 +33,11 @@ pub(super) struct Seen {
 
 /// Reads the header fields that every message must have right.
 pub(super) struct Check<'a> {
-    head: &'a [u8],
-    text: Option<&'a str>,
+    buf: &'a Buffer,
     pub(super) defect: Option<Kind>,
     pub(super) seen: Seen,
-    pub(super) values: Vec<Value>,
+    pub(super) vias: Vec<ViaParts>,
+    pub(super) addresses: Vec<AddressParts>,
     top_via: bool,
     pub(super) cseq: Option<CSeq>,
     pub(super) length: BodyLength,
@@ -46,13 +46,13 @@ pub(super) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(head: &'a [u8], text: Option<&'a str>, defect: Option<Kind>) -> Self {
+    pub(super) fn new(buf: &'a Buffer, defect: Option<Kind>) -> Self {
         Self {
-            head,
-            text,
+            buf,
             defect,
             seen: Seen::default(),
-            values: Vec::with_capacity(24),
+            vias: Vec::with_capacity(8),
+            addresses: Vec::with_capacity(16),
             top_via: false,
             cseq: None,
             length: BodyLength::Absent,
@@ -63,18 +63,6 @@ impl<'a> Check<'a> {
 
     fn note(&mut self, kind: Kind) {
         self.defect.get_or_insert(kind);
-    }
-
-    /// The value of a field; `None` unless it is UTF-8.
-    #[inline]
-    fn value(&self, field: &FieldSpan) -> Option<&'a str> {
-        match self.text {
-            Some(text) => {
-                let start = usize::try_from(field.value.0).ok()?;
-                text.get(start..usize::try_from(field.value.1).ok()?)
-            }
-            None => core::str::from_utf8(slice(self.head, field.value)).ok(),
-        }
     }
 
     #[inline]
@@ -92,7 +80,7 @@ impl<'a> Check<'a> {
             HeaderName::ContentLength => Kind::ContentLength,
             _ => return,
         };
-        let value = self.value(field);
+        let value = self.buf.text(field.value);
         let good = match field.name_id {
             HeaderName::Via => self.via(at, value),
             HeaderName::From => {
@@ -127,13 +115,26 @@ impl<'a> Check<'a> {
         let Some(text) = value else { return false };
         let mut from = 0;
         loop {
-            let Some((parts, end)) = ViaParts::scan(text, from) else { return false };
-            self.top_via |= is_top;
-            self.push(at, ValueParts::Via(parts));
-            match end {
-                Some(end) if end >= text.len() => return true,
-                Some(comma) => from = comma.saturating_add(1),
-                None => return false,
+            if !self.has_room() {
+                return false;
+            }
+            self.vias.push(ViaParts::empty(at));
+            match self.vias.last_mut().and_then(|parts| parts.read(text, from)) {
+                Some(Some(end)) => {
+                    self.top_via |= is_top;
+                    if end >= text.len() {
+                        return true;
+                    }
+                    from = end.saturating_add(1);
+                }
+                Some(None) => {
+                    self.top_via |= is_top;
+                    return false;
+                }
+                None => {
+                    self.vias.pop();
+                    return false;
+                }
             }
         }
     }
@@ -141,12 +142,13 @@ impl<'a> Check<'a> {
     /// One address that is the whole line.
     #[inline]
     fn address(&mut self, at: u16, text: &str) -> bool {
-        match AddressParts::scan(text, 0) {
-            Some((parts, end)) if end == text.len() => {
-                self.push(at, ValueParts::Address(parts));
-                true
+        match self.push_address(at, text, 0) {
+            Some(end) if end == text.len() => true,
+            Some(_) => {
+                self.addresses.pop();
+                false
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -155,23 +157,35 @@ impl<'a> Check<'a> {
     fn addresses(&mut self, at: u16, text: &str) -> bool {
         let mut from = 0;
         loop {
-            let Some((parts, end)) = AddressParts::scan(text, from) else { return false };
-            self.push(at, ValueParts::Address(parts));
-            if end >= text.len() {
-                return true;
+            match self.push_address(at, text, from) {
+                Some(end) if end >= text.len() => return true,
+                Some(comma) => from = comma.saturating_add(1),
+                None => return false,
             }
-            from = end.saturating_add(1);
         }
     }
 
-    /// Keeps a value; lists share the bound of the header fields.
+    /// Reads the address at `from`, where it is to stay; the position after it.
+    fn push_address(&mut self, at: u16, text: &str, from: usize) -> Option<usize> {
+        if !self.has_room() {
+            return None;
+        }
+        self.addresses.push(AddressParts::empty(at));
+        let end = self.addresses.last_mut()?.read(text, from);
+        if end.is_none() {
+            self.addresses.pop();
+        }
+        end
+    }
+
+    /// Whether one more value may be kept; lists share the bound of the header fields.
     #[inline]
-    fn push(&mut self, field: u16, parts: ValueParts) {
-        if self.values.len() < MAX_HEADERS {
-            self.values.push(Value { field, parts });
-        } else {
+    fn has_room(&mut self) -> bool {
+        let room = self.vias.len().saturating_add(self.addresses.len()) < MAX_HEADERS;
+        if !room {
             self.note(Kind::TooManyHeaders);
         }
+        room
     }
 
     fn cseq(&mut self, at: u16, value: Option<&str>) -> bool {

@@ -1,8 +1,8 @@
 //! Where the header fields of a message and the values in them stand.
 
+use alloc::{string::String, vec::Vec};
+
 use super::name::HeaderName;
-use super::name_addr::AddressParts;
-use super::via::ViaParts;
 
 /// Where a header field stands in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,76 @@ pub(super) struct FieldSpan {
 pub(super) fn slice(buf: &[u8], span: (u32, u32)) -> &[u8] {
     let range = usize::try_from(span.0).ok().zip(usize::try_from(span.1).ok());
     range.and_then(|(start, end)| buf.get(start..end)).unwrap_or_default()
+}
+
+/// The bytes of a message: as text where they are UTF-8, so that no value is checked twice.
+#[derive(Clone)]
+pub(super) enum Buffer {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Buffer {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::Text(text),
+            Err(error) => Self::Bytes(error.into_bytes()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The text of a span; `None` if it is not UTF-8.
+    #[inline]
+    pub(super) fn text(&self, span: (u32, u32)) -> Option<&str> {
+        match self {
+            Self::Text(text) => {
+                let (start, end) = (usize::try_from(span.0), usize::try_from(span.1));
+                text.get(start.ok()?..end.ok()?)
+            }
+            Self::Bytes(bytes) => core::str::from_utf8(slice(bytes, span)).ok(),
+        }
+    }
+
+    /// Makes room for `count` more bytes.
+    pub(super) fn reserve_exact(&mut self, count: usize) {
+        match self {
+            Self::Text(text) => text.reserve_exact(count),
+            Self::Bytes(bytes) => bytes.reserve_exact(count),
+        }
+    }
+
+    pub(super) fn push(&mut self, more: &[u8]) {
+        match (&mut *self, core::str::from_utf8(more)) {
+            (Self::Text(text), Ok(more)) => text.push_str(more),
+            _ => self.change(|bytes| bytes.extend_from_slice(more)),
+        }
+    }
+
+    /// Drops what is after `length` bytes.
+    pub(super) fn truncate(&mut self, length: usize) {
+        match self {
+            Self::Text(text) if text.is_char_boundary(length) => text.truncate(length),
+            _ if self.as_bytes().len() > length => self.change(|bytes| bytes.truncate(length)),
+            _ => {}
+        }
+    }
+
+    /// Changes the bytes, which need not be text any more.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = match core::mem::replace(self, Self::Bytes(Vec::new())) {
+            Self::Text(text) => text.into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        };
+        change(&mut bytes);
+        *self = Self::Bytes(bytes);
+    }
 }
 
 /// The values of the header fields of one name.
@@ -40,17 +110,4 @@ impl<'a> Iterator for Lines<'a> {
         let name = self.name;
         self.spans.find(|span| span.name_id == name).map(|span| slice(self.buf, span.value))
     }
-}
-
-/// A value that was read at parsing: which field it stands in, and where its parts are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Value {
-    pub(super) field: u16,
-    pub(super) parts: ValueParts,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ValueParts {
-    Via(ViaParts),
-    Address(AddressParts),
 }

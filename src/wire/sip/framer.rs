@@ -175,7 +175,7 @@ impl StreamFramer {
         let mut partial = self.partial.take()?;
         let count = partial.missing.min(self.rest().len());
         let body = self.rest().get(..count).unwrap_or_default();
-        partial.parsed.message.buf.extend_from_slice(body);
+        partial.parsed.message.buf.push(body);
         partial.missing = partial.missing.saturating_sub(count);
         self.take(count);
         if partial.missing > 0 {

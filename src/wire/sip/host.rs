@@ -71,7 +71,7 @@ impl From<IpAddr> for Host<'_> {
 }
 
 /// What the scanner found; the address itself is read when it is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum HostKind {
     None,
     Domain,

@@ -19,14 +19,14 @@ impl<'a> MediaType<'a> {
         let end = span(bytes, start, TOKEN);
         let subtype = separator(bytes, end, b'/')?;
         let subtype_end = span(bytes, subtype, TOKEN);
-        let (params_end, good) = scan_params(bytes, subtype_end);
-        if end == start || subtype_end == subtype || !good {
+        let params = scan_params(bytes, subtype_end, b"");
+        if end == start || subtype_end == subtype {
             return None;
         }
-        (skip_blanks(bytes, params_end) == bytes.len()).then_some(Self {
+        (params.next == Some(bytes.len())).then_some(Self {
             main: text.get(start..end)?,
             subtype: text.get(subtype..subtype_end)?,
-            params: Params::new(text.get(subtype_end..params_end)?),
+            params: Params::new(text.get(subtype_end..params.end)?),
         })
     }
 

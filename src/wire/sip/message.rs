@@ -7,15 +7,15 @@ use core::fmt;
 use super::chars::{number, saturating_number};
 use super::cseq::CSeq;
 use super::error::ParseError;
-use super::fields::{FieldSpan, Lines, Value, ValueParts, slice};
+use super::fields::{Buffer, FieldSpan, Lines, slice};
 use super::lists::split_values;
 use super::media_type::MediaType;
 use super::method::Method;
 use super::name::HeaderName;
-use super::name_addr::NameAddrRef;
+use super::name_addr::{AddressParts, NameAddrRef};
 use super::uri::UriRef;
 use super::uri_parts::UriParts;
-use super::via::ViaRef;
+use super::via::{ViaParts, ViaRef};
 
 /// A request or a response (RFC 3261 §7): immutable, owning one copy of its bytes.
 ///
@@ -24,12 +24,13 @@ use super::via::ViaRef;
 /// and Record-Route where they are present; a request's CSeq names its method.
 #[derive(Clone)]
 pub struct Message {
-    pub(super) buf: Vec<u8>,
+    pub(super) buf: Buffer,
     pub(super) head_len: usize,
     pub(super) start: StartLine,
     pub(super) fields: Vec<FieldSpan>,
-    /// The values of Via, From, To, Contact, Route and Record-Route.
-    pub(super) values: Vec<Value>,
+    pub(super) vias: Vec<ViaParts>,
+    /// The values of From, To, Contact, Route and Record-Route.
+    pub(super) addresses: Vec<AddressParts>,
     pub(super) call_id: Option<u16>,
     pub(super) cseq: CSeq,
     pub(super) max_forwards: Option<u8>,
@@ -69,7 +70,7 @@ impl Message {
     pub fn request_uri(&self) -> Option<UriRef<'_>> {
         match self.start {
             StartLine::Request { uri, parts: Some(parts), .. } => {
-                Some(UriRef::from_parts(core::str::from_utf8(slice(&self.buf, uri)).ok()?, parts))
+                Some(UriRef::from_parts(self.buf.text(uri)?, parts))
             }
             _ => None,
         }
@@ -86,16 +87,17 @@ impl Message {
     /// The reason phrase; empty for requests, and if it is not UTF-8.
     pub fn reason(&self) -> &str {
         match self.start {
-            StartLine::Response { reason, .. } => {
-                core::str::from_utf8(slice(&self.buf, reason)).unwrap_or_default()
-            }
+            StartLine::Response { reason, .. } => self.text(reason),
             StartLine::Request { .. } => "",
         }
     }
 
     /// The Via values from the top.
     pub fn vias(&self) -> impl Iterator<Item = ViaRef<'_>> {
-        self.values.iter().filter_map(|value| self.via(value))
+        self.vias.iter().filter_map(|parts| {
+            let field = self.fields.get(usize::from(parts.field))?;
+            Some(ViaRef::new(self.text(field.value), *parts))
+        })
     }
 
     /// The topmost Via, which every message has.
@@ -153,23 +155,10 @@ impl Message {
 
     /// The addresses that were read at parsing.
     fn read(&self, name: HeaderName) -> impl Iterator<Item = NameAddrRef<'_>> {
-        self.values.iter().filter_map(move |value| match value.parts {
-            ValueParts::Address(parts) => {
-                let field = self.fields.get(usize::from(value.field))?;
-                (field.name_id == name).then(|| NameAddrRef::new(self.text(field.value), parts))
-            }
-            ValueParts::Via(_) => None,
+        self.addresses.iter().filter_map(move |parts| {
+            let field = self.fields.get(usize::from(parts.field))?;
+            (field.name_id == name).then(|| NameAddrRef::new(self.text(field.value), *parts))
         })
-    }
-
-    fn via(&self, value: &Value) -> Option<ViaRef<'_>> {
-        match value.parts {
-            ValueParts::Via(parts) => {
-                let field = self.fields.get(usize::from(value.field))?;
-                Some(ViaRef::new(self.text(field.value), parts))
-            }
-            ValueParts::Address(_) => None,
-        }
     }
 
     /// Max-Forwards.
@@ -245,7 +234,12 @@ impl Message {
 
     /// The body.
     pub fn body(&self) -> &[u8] {
-        self.buf.get(self.head_len..).unwrap_or_default()
+        self.as_bytes().get(self.head_len..).unwrap_or_default()
+    }
+
+    /// Start line and header fields.
+    pub(super) fn head(&self) -> &[u8] {
+        self.as_bytes().get(..self.head_len).unwrap_or_default()
     }
 
     /// The first line of that name; `None` also if it is not UTF-8.
@@ -269,7 +263,7 @@ impl Message {
         let named = move |span: &&FieldSpan| match id {
             HeaderName::Other => {
                 span.name_id == id
-                    && slice(&self.buf, span.name).eq_ignore_ascii_case(name.as_bytes())
+                    && slice(self.as_bytes(), span.name).eq_ignore_ascii_case(name.as_bytes())
             }
             id => span.name_id == id,
         };
@@ -283,15 +277,15 @@ impl Message {
 
     /// The whole message as it goes over the wire.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.buf
+        self.buf.as_bytes()
     }
 
     fn lines(&self, name: HeaderName) -> Lines<'_> {
-        Lines::new(&self.buf, &self.fields, name)
+        Lines::new(self.as_bytes(), &self.fields, name)
     }
 
     fn text(&self, span: (u32, u32)) -> &str {
-        core::str::from_utf8(slice(&self.buf, span)).unwrap_or_default()
+        self.buf.text(span).unwrap_or_default()
     }
 
     fn value_at(&self, index: Option<u16>) -> &str {
@@ -303,7 +297,7 @@ impl Message {
 /// Messages are equal if their bytes are.
 impl PartialEq for Message {
     fn eq(&self, other: &Self) -> bool {
-        self.buf == other.buf
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -317,13 +311,13 @@ impl fmt::Debug for Message {
             Some(status) => out.field("status", &status),
             None => out.field("method", self.method()),
         };
-        out.field("cseq", &self.cseq.number).field("length", &self.buf.len()).finish()
+        out.field("cseq", &self.cseq.number).field("length", &self.as_bytes().len()).finish()
     }
 }
 
 /// The message as text, for traces that the user asked for. It may hold secrets.
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.buf))
+        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
     }
 }

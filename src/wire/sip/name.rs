@@ -162,7 +162,18 @@ const fn slots() -> [u8; 256] {
 /// The name that `text` spells.
 #[inline]
 pub(super) fn lookup(text: &[u8]) -> HeaderName {
-    find(text).unwrap_or(HeaderName::Other)
+    // Those that fill most messages, as they are nearly always written.
+    match text {
+        b"Via" => HeaderName::Via,
+        b"Record-Route" => HeaderName::RecordRoute,
+        b"Route" => HeaderName::Route,
+        b"From" => HeaderName::From,
+        b"To" => HeaderName::To,
+        b"CSeq" => HeaderName::CSeq,
+        b"Call-ID" => HeaderName::CallId,
+        b"Contact" => HeaderName::Contact,
+        _ => find(text).unwrap_or(HeaderName::Other),
+    }
 }
 
 #[inline]

@@ -23,19 +23,34 @@ pub struct NameAddrRef<'a> {
 /// Positions in a line of addresses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AddressParts {
+    /// The header field that it stands in.
+    pub(super) field: u16,
     /// Between the quotes of a quoted string.
     display: (u16, u16),
     quoted: bool,
     uri: (u16, u16),
     uri_parts: UriParts,
     params: (u16, u16),
+    tag: (u16, u16),
 }
 
 impl AddressParts {
-    /// The address that starts at `from`, and the position after it, its blanks skipped: a comma
-    /// or the end.
+    pub(super) const fn empty(field: u16) -> Self {
+        Self {
+            field,
+            display: (0, 0),
+            quoted: false,
+            uri: (0, 0),
+            uri_parts: UriParts::EMPTY,
+            params: (0, 0),
+            tag: (0, 0),
+        }
+    }
+
+    /// Reads the address that starts at `from`, into parts that are empty: where they are to
+    /// stay. Gives the position after it, its blanks skipped: a comma or the end.
     #[inline]
-    pub(super) fn scan(line: &str, from: usize) -> Option<(Self, usize)> {
+    pub(super) fn read(&mut self, line: &str, from: usize) -> Option<usize> {
         let bytes = line.as_bytes();
         let start = skip_blanks(bytes, from);
         let first = *bytes.get(start)?;
@@ -63,16 +78,14 @@ impl AddressParts {
             // the next address is caught below.
             ((start, start), (start, end), end)
         };
-        let uri_parts = UriParts::scan(line.get(uri.0..uri.1)?).ok()?;
-        let (params_end, good) = scan_params(bytes, uri_end);
-        let parts = Self {
-            display: (at(display.0), at(display.1)),
-            quoted,
-            uri: (at(uri.0), at(uri.1)),
-            uri_parts,
-            params: (at(uri_end), at(params_end)),
-        };
-        good.then(|| (parts, skip_blanks(bytes, params_end)))
+        self.uri_parts.read(line.get(uri.0..uri.1)?).ok()?;
+        let params = scan_params(bytes, uri_end, b"tag");
+        self.display = (at(display.0), at(display.1));
+        self.quoted = quoted;
+        self.uri = (at(uri.0), at(uri.1));
+        self.params = (at(uri_end), at(params.end));
+        self.tag = params.wanted;
+        params.next
     }
 }
 
@@ -88,11 +101,10 @@ impl<'a> NameAddrRef<'a> {
     pub(super) const ANONYMOUS: NameAddrRef<'static> = NameAddrRef {
         line: "sip:anonymous.invalid",
         parts: AddressParts {
-            display: (0, 0),
-            quoted: false,
             uri: (0, 21),
             uri_parts: UriParts::ANONYMOUS,
             params: (21, 21),
+            ..AddressParts::empty(0)
         },
     };
 
@@ -105,7 +117,8 @@ impl<'a> NameAddrRef<'a> {
         if text.len() > usize::from(u16::MAX) {
             return None;
         }
-        let (parts, end) = AddressParts::scan(text, 0)?;
+        let mut parts = AddressParts::empty(0);
+        let end = parts.read(text, 0)?;
         (end == text.len()).then(|| Self::new(text, parts))
     }
 
@@ -127,7 +140,8 @@ impl<'a> NameAddrRef<'a> {
 
     /// The `tag` parameter; `None` without one or with an empty one.
     pub fn tag(&self) -> Option<&'a str> {
-        self.params().get("tag").filter(|t| !t.is_empty())
+        let (start, end) = self.parts.tag;
+        Some(between(self.line, start, end)).filter(|t| !t.is_empty())
     }
 
     /// The parameters of the header field, not those of the URI.

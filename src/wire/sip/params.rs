@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 
-use super::chars::{TOKEN, VALUE, quoted_end, separator, skip_blanks, span};
+use super::chars::{TOKEN, VALUE, at, quoted_end, separator, skip_blanks, span};
 use super::escape::{percent_decode, unquote};
 
 /// The parameters of a header field value.
@@ -85,17 +85,44 @@ fn scan_param(bytes: &[u8], from: usize) -> Option<RawParam> {
     Some(RawParam { name, value: Some((start, end)), end })
 }
 
-/// Checks the parameters at `from`. Gives the position after the last good one, and whether what
-/// follows it (blanks skipped) is the end of the value or a comma.
+/// What [`scan_params`] found.
+pub(super) struct ScannedParams {
+    /// The position after the last good parameter.
+    pub(super) end: usize,
+    /// The position of the comma, or of the end of the text, that follows; `None` if something
+    /// else does.
+    pub(super) next: Option<usize>,
+    /// The value of the first parameter of the wanted name; empty without one.
+    pub(super) wanted: (u16, u16),
+}
+
+/// Checks the parameters at `from`, and finds the value of one.
 #[inline]
-pub(super) fn scan_params(bytes: &[u8], from: usize) -> (usize, bool) {
-    let mut at = from;
-    while let Some(start) = separator(bytes, at, b';') {
-        let Some(raw) = scan_param(bytes, start) else { return (at, false) };
-        at = raw.end;
+pub(super) fn scan_params<const N: usize>(
+    bytes: &[u8],
+    from: usize,
+    wanted: &[u8; N],
+) -> ScannedParams {
+    let mut end = from;
+    let mut found = None;
+    let mut good = true;
+    while let Some(start) = separator(bytes, end, b';') {
+        let Some(raw) = scan_param(bytes, start) else {
+            good = false;
+            break;
+        };
+        end = raw.end;
+        if found.is_none() {
+            let name = bytes.get(raw.name.0..raw.name.1).unwrap_or_default();
+            if name == wanted || name.eq_ignore_ascii_case(wanted) {
+                let (start, end) = raw.value.unwrap_or_default();
+                found = Some((at(start), at(end)));
+            }
+        }
     }
-    let rest = skip_blanks(bytes, at);
-    (at, matches!(bytes.get(rest), None | Some(b',')))
+    let next = skip_blanks(bytes, end);
+    good &= matches!(bytes.get(next), None | Some(b','));
+    ScannedParams { end, next: good.then_some(next), wanted: found.unwrap_or_default() }
 }
 
 /// The parameters, or the headers, of a URI. Escapes are as written; [`percent_decode`] resolves
@@ -155,7 +182,9 @@ mod tests {
     #[test]
     fn header_parameters_are_read_with_blanks_and_quotes() {
         let text = " ; newparam =\t newvalue ;secondparam ; q = 0.33;x=\"a;b,\\\"c\"";
-        assert_eq!(scan_params(text.as_bytes(), 0), (text.len(), true));
+        let scanned = scan_params(text.as_bytes(), 0, b"q");
+        assert_eq!((scanned.end, scanned.next), (text.len(), Some(text.len())));
+        assert_eq!(&text[usize::from(scanned.wanted.0)..usize::from(scanned.wanted.1)], "0.33");
         let params = Params::new(text);
         assert_eq!(params.get("NEWPARAM"), Some("newvalue"));
         assert_eq!(params.get("secondparam"), Some(""));
@@ -168,10 +197,16 @@ mod tests {
 
     #[test]
     fn broken_parameters_end_the_good_ones() {
-        assert_eq!(scan_params(b";a=1;;,", 0), (4, false));
-        assert_eq!(scan_params(b";a=1;b=\"x", 0), (4, false));
-        assert_eq!(scan_params(b";a=1 , next", 0), (4, true));
-        assert_eq!(scan_params(b";a=1 next", 0), (4, false));
+        let scan = |text: &str| {
+            let scanned = scan_params(text.as_bytes(), 0, b"a");
+            (scanned.end, scanned.next, scanned.wanted)
+        };
+        assert_eq!(scan(";a=1;;,"), (4, None, (3, 4)));
+        assert_eq!(scan(";a=1;b=\"x"), (4, None, (3, 4)));
+        assert_eq!(scan(";a=1 , next"), (4, Some(5), (3, 4)));
+        assert_eq!(scan(";a=1 next"), (4, None, (3, 4)));
+        // The first of a name counts, also without a value.
+        assert_eq!(scan(";x=2;A;a=1"), (10, Some(10), (0, 0)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub(super) use super::check::BodyLength;
 use super::check::Check;
 use super::cseq::CSeq;
 use super::error::{ParseError, ParseErrorKind as Kind};
-use super::fields::FieldSpan;
+use super::fields::{Buffer, FieldSpan};
 use super::message::{Message, StartLine};
 use super::method::Method;
 use super::name::lookup;
@@ -55,7 +55,7 @@ fn parse_whole(buf: Vec<u8>) -> Result<Message, ParseError> {
     let mut parsed = parse_head(buf).map_err(ParseError::new)?;
     if let BodyLength::Known(length) = parsed.length {
         let end = parsed.message.head_len.saturating_add(length);
-        if end > parsed.message.buf.len() {
+        if end > parsed.message.as_bytes().len() {
             parsed.note(Kind::BodyTooShort);
         }
         parsed.message.buf.truncate(end);
@@ -85,11 +85,9 @@ pub(super) fn parse_head(mut buf: Vec<u8>) -> Result<Parsed, Kind> {
         return Err(Kind::TooLarge);
     }
     let mut lines = Lines::read(&mut buf)?;
-    let head = buf.get(..lines.head_len).unwrap_or_default();
-    // One check of the whole head; if it fails, each value is checked alone.
-    let text = core::str::from_utf8(head).ok();
-    let start = read_start_line(head, lines.start_end, &mut lines.defect)?;
-    let mut check = Check::new(head, text, lines.defect);
+    let start = read_start_line(&buf, lines.start_end, &mut lines.defect)?;
+    let buf = Buffer::new(buf);
+    let mut check = Check::new(&buf, lines.defect);
     for (at, field) in (0u16..).zip(&lines.fields) {
         check.field(at, field);
     }
@@ -105,7 +103,8 @@ pub(super) fn parse_head(mut buf: Vec<u8>) -> Result<Parsed, Kind> {
         call_id: check.seen.call_id,
         cseq: check.cseq.unwrap_or(CSeq { number: 0, method: Method::Other("".into()) }),
         max_forwards: check.max_forwards,
-        values: check.values,
+        vias: check.vias,
+        addresses: check.addresses,
         defective: false,
         buf,
     };

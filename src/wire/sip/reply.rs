@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::builder::{BuildField, BuildStart, MessageBuilder};
-use super::fields::slice;
 use super::message::{Message, StartLine};
 use super::method::Method;
 use super::name::HeaderName;
@@ -11,7 +10,7 @@ use super::name::HeaderName;
 impl Message {
     /// A builder that holds a copy of this message.
     pub fn edit(&self) -> MessageBuilder {
-        let text = |span| core::str::from_utf8(slice(&self.buf, span)).unwrap_or_default().into();
+        let text = |span| self.buf.text(span).unwrap_or_default().into();
         let start = match &self.start {
             StartLine::Request { method, uri, .. } => {
                 BuildStart::Request { method: method.clone(), uri: text(*uri) }
@@ -21,7 +20,7 @@ impl Message {
             }
         };
         let mut builder = MessageBuilder::new(start);
-        builder.text = self.buf.get(..self.head_len).unwrap_or_default().to_vec();
+        builder.text = self.head().to_vec();
         builder.fields = self.copied(|_| true);
         builder.body = self.body().to_vec();
         builder.defective = self.defective;
@@ -38,7 +37,7 @@ impl Message {
                 Method::Invite | Method::Subscribe | Method::Notify | Method::Refer
             );
         let mut builder = MessageBuilder::response(status, reason);
-        builder.text = self.buf.get(..self.head_len).unwrap_or_default().to_vec();
+        builder.text = self.head().to_vec();
         builder.fields = self.copied(|name| match name {
             HeaderName::Via
             | HeaderName::From

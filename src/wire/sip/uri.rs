@@ -79,7 +79,7 @@ impl<'a> UriRef<'a> {
 
     /// The host; an empty name unless it is a sip or sips URI.
     pub fn host(self) -> Host<'a> {
-        self.parts.host_kind().read(self.host_str()).unwrap_or(Host::Name(""))
+        self.parts.host_kind.read(self.host_str()).unwrap_or(Host::Name(""))
     }
 
     /// The host as written, an IPv6 address in its brackets; empty for other schemes.

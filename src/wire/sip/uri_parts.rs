@@ -60,7 +60,7 @@ pub enum UriError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct UriParts {
     pub(super) scheme: Scheme,
-    host_kind: u8,
+    pub(super) host_kind: HostKind,
     pub(super) port: Option<u16>,
     /// The colon after the scheme.
     pub(super) colon: u16,
@@ -79,7 +79,7 @@ pub(super) struct UriParts {
 impl UriParts {
     pub(super) const EMPTY: Self = Self {
         scheme: Scheme::Other,
-        host_kind: 0,
+        host_kind: HostKind::None,
         port: None,
         colon: 0,
         user_end: 0,
@@ -93,7 +93,7 @@ impl UriParts {
     /// Of `sip:anonymous.invalid`.
     pub(super) const ANONYMOUS: Self = Self {
         scheme: Scheme::Sip,
-        host_kind: 1,
+        host_kind: HostKind::Domain,
         colon: 3,
         host_start: 4,
         host_end: 21,
@@ -102,98 +102,141 @@ impl UriParts {
         ..Self::EMPTY
     };
 
-    pub(super) fn host_kind(&self) -> HostKind {
-        match self.host_kind {
-            1 => HostKind::Domain,
-            2 => HostKind::V4,
-            3 => HostKind::V6,
-            _ => HostKind::None,
-        }
+    /// The parts of `text`, all of which must be one URI.
+    pub(super) fn scan(text: &str) -> Result<Self, UriError> {
+        let mut parts = Self::EMPTY;
+        parts.read(text)?;
+        Ok(parts)
     }
 
-    /// The parts of `text`, all of which must be one URI.
+    /// As [`scan`](Self::scan), into parts that are empty: where they are to stay.
     #[inline]
-    pub(super) fn scan(text: &str) -> Result<Self, UriError> {
+    pub(super) fn read(&mut self, text: &str) -> Result<(), UriError> {
         let bytes = text.as_bytes();
         if bytes.len() > usize::from(u16::MAX) {
             return Err(UriError::TooLong);
         }
-        if memchr::memchr(b'%', bytes).is_some() && !escapes_are_valid(bytes) {
-            return Err(UriError::Escape);
+        // The sign after the user part, unless an escape comes first.
+        let mut sign = memchr::memchr2(b'@', b'%', bytes);
+        if let Some(first) = sign {
+            if !escapes_are_valid(bytes.get(first..).unwrap_or_default()) {
+                return Err(UriError::Escape);
+            }
+            if bytes.get(first) == Some(&b'%') {
+                sign = memchr::memchr(b'@', bytes);
+            }
         }
         match bytes {
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => scan_sip(bytes, Scheme::Sip, 3),
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => {
-                scan_sip(bytes, Scheme::Sips, 4)
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => {
+                self.read_sip(bytes, Scheme::Sip, 3, sign)
             }
-            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', ..] => scan_tel(bytes),
-            _ => scan_other(bytes),
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => {
+                self.read_sip(bytes, Scheme::Sips, 4, sign)
+            }
+            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', ..] => self.read_tel(bytes),
+            _ => self.read_other(bytes),
         }
     }
-}
 
-#[inline]
-fn scan_sip(bytes: &[u8], scheme: Scheme, colon: usize) -> Result<UriParts, UriError> {
-    let start = colon.saturating_add(1);
-    let rest = bytes.get(start..).unwrap_or_default();
-    let mut parts = UriParts { scheme, colon: at(colon), ..UriParts::EMPTY };
-    let mut host_start = start;
-    if let Some(offset) = memchr::memchr(b'@', rest) {
-        let sign = start.saturating_add(offset);
-        let user_end = span(bytes, start, USER);
-        parts.user_end = at(user_end);
-        if user_end < sign && bytes.get(user_end) == Some(&b':') {
-            parts.password_end = at(sign);
+    #[inline]
+    fn read_sip(
+        &mut self,
+        bytes: &[u8],
+        scheme: Scheme,
+        colon: usize,
+        sign: Option<usize>,
+    ) -> Result<(), UriError> {
+        let start = colon.wrapping_add(1);
+        self.scheme = scheme;
+        self.colon = at(colon);
+        let mut host_start = start;
+        if let Some(sign) = sign {
+            let user_end = span(bytes, start, USER);
+            self.user_end = at(user_end);
+            let has_password = user_end < sign && bytes.get(user_end) == Some(&b':');
+            if has_password {
+                self.password_end = at(sign);
+            }
+            let password = user_end.saturating_add(usize::from(user_end < sign));
+            if user_end == start || span(bytes, password, PASSWORD) != sign && user_end != sign {
+                return Err(UriError::User);
+            }
+            if user_end < sign && !has_password {
+                return Err(UriError::User);
+            }
+            host_start = sign.saturating_add(1);
         }
-        let password = user_end.saturating_add(usize::from(user_end < sign));
-        if user_end == start || span(bytes, password, PASSWORD) != sign && user_end != sign {
-            return Err(UriError::User);
-        }
-        if user_end < sign && parts.password_end == 0 {
-            return Err(UriError::User);
-        }
-        host_start = sign.saturating_add(1);
+        let (kind, host_end) = scan_host(bytes, host_start).ok_or(UriError::Host)?;
+        let (port, end) = scan_port(bytes, host_end, false).ok_or(UriError::Port)?;
+        self.host_kind = kind;
+        self.host_start = at(host_start);
+        self.host_end = at(host_end);
+        self.port = port;
+        self.read_tail(bytes, end)
     }
-    let (kind, host_end) = scan_host(bytes, host_start).ok_or(UriError::Host)?;
-    let (port, end) = scan_port(bytes, host_end, false).ok_or(UriError::Port)?;
-    parts.host_kind = match kind {
-        HostKind::None => 0,
-        HostKind::Domain => 1,
-        HostKind::V4 => 2,
-        HostKind::V6 => 3,
-    };
-    parts.host_start = at(host_start);
-    parts.host_end = at(host_end);
-    parts.port = port;
-    scan_tail(bytes, end, parts)
-}
 
-/// Parameters and headers from `from` to the end.
-#[inline]
-fn scan_tail(bytes: &[u8], from: usize, mut parts: UriParts) -> Result<UriParts, UriError> {
-    parts.params = at(from);
-    let end = scan_pairs(bytes, from, b';', PARAM).ok_or(UriError::Param)?;
-    parts.headers = at(end);
-    match bytes.get(end) {
-        None => return Ok(parts),
-        Some(b'?') => {}
-        // What neither the host, nor a port, nor a parameter may be followed by.
-        Some(_) if end == from => return Err(UriError::Host),
-        Some(_) => return Err(UriError::Param),
+    /// Parameters and headers from `from` to the end.
+    #[inline]
+    fn read_tail(&mut self, bytes: &[u8], from: usize) -> Result<(), UriError> {
+        self.params = at(from);
+        let end = scan_pairs(bytes, from, b';', PARAM).ok_or(UriError::Param)?;
+        self.headers = at(end);
+        match bytes.get(end) {
+            None => return Ok(()),
+            Some(b'?') => {}
+            // What neither the host, nor a port, nor a parameter may be followed by.
+            Some(_) if end == from => return Err(UriError::Host),
+            Some(_) => return Err(UriError::Param),
+        }
+        let mut next = end;
+        loop {
+            let name = next.saturating_add(1);
+            let equals = span(bytes, name, HEADER);
+            if equals == name || bytes.get(equals) != Some(&b'=') {
+                return Err(UriError::Header);
+            }
+            next = span(bytes, equals.saturating_add(1), HEADER);
+            match bytes.get(next) {
+                None => return Ok(()),
+                Some(b'&') => {}
+                Some(_) => return Err(UriError::Header),
+            }
+        }
     }
-    let mut next = end;
-    loop {
-        let name = next.saturating_add(1);
-        let equals = span(bytes, name, HEADER);
-        if equals == name || bytes.get(equals) != Some(&b'=') {
+
+    fn read_tel(&mut self, bytes: &[u8]) -> Result<(), UriError> {
+        let end = span(bytes, 4, PHONE);
+        if end == 4 {
+            return Err(UriError::Number);
+        }
+        self.scheme = Scheme::Tel;
+        self.colon = 3;
+        self.user_end = at(end);
+        self.read_tail(bytes, end).map_err(|e| match e {
+            UriError::Host => UriError::Number,
+            other => other,
+        })?;
+        if usize::from(self.headers) != bytes.len() {
             return Err(UriError::Header);
         }
-        next = span(bytes, equals.saturating_add(1), HEADER);
-        match bytes.get(next) {
-            None => return Ok(parts),
-            Some(b'&') => {}
-            Some(_) => return Err(UriError::Header),
+        Ok(())
+    }
+
+    fn read_other(&mut self, bytes: &[u8]) -> Result<(), UriError> {
+        let colon = memchr::memchr(b':', bytes).ok_or(UriError::Scheme)?;
+        let scheme = bytes.get(..colon).unwrap_or_default();
+        let tail = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(tail) {
+            return Err(UriError::Scheme);
         }
+        let start = colon.saturating_add(1);
+        if start == bytes.len() || span(bytes, start, URIC) != bytes.len() {
+            return Err(UriError::Character);
+        }
+        self.colon = at(colon);
+        self.params = at(bytes.len());
+        self.headers = at(bytes.len());
+        Ok(())
     }
 }
 
@@ -212,35 +255,4 @@ fn scan_pairs(bytes: &[u8], from: usize, separator: u8, class: u16) -> Option<us
         }
     }
     Some(end)
-}
-
-fn scan_tel(bytes: &[u8]) -> Result<UriParts, UriError> {
-    let end = span(bytes, 4, PHONE);
-    if end == 4 {
-        return Err(UriError::Number);
-    }
-    let parts = UriParts { scheme: Scheme::Tel, colon: 3, user_end: at(end), ..UriParts::EMPTY };
-    let tail = scan_tail(bytes, end, parts).map_err(|e| match e {
-        UriError::Host => UriError::Number,
-        other => other,
-    })?;
-    if usize::from(tail.headers) != bytes.len() {
-        return Err(UriError::Header);
-    }
-    Ok(tail)
-}
-
-fn scan_other(bytes: &[u8]) -> Result<UriParts, UriError> {
-    let colon = memchr::memchr(b':', bytes).ok_or(UriError::Scheme)?;
-    let scheme = bytes.get(..colon).unwrap_or_default();
-    let tail = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-    if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(tail) {
-        return Err(UriError::Scheme);
-    }
-    let start = colon.saturating_add(1);
-    if start == bytes.len() || span(bytes, start, URIC) != bytes.len() {
-        return Err(UriError::Character);
-    }
-    let end = at(bytes.len());
-    Ok(UriParts { colon: at(colon), params: end, headers: end, ..UriParts::EMPTY })
 }

@@ -20,6 +20,8 @@ pub struct ViaRef<'a> {
 /// Positions in a line of Via values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ViaParts {
+    /// The header field that it stands in.
+    pub(super) field: u16,
     start: u16,
     transport: (u16, u16),
     host: (u16, u16),
@@ -27,15 +29,31 @@ pub(super) struct ViaParts {
     port: Option<u16>,
     /// Where sent-by ends and the parameters begin.
     params: u16,
+    branch: (u16, u16),
     end: u16,
 }
 
 impl ViaParts {
-    /// The Via that starts at `from`; `None` if not even its sent-by can be read. Beside it the
-    /// position after the value, its blanks skipped: a comma or the end. `None` if the parameters
-    /// are malformed; those before the defect are kept.
+    pub(super) const fn empty(field: u16) -> Self {
+        Self {
+            field,
+            start: 0,
+            transport: (0, 0),
+            host: (0, 0),
+            host_kind: HostKind::None,
+            port: None,
+            params: 0,
+            branch: (0, 0),
+            end: 0,
+        }
+    }
+
+    /// Reads the Via that starts at `from`, into parts that are empty: where they are to stay.
+    /// `None` if not even its sent-by can be read. Else the position after the value, its blanks
+    /// skipped: a comma or the end; `None` if the parameters are malformed, those before the
+    /// defect are kept.
     #[inline]
-    pub(super) fn scan(line: &str, from: usize) -> Option<(Self, Option<usize>)> {
+    pub(super) fn read(&mut self, line: &str, from: usize) -> Option<Option<usize>> {
         let bytes = line.as_bytes();
         let start = skip_blanks(bytes, from);
         let transport = match bytes.get(start..) {
@@ -51,17 +69,16 @@ impl ViaParts {
         }
         let (host_kind, host_end) = scan_host(bytes, host)?;
         let (port, port_end) = scan_port(bytes, host_end, true)?;
-        let (end, good) = scan_params(bytes, port_end);
-        let parts = Self {
-            start: at(start),
-            transport: (at(transport), at(transport_end)),
-            host: (at(host), at(host_end)),
-            host_kind,
-            port,
-            params: at(port_end),
-            end: at(end),
-        };
-        Some((parts, good.then(|| skip_blanks(bytes, end))))
+        let params = scan_params(bytes, port_end, b"branch");
+        self.start = at(start);
+        self.transport = (at(transport), at(transport_end));
+        self.host = (at(host), at(host_end));
+        self.host_kind = host_kind;
+        self.port = port;
+        self.params = at(port_end);
+        self.branch = params.wanted;
+        self.end = at(params.end);
+        Some(params.next)
     }
 }
 
@@ -102,7 +119,8 @@ impl<'a> ViaRef<'a> {
 
     /// The `branch` parameter.
     pub fn branch(&self) -> Option<&'a str> {
-        self.params().get("branch").filter(|b| !b.is_empty())
+        let (start, end) = self.parts.branch;
+        Some(between(self.line, start, end)).filter(|b| !b.is_empty())
     }
 
     /// Whether the branch identifies a transaction by RFC 3261 §17.1.3 and §17.2.3: the cookie
@@ -153,7 +171,8 @@ mod tests {
     use super::*;
 
     fn read(line: &str, from: usize) -> Option<(ViaRef<'_>, Option<usize>)> {
-        ViaParts::scan(line, from).map(|(parts, end)| (ViaRef::new(line, parts), end))
+        let mut parts = ViaParts::empty(0);
+        parts.read(line, from).map(|end| (ViaRef::new(line, parts), end))
     }
 
     #[test]
