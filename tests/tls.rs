@@ -7,127 +7,19 @@
     missing_docs
 )]
 
-use rcgen::string::Ia5String;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
-    PKCS_ED25519, SanType, date_time_ymd,
-};
+#[path = "support/tls_pair.rs"]
+mod tls_pair;
+
+use rcgen::{KeyPair, SanType};
 use subrosa::crypto::identity::MatchRule;
 use subrosa::crypto::tls::{
-    CertificateProblem, ClientCertificates, MAX_BUFFERED, TlsClientSettings, TlsError, TlsIdentity,
-    TlsServerSettings, TlsSettingsError, TlsStream, TlsVersion, TlsVersions, TrustAnchors,
+    CertificateProblem, ClientCertificates, MAX_BUFFERED, TlsClientOptions, TlsClientSettings,
+    TlsError, TlsIdentity, TlsServerSettings, TlsSettingsError, TlsStream, TlsVersion, TlsVersions,
+    TrustAnchors,
 };
 use subrosa::time::UnixTime;
 use subrosa::util::SeededRng;
-
-/// 2026-01-01.
-const NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
-/// 2040-01-01: every certificate below has expired.
-const LATER: UnixTime = UnixTime::from_secs(2_208_988_800);
-/// 2001-01-01: none is valid yet.
-const EARLIER: UnixTime = UnixTime::from_secs(978_307_200);
-
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-fn authority(name: &str) -> Authority {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, name);
-    let pem = params.self_signed(&key).unwrap().pem();
-    Authority { issuer: Issuer::new(params, key), pem }
-}
-
-impl Authority {
-    fn anchors(&self) -> TrustAnchors {
-        TrustAnchors::from_pem(self.pem.as_bytes()).unwrap()
-    }
-
-    fn issue(&self, names: Vec<SanType>, ed25519: bool) -> TlsIdentity {
-        let algorithm = if ed25519 { &PKCS_ED25519 } else { &PKCS_ECDSA_P256_SHA256 };
-        let key = KeyPair::generate_for(algorithm).unwrap();
-        let certificate = params(names).signed_by(&key, &self.issuer).unwrap();
-        TlsIdentity::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap()
-    }
-}
-
-fn params(names: Vec<SanType>) -> CertificateParams {
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.subject_alt_names = names;
-    params.distinguished_name.push(DnType::CommonName, "example.com");
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(2035, 1, 1);
-    params
-}
-
-fn dns(name: &str) -> SanType {
-    SanType::DnsName(Ia5String::try_from(name).unwrap())
-}
-
-fn uri(name: &str) -> SanType {
-    SanType::URI(Ia5String::try_from(name).unwrap())
-}
-
-fn serve(identity: TlsIdentity) -> TlsServerSettings {
-    let versions = TlsVersions::default();
-    TlsServerSettings::new(identity, ClientCertificates::NotRequested, versions).unwrap()
-}
-
-fn trust(ca: &Authority) -> TlsClientSettings {
-    TlsClientSettings::new(ca.anchors(), None, TlsVersions::default()).unwrap()
-}
-
-/// Both ends, their randomness, and every byte that crossed.
-struct Pair {
-    client: TlsStream,
-    server: TlsStream,
-    client_rng: SeededRng,
-    server_rng: SeededRng,
-    wire: Vec<u8>,
-}
-
-impl Pair {
-    fn new(c: &TlsClientSettings, s: &TlsServerSettings, domain: &str, now: UnixTime) -> Self {
-        Self::seeded(c, s, domain, now, 1)
-    }
-
-    fn seeded(
-        c: &TlsClientSettings,
-        s: &TlsServerSettings,
-        domain: &str,
-        now: UnixTime,
-        seed: u64,
-    ) -> Self {
-        let (mut client_rng, mut server_rng) = (SeededRng::new(seed), SeededRng::new(seed + 100));
-        let client = TlsStream::client(c, domain, now, &mut client_rng).unwrap();
-        let server = TlsStream::server(s, now, &mut server_rng).unwrap();
-        Self { client, server, client_rng, server_rng, wire: Vec::new() }
-    }
-
-    /// Exchanges until both are silent, `step` bytes at a time.
-    fn run(&mut self, now: UnixTime, step: usize) -> Result<(), TlsError> {
-        for _ in 0..100 {
-            let (mut up, mut down) = (Vec::new(), Vec::new());
-            self.client.write_tls_to(&mut up);
-            for chunk in up.chunks(step) {
-                self.server.read_tls(now, chunk, &mut self.server_rng)?;
-            }
-            self.server.write_tls_to(&mut down);
-            for chunk in down.chunks(step) {
-                self.client.read_tls(now, chunk, &mut self.client_rng)?;
-            }
-            self.wire.extend_from_slice(&up);
-            self.wire.extend_from_slice(&down);
-            if up.is_empty() && down.is_empty() {
-                return Ok(());
-            }
-        }
-        panic!("the two never fall silent");
-    }
-}
+use tls_pair::{EARLIER, LATER, NOW, Pair, authority, dns, params, serve, trust, uri};
 
 fn refusal(names: Vec<SanType>, domain: &str, now: UnixTime) -> CertificateProblem {
     let ca = authority("Test CA");
@@ -440,4 +332,110 @@ fn mistakes_of_the_caller_are_named() {
     assert!(format!("{good:?}").contains("[redacted]"));
     let der = TlsIdentity::from_der(&[b"no DER"], &key.serialize_der());
     assert!(matches!(der, Err(TlsSettingsError::BadCertificate(_))));
+}
+
+/// A plain rustls on ring, as a foreign peer, that knows this group alone.
+fn foreign_client(
+    ca: &tls_pair::Authority,
+    group: &'static dyn rustls::crypto::SupportedKxGroup,
+) -> rustls::ClientConnection {
+    use rustls::pki_types::pem::PemObject;
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.kx_groups = vec![group];
+    let mut roots = rustls::RootCertStore::empty();
+    let root = rustls::pki_types::CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap();
+    roots.add(root).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    rustls::ClientConnection::new(config.into(), "example.com".try_into().unwrap()).unwrap()
+}
+
+#[test]
+fn a_foreign_peer_gets_the_group_that_it_knows() {
+    use rustls::crypto::ring::kx_group::{SECP256R1, SECP384R1, X25519};
+    let ca = authority("Test CA");
+    let mut params = params(vec![dns("example.com")]);
+    // This peer reads the real clock: the certificate must outlive the test.
+    params.not_after = rcgen::date_time_ymd(2999, 1, 1);
+    let server = serve(ca.sign(&params, ""));
+    for (group, name) in [
+        (SECP256R1, Some("secp256r1")),
+        (X25519, Some("X25519")),
+        (SECP384R1, None), // no common ground
+    ] {
+        let mut client = foreign_client(&ca, group);
+        let mut rng = SeededRng::new(1);
+        let mut server = TlsStream::server(&server, NOW, &mut rng).unwrap();
+        let mut result = Ok(());
+        for _ in 0..10 {
+            let (mut up, mut down) = (Vec::new(), Vec::new());
+            while client.wants_write() {
+                client.write_tls(&mut up).unwrap();
+            }
+            result = result.and_then(|()| server.read_tls(NOW, &up, &mut rng).map(drop));
+            server.write_tls_to(&mut down);
+            let mut down = &down[..];
+            while !down.is_empty() {
+                client.read_tls(&mut down).unwrap();
+                let _ = client.process_new_packets();
+            }
+        }
+        match name {
+            Some(name) => {
+                assert_eq!(server.facts().unwrap().key_exchange, Some(name));
+                assert!(!server.facts().unwrap().is_hybrid());
+            }
+            None => assert!(matches!(result, Err(TlsError::Incompatible(_))), "{result:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_key_log_is_off_until_asked_for_and_opens_the_recording() {
+    let ca = authority("Test CA");
+    let server = serve(ca.issue(vec![dns("example.com")], false));
+    for (versions, labels) in [
+        (TlsVersions::V1_2Only, &["CLIENT_RANDOM"][..]),
+        (
+            TlsVersions::V1_3Only,
+            &[
+                "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+                "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+                "CLIENT_TRAFFIC_SECRET_0",
+                "SERVER_TRAFFIC_SECRET_0",
+                "EXPORTER_SECRET",
+            ],
+        ),
+    ] {
+        let mut options = TlsClientOptions::default();
+        (options.anchors, options.versions, options.key_log) = (ca.anchors(), versions, true);
+        let client = TlsClientSettings::with_options(options).unwrap();
+        let mut pair = Pair::new(&client, &server, "example.com", NOW);
+        pair.run(NOW, 4096).unwrap();
+        assert!(pair.client.facts().unwrap().key_logged);
+        // The client random of the hello: after the record and handshake headers and the version.
+        let random = hex::encode(&pair.wire[11..43]);
+        let mut found = Vec::new();
+        while let Some(line) = pair.client.poll_key_log() {
+            assert_eq!(format!("{line:?}"), "[redacted]");
+            let line = line.expose().clone();
+            let [label, of, secret] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            assert_eq!(of, random);
+            assert_eq!(secret.len(), 96, "48 bytes");
+            found.push(label.to_string());
+        }
+        found.sort();
+        let mut labels = labels.to_vec();
+        labels.sort_unstable();
+        assert_eq!(found, labels);
+        // Off at the other side, whose settings do not ask for it.
+        assert!(pair.server.poll_key_log().is_none());
+        assert!(!pair.server.facts().unwrap().key_logged);
+        assert!(!format!("{:?}", pair.client).contains(&random));
+    }
 }

@@ -155,6 +155,22 @@ pub fn domain_identities<'a>(names: impl Iterator<Item = AltName<'a>> + Clone) -
     hosts.into_iter().map(|h| printable(h).to_ascii_lowercase()).collect()
 }
 
+/// The users that a certificate stands for, as `alice@example.com`: its `sip:` URIs with a user
+/// part, at most [`MAX_LISTED_NAMES`]. They identify a user, never the domain (RFC 5922 §7.1).
+pub fn user_identities<'a>(names: impl Iterator<Item = AltName<'a>>) -> Vec<String> {
+    let user = |name| {
+        let AltName::Uri(raw) = name else { return None };
+        let address = sip_scheme(raw)?.split(|b| matches!(b, b';' | b'?')).next()?;
+        let at = address.iter().position(|b| *b == b'@')?;
+        let (user, host) = (address.get(..at)?, address.get(at.checked_add(1)?..)?);
+        let user_ok = !user.is_empty() && user.iter().all(u8::is_ascii_graphic);
+        let host = host.split(|b| *b == b':').next().filter(|h| is_host(h))?;
+        user_ok
+            .then(|| alloc::format!("{}@{}", printable(user), printable(host).to_ascii_lowercase()))
+    };
+    names.filter_map(user).take(MAX_LISTED_NAMES).collect()
+}
+
 /// What follows `sip:`, in any case; `None` for another scheme (`sips:` is no SIP identity).
 fn sip_scheme(uri: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = uri.split_at_checked(4)?;

@@ -53,6 +53,7 @@ impl<'a> Der<'a> {
 pub(super) struct Names<'a> {
     issuer: &'a [u8],
     subject: &'a [u8],
+    spki: &'a [u8],
     alt_names: Der<'a>,
 }
 
@@ -71,14 +72,14 @@ impl<'a> Names<'a> {
         let issuer = tbs.expect(SEQUENCE)?.0;
         tbs.expect(SEQUENCE)?;
         let subject = tbs.expect(SEQUENCE)?.0;
-        tbs.expect(SEQUENCE)?;
+        let spki = tbs.expect(SEQUENCE)?.0;
         let mut alt_names = Der::default();
         while let Some((tag, content)) = tbs.next() {
             if tag == 0xa3 {
                 alt_names = subject_alt_name(Der(content).expect(SEQUENCE)?)?;
             }
         }
-        Some(Self { issuer, subject, alt_names })
+        Some(Self { issuer, subject, spki, alt_names })
     }
 
     /// True if the certificate names itself as its issuer.
@@ -89,6 +90,11 @@ impl<'a> Names<'a> {
     /// The subject, fit for a log.
     pub(super) fn subject(&self) -> String {
         distinguished_name(self.subject)
+    }
+
+    /// The content of its SubjectPublicKeyInfo, without the outer SEQUENCE's tag and length.
+    pub(super) fn spki(&self) -> &'a [u8] {
+        self.spki
     }
 
     /// The subjectAltName values that RFC 5922 knows, in order.

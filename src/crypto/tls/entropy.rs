@@ -19,18 +19,21 @@ use rustls::time_provider::TimeProvider;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::CertificateProblem;
+use super::gate::Verdict;
 use crate::time::UnixTime;
-use crate::util::Rng;
+use crate::util::{Rng, Secret};
 
 /// What the callbacks of one call noted for the stream that made it.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    /// Who anchored the peer's certificate chain.
-    pub(super) anchor: Option<String>,
+    /// What was found out about the peer's certificate, which passed.
+    pub(super) verdict: Option<Verdict>,
     /// Why the peer's certificate was refused.
     pub(super) problem: Option<CertificateProblem>,
     /// Our own certificate was sent.
     pub(super) own_certificate_sent: bool,
+    /// Lines for the key log.
+    pub(super) key_log: Vec<Secret<String>>,
 }
 
 struct Lent {

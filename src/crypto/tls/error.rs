@@ -34,10 +34,36 @@ pub enum CertificateProblem {
     /// A certificate in the chain has been revoked.
     #[error("the certificate was revoked")]
     Revoked,
+    /// A certificate in the chain is on no list, and every one has to be.
+    #[error("no revocation list covers the certificate")]
+    RevocationUnknown,
+    /// The revocation list that covers the certificate is out of date.
+    #[error("the revocation list has expired: bring a new one")]
+    RevocationListExpired,
+    /// The revocation list was not signed by the issuer of the certificate, or by one who may
+    /// not sign lists.
+    #[error("the revocation list was not signed by the certificate's issuer")]
+    RevocationListForged,
+    /// The chain verifies, but none of its keys is pinned: somebody obtained a certificate for
+    /// the domain from another authority, or the keys changed without the pins.
+    #[error("the certificate verifies, but its key ({presented}) is not pinned")]
+    PinMismatch {
+        /// The pin of the key that the peer presented.
+        presented: String,
+    },
+    /// The certificate is for neither SIP nor TLS in this role (RFC 5924 §4.1).
+    #[error("the certificate is not meant for this use (extended key usage)")]
+    WrongUsage,
+    /// A client's certificate is genuine, but of somebody who is not expected.
+    #[error("the client's certificate is of somebody else")]
+    WrongClient {
+        /// What the certificate presents, bounded in number and length.
+        presented: Vec<String>,
+    },
     /// The peer had to present a certificate and did not.
     #[error("the peer presented no certificate")]
     Missing,
-    /// Anything else: malformed, not for this usage, constraints violated.
+    /// Anything else: malformed, constraints violated.
     #[error("the certificate is unacceptable: {0}")]
     Other(String),
 }
@@ -124,6 +150,24 @@ pub enum TlsSettingsError {
     /// The private key is not the one of the certificate.
     #[error("the private key does not belong to the first certificate of the chain")]
     KeyMismatch,
+    /// A pin does not parse.
+    #[error("a pin is the base64 of a SHA-256 digest, 32 bytes: sha256/...=")]
+    BadPin,
+    /// A set of pins is empty or too large.
+    #[error("a set of pins has 1 to 16 different pins")]
+    PinCount,
+    /// A certificate revocation list does not parse or is of a kind that is not supported.
+    #[error("a revocation list is not usable (version 2, complete, with nextUpdate): {0}")]
+    BadRevocationList(String),
+    /// Too many certificate revocation lists, or too long ones.
+    #[error("too many revocation lists: at most 64, of 4 MiB together")]
+    TooManyRevocationLists,
+    /// An expected client is no host name or address.
+    #[error(transparent)]
+    InvalidDomain(#[from] InvalidDomain),
+    /// A verifier of the host's own stands beside rules that it cannot keep.
+    #[error("a chain verifier of the host's cannot be combined with {0}")]
+    VerifierCannot(&'static str),
     /// rustls refuses the combination.
     #[error("TLS settings refused: {0}")]
     Refused(String),

@@ -22,7 +22,47 @@ use zeroize::Zeroizing;
 
 use super::entropy::{self, LentRandom};
 
-static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+/// Whose cryptography a TLS connection runs on. A choice of the settings, so that building with
+/// another provider changes nothing for those who do not ask for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[non_exhaustive]
+pub enum TlsProvider {
+    /// ring, with every random byte of the handshake drawn from the engine's generator (but for
+    /// RSA-PSS and P-384 signatures, which ring makes with its own): X25519 and P-256.
+    #[default]
+    Ring,
+    /// AWS-LC: prefers the hybrid post-quantum key exchange X25519MLKEM768, then X25519, P-256
+    /// and P-384.
+    ///
+    /// AWS-LC takes randomness from its own generator, which the operating system seeds: the
+    /// engine's generator is *not* used for the handshake, and a run is not reproducible bit for
+    /// bit. The engine's clock still decides over certificates.
+    ///
+    /// For FIPS 140-3, the host adds `rustls = { version = "0.23", features = ["fips"] }` to its
+    /// own manifest: cargo then builds this provider on the validated module (which needs CMake
+    /// and Go). [`TlsProvider::is_fips`] and [`TlsFacts::fips`](super::TlsFacts::fips) say
+    /// whether it is there. The SRTP context is not part of that module.
+    #[cfg(feature = "aws-lc")]
+    AwsLc,
+}
+
+impl TlsProvider {
+    /// The provider as rustls wants it (constant data).
+    pub(super) fn rustls(self) -> Arc<CryptoProvider> {
+        match self {
+            Self::Ring => RING.clone(),
+            #[cfg(feature = "aws-lc")]
+            Self::AwsLc => AWS_LC.clone(),
+        }
+    }
+
+    /// True if the provider is a FIPS-validated module, built and running as such.
+    pub fn is_fips(self) -> bool {
+        self.rustls().fips()
+    }
+}
+
+static RING: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     Arc::new(CryptoProvider {
         kx_groups: vec![&X25519, &Secp256r1],
         secure_random: &LentRandom,
@@ -32,10 +72,18 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     })
 });
 
-/// The provider that all configurations share (constant data).
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    PROVIDER.clone()
-}
+#[cfg(feature = "aws-lc")]
+static AWS_LC: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    use rustls::crypto::aws_lc_rs::{self, kx_group};
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups =
+        vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    if provider.secure_random.fips() {
+        // X25519 alone is not an approved curve.
+        provider.kx_groups.retain(|g| g.fips());
+    }
+    Arc::new(provider)
+});
 
 /// X25519 (RFC 7748).
 #[derive(Debug)]

@@ -1,134 +1,27 @@
-//! What a TLS stream is built from: trust anchors, an identity, settings per side.
+//! What a TLS stream is built from: options and settings per side.
 
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, InconsistentKeys, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
 use super::entropy;
 use super::error::{TlsSettingsError, bounded};
-use super::provider::provider;
+use super::gate::{Gate, Role};
+use super::keylog::NotedKeys;
+use super::material::{TlsIdentity, TrustAnchors};
+use super::pins::PinSet;
+use super::provider::TlsProvider;
+use super::revocation::RevocationLists;
+use super::usage::KeyPurposes;
 use super::verify::{OwnCertificate, Verifier};
+use crate::crypto::identity::Dialled;
 
 /// Sessions kept for resumption, per settings.
 const SESSIONS: usize = 64;
-
-/// Whom to trust to name a peer.
-#[derive(Clone, Default)]
-pub struct TrustAnchors(Vec<TrustAnchor<'static>>);
-
-impl TrustAnchors {
-    /// No anchors: every peer is refused until some are added.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// Mozilla's list of public authorities, compiled in.
-    pub fn webpki_roots() -> Self {
-        Self(webpki_roots::TLS_SERVER_ROOTS.to_vec())
-    }
-
-    /// All certificates of a PEM text.
-    ///
-    /// # Errors
-    /// [`TlsSettingsError::NoPem`] if there is none, [`TlsSettingsError::BadCertificate`] if one
-    /// does not parse.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, TlsSettingsError> {
-        let mut anchors = Self::none();
-        for certificate in certificates(pem)? {
-            anchors.add_der(&certificate)?;
-        }
-        Ok(anchors)
-    }
-
-    /// Adds one certificate in DER.
-    ///
-    /// # Errors
-    /// [`TlsSettingsError::BadCertificate`] if it does not parse.
-    pub fn add_der(&mut self, der: &[u8]) -> Result<(), TlsSettingsError> {
-        let der = CertificateDer::from(der);
-        let anchor = webpki::anchor_from_trusted_cert(&der)
-            .map_err(|e| TlsSettingsError::BadCertificate(bounded(&e)))?;
-        self.0.push(anchor.to_owned());
-        Ok(())
-    }
-
-    /// How many anchors there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// True if nobody is trusted.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl core::fmt::Debug for TrustAnchors {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "TrustAnchors({})", self.0.len())
-    }
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {
-    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|e| TlsSettingsError::BadCertificate(bounded(&e)))?;
-    if found.is_empty() { Err(TlsSettingsError::NoPem("certificate")) } else { Ok(found) }
-}
-
-/// A certificate chain and its private key. `Debug` does not show the key.
-#[derive(Clone)]
-pub struct TlsIdentity(Arc<CertifiedKey>);
-
-impl TlsIdentity {
-    /// Reads the chain (own certificate first) and the private key (PKCS#8, SEC1 or PKCS#1).
-    ///
-    /// # Errors
-    /// [`TlsSettingsError`] if either does not parse or they do not belong together.
-    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsSettingsError> {
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|_| TlsSettingsError::NoPem("private key"))?;
-        Self::new(certificates(chain)?, key)
-    }
-
-    /// The same from DER.
-    ///
-    /// # Errors
-    /// [`TlsSettingsError`] if either does not parse or they do not belong together.
-    pub fn from_der(chain: &[&[u8]], key: &[u8]) -> Result<Self, TlsSettingsError> {
-        let chain = chain.iter().map(|c| CertificateDer::from(c.to_vec())).collect();
-        let key = PrivateKeyDer::try_from(key.to_vec()).map_err(|_| TlsSettingsError::BadKey)?;
-        Self::new(chain, key)
-    }
-
-    fn new(
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<Self, TlsSettingsError> {
-        let key =
-            provider().key_provider.load_private_key(key).map_err(|_| TlsSettingsError::BadKey)?;
-        let certified = CertifiedKey::new(chain, key);
-        match certified.keys_match() {
-            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
-                Ok(Self(Arc::new(certified)))
-            }
-            Err(rustls::Error::InconsistentKeys(_)) => Err(TlsSettingsError::KeyMismatch),
-            Err(e) => Err(TlsSettingsError::BadCertificate(bounded(&e))),
-        }
-    }
-}
-
-impl core::fmt::Debug for TlsIdentity {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "TlsIdentity({} certificates, key [redacted])", self.0.cert.len())
-    }
-}
 
 /// Which versions are offered or accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -154,12 +47,37 @@ impl TlsVersions {
     }
 }
 
+/// What the dialling side demands and presents. `Default` trusts nobody.
+#[derive(Clone, Default, Debug)]
+#[non_exhaustive]
+pub struct TlsClientOptions {
+    /// Whom to trust to name a server.
+    pub anchors: TrustAnchors,
+    /// The certificate to present to a server that asks for one.
+    pub identity: Option<TlsIdentity>,
+    /// The versions to offer.
+    pub versions: TlsVersions,
+    /// Keys of which one must stand in the chain, which must verify too.
+    pub pins: Option<PinSet>,
+    /// What has been revoked.
+    pub revocation: RevocationLists,
+    /// What a certificate must be meant for.
+    pub purposes: KeyPurposes,
+    /// Whose cryptography to run on.
+    pub provider: TlsProvider,
+    /// Give the secrets of each connection away through
+    /// [`TlsStream::poll_key_log`](super::TlsStream::poll_key_log): for debugging alone.
+    pub key_log: bool,
+}
+
 /// The settings of the dialling side. Clones share one session cache, keyed by the domain
-/// dialled; two settings never share sessions.
+/// dialled; two settings never share sessions, so a session cannot outlive a change of trust,
+/// pins, revocation or identity. Early data (0-RTT) is never sent.
 #[derive(Clone)]
 pub struct TlsClientSettings {
     pub(super) config: Arc<ClientConfig>,
-    pub(super) roots: Arc<[TrustAnchor<'static>]>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) key_log: bool,
 }
 
 impl TlsClientSettings {
@@ -172,21 +90,55 @@ impl TlsClientSettings {
         identity: Option<TlsIdentity>,
         versions: TlsVersions,
     ) -> Result<Self, TlsSettingsError> {
-        let roots: Arc<[TrustAnchor<'static>]> = anchors.0.into();
-        let verifier = Arc::new(Verifier { roots: roots.clone(), required: true });
-        let builder = ClientConfig::builder_with_details(provider(), entropy::clock())
-            .with_protocol_versions(versions.list())
+        Self::with_options(TlsClientOptions {
+            anchors,
+            identity,
+            versions,
+            ..TlsClientOptions::default()
+        })
+    }
+
+    /// Settings made of these options.
+    ///
+    /// # Errors
+    /// [`TlsSettingsError::VerifierCannot`] if the anchors have a verifier and the options rules
+    /// that it cannot keep, [`TlsSettingsError::Refused`] if rustls refuses them.
+    pub fn with_options(options: TlsClientOptions) -> Result<Self, TlsSettingsError> {
+        if options.anchors.verifier.is_some() {
+            if !options.revocation.is_empty() {
+                return Err(TlsSettingsError::VerifierCannot("revocation lists"));
+            }
+            if options.purposes == KeyPurposes::SipOnly {
+                return Err(TlsSettingsError::VerifierCannot("SIP-only key purposes"));
+            }
+        }
+        let provider = options.provider;
+        let gate = Arc::new(Gate {
+            role: Role::Server,
+            trust: options.anchors,
+            pins: options.pins,
+            revocation: options.revocation,
+            purposes: options.purposes,
+            clients: Vec::new(),
+            provider,
+        });
+        let verifier = Arc::new(Verifier { gate: gate.clone(), required: true });
+        let builder = ClientConfig::builder_with_details(provider.rustls(), entropy::clock())
+            .with_protocol_versions(options.versions.list())
             .map_err(|e| TlsSettingsError::Refused(bounded(&e)))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match identity {
-            Some(identity) => {
-                builder.with_client_cert_resolver(Arc::new(OwnCertificate(identity.0)))
-            }
+        let mut config = match options.identity {
+            Some(identity) => builder
+                .with_client_cert_resolver(Arc::new(OwnCertificate(identity.certified(provider)))),
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Self { config: Arc::new(config), roots })
+        config.enable_early_data = false;
+        if options.key_log {
+            config.key_log = Arc::new(NotedKeys);
+        }
+        Ok(Self { config: Arc::new(config), gate, key_log: options.key_log })
     }
 
     /// True if both are clones of the same settings: then, and only then, may a connection made
@@ -198,7 +150,8 @@ impl TlsClientSettings {
 
 impl core::fmt::Debug for TlsClientSettings {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "TlsClientSettings({} anchors)", self.roots.len())
+        let pins = self.gate.pins.as_ref().map_or(0, |pins| pins.pins().len());
+        write!(f, "TlsClientSettings({:?}, {pins} pins)", self.gate.trust)
     }
 }
 
@@ -209,18 +162,64 @@ pub enum ClientCertificates {
     /// Nothing: clients authenticate by other means (Digest).
     #[default]
     NotRequested,
-    /// A certificate is asked for; a client without one is served.
+    /// A certificate is asked for; a client without one is served, one with a certificate that
+    /// does not pass is refused.
     Requested(TrustAnchors),
     /// No certificate, no connection.
     Required(TrustAnchors),
 }
 
+/// What the accepting side presents and demands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TlsServerOptions {
+    /// The certificate to present.
+    pub identity: TlsIdentity,
+    /// What to ask of clients. A chain verifier beside the anchors is not asked about clients.
+    pub clients: ClientCertificates,
+    /// Domains (or addresses) of which a client's certificate must stand for one, by the rules
+    /// of RFC 5922 §7.1; empty: whoever the anchors vouch for.
+    pub client_domains: Vec<String>,
+    /// Keys of which one must stand in a client's chain, which must verify too.
+    pub client_pins: Option<PinSet>,
+    /// What has been revoked.
+    pub revocation: RevocationLists,
+    /// What a client's certificate must be meant for.
+    pub purposes: KeyPurposes,
+    /// The versions to accept.
+    pub versions: TlsVersions,
+    /// Whose cryptography to run on.
+    pub provider: TlsProvider,
+    /// Give the secrets of each connection away through
+    /// [`TlsStream::poll_key_log`](super::TlsStream::poll_key_log): for debugging alone.
+    pub key_log: bool,
+}
+
+impl TlsServerOptions {
+    /// Presents this identity and asks nothing of clients.
+    pub fn new(identity: TlsIdentity) -> Self {
+        Self {
+            identity,
+            clients: ClientCertificates::default(),
+            client_domains: Vec::new(),
+            client_pins: None,
+            revocation: RevocationLists::default(),
+            purposes: KeyPurposes::default(),
+            versions: TlsVersions::default(),
+            provider: TlsProvider::default(),
+            key_log: false,
+        }
+    }
+}
+
 /// The settings of the accepting side. Clones share one session cache (stateful: no ticket key
-/// exists that could be stolen).
+/// exists that could be stolen); two settings never share sessions. Early data is never
+/// accepted.
 #[derive(Clone)]
 pub struct TlsServerSettings {
     pub(super) config: Arc<ServerConfig>,
-    pub(super) roots: Arc<[TrustAnchor<'static>]>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) key_log: bool,
 }
 
 impl TlsServerSettings {
@@ -233,29 +232,57 @@ impl TlsServerSettings {
         clients: ClientCertificates,
         versions: TlsVersions,
     ) -> Result<Self, TlsSettingsError> {
-        let (anchors, required) = match clients {
+        Self::with_options(TlsServerOptions {
+            clients,
+            versions,
+            ..TlsServerOptions::new(identity)
+        })
+    }
+
+    /// Settings made of these options.
+    ///
+    /// # Errors
+    /// [`TlsSettingsError::InvalidDomain`] if an expected client is no host name or address,
+    /// [`TlsSettingsError::Refused`] if rustls refuses them.
+    pub fn with_options(options: TlsServerOptions) -> Result<Self, TlsSettingsError> {
+        let (anchors, required) = match options.clients {
             ClientCertificates::NotRequested => (None, false),
             ClientCertificates::Requested(anchors) => (Some(anchors), false),
             ClientCertificates::Required(anchors) => (Some(anchors), true),
         };
-        let roots: Arc<[TrustAnchor<'static>]> =
-            anchors.clone().map(|a| a.0).unwrap_or_default().into();
-        let builder = ServerConfig::builder_with_details(provider(), entropy::clock())
-            .with_protocol_versions(versions.list())
+        let requested = anchors.is_some();
+        let provider = options.provider;
+        let domains = options.client_domains.iter().map(|domain| Dialled::parse(domain));
+        let gate = Arc::new(Gate {
+            role: Role::Client,
+            trust: anchors.unwrap_or_default(),
+            pins: options.client_pins,
+            revocation: options.revocation,
+            purposes: options.purposes,
+            clients: domains.collect::<Result<_, _>>()?,
+            provider,
+        });
+        let builder = ServerConfig::builder_with_details(provider.rustls(), entropy::clock())
+            .with_protocol_versions(options.versions.list())
             .map_err(|e| TlsSettingsError::Refused(bounded(&e)))?;
-        let builder = match anchors {
-            None => builder.with_client_cert_verifier(WebPkiClientVerifier::no_client_auth()),
-            Some(_) => builder
-                .with_client_cert_verifier(Arc::new(Verifier { roots: roots.clone(), required })),
+        let builder = match requested {
+            false => builder.with_client_cert_verifier(WebPkiClientVerifier::no_client_auth()),
+            true => builder
+                .with_client_cert_verifier(Arc::new(Verifier { gate: gate.clone(), required })),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.0)));
+        let own = SingleCertAndKey::from(options.identity.certified(provider));
+        let mut config = builder.with_cert_resolver(Arc::new(own));
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-        Ok(Self { config: Arc::new(config), roots })
+        config.max_early_data_size = 0;
+        if options.key_log {
+            config.key_log = Arc::new(NotedKeys);
+        }
+        Ok(Self { config: Arc::new(config), gate, key_log: options.key_log })
     }
 }
 
 impl core::fmt::Debug for TlsServerSettings {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "TlsServerSettings({} anchors for clients)", self.roots.len())
+        write!(f, "TlsServerSettings({:?} for clients)", self.gate.trust)
     }
 }

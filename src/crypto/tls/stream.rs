@@ -1,20 +1,22 @@
 //! One TLS connection over memory.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use rustls::pki_types::{ServerName, TrustAnchor};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection, HandshakeKind, ProtocolVersion, ServerConnection};
 use zeroize::Zeroize;
 
 use super::entropy::{self, Notes};
 use super::error::TlsError;
 use super::facts::{TlsFacts, TlsVersion};
+use super::gate::{Gate, Role, Verdict, peer_facts};
+use super::keylog::MAX_LINES;
 use super::settings::{TlsClientSettings, TlsServerSettings};
-use super::verify::{Role, check_peer, peer_facts};
 use crate::crypto::identity::Dialled;
 use crate::time::UnixTime;
-use crate::util::Rng;
+use crate::util::{Rng, Secret};
 
 /// The most bytes that wait inside a stream in each direction.
 pub const MAX_BUFFERED: usize = 256 * 1024;
@@ -34,10 +36,13 @@ pub struct TlsProgress {
 /// One TLS connection over memory: ciphertext in and out on one side, plaintext on the other.
 pub struct TlsStream {
     conn: Connection,
-    roots: Arc<[TrustAnchor<'static>]>,
+    gate: Arc<Gate>,
     dialled: Option<Dialled>,
     plain: Vec<u8>,
-    anchor: Option<String>,
+    verdict: Option<Verdict>,
+    key_logged: bool,
+    fips: bool,
+    key_log: VecDeque<Secret<String>>,
     own_certificate_sent: bool,
     facts: Option<TlsFacts>,
     peer_closed: bool,
@@ -68,7 +73,8 @@ impl TlsStream {
         let make = || ClientConnection::new(settings.config.clone(), name);
         let (conn, notes) = entropy::lend(now, rng, make);
         let conn = conn.map_err(|e| TlsError::from_rustls(e, notes.problem))?;
-        Ok(Self::new(conn.into(), settings.roots.clone(), Some(dialled)))
+        let fips = settings.config.fips();
+        Ok(Self::new(conn.into(), &settings.gate, Some(dialled), settings.key_log, fips))
     }
 
     /// Starts the accepting side.
@@ -83,21 +89,27 @@ impl TlsStream {
         let make = || ServerConnection::new(settings.config.clone());
         let (conn, notes) = entropy::lend(now, rng, make);
         let conn = conn.map_err(|e| TlsError::from_rustls(e, notes.problem))?;
-        Ok(Self::new(conn.into(), settings.roots.clone(), None))
+        let fips = settings.config.fips();
+        Ok(Self::new(conn.into(), &settings.gate, None, settings.key_log, fips))
     }
 
     fn new(
         mut conn: Connection,
-        roots: Arc<[TrustAnchor<'static>]>,
+        gate: &Arc<Gate>,
         dialled: Option<Dialled>,
+        key_logged: bool,
+        fips: bool,
     ) -> Self {
         conn.set_buffer_limit(Some(MAX_BUFFERED));
         Self {
             conn,
-            roots,
+            gate: gate.clone(),
             dialled,
             plain: Vec::new(),
-            anchor: None,
+            verdict: None,
+            key_logged,
+            fips,
+            key_log: VecDeque::new(),
             own_certificate_sent: false,
             facts: None,
             peer_closed: false,
@@ -167,9 +179,11 @@ impl TlsStream {
         now: UnixTime,
     ) -> Result<(), TlsError> {
         self.own_certificate_sent |= notes.own_certificate_sent;
-        if notes.anchor.is_some() {
-            self.anchor = notes.anchor;
+        if notes.verdict.is_some() {
+            self.verdict = notes.verdict;
         }
+        let room = MAX_LINES.saturating_sub(self.key_log.len());
+        self.key_log.extend(notes.key_log.into_iter().take(room));
         result.map_err(|e| match e {
             FeedError::Full => TlsError::BufferFull,
             FeedError::Tls(e) => TlsError::from_rustls(e, notes.problem),
@@ -184,15 +198,13 @@ impl TlsStream {
     /// of the earlier one, so it passes the same gate again (it may have expired since).
     fn establish(&self, now: UnixTime) -> Result<TlsFacts, TlsError> {
         let chain = self.conn.peer_certificates().unwrap_or_default();
-        let role = if self.dialled.is_some() { Role::Server } else { Role::Client };
-        let peer = match (chain.first(), &self.anchor) {
+        let dialled = self.dialled.as_ref();
+        let peer = match (chain.first(), &self.verdict) {
             (None, _) => None,
-            (Some(leaf), Some(anchor)) => peer_facts(leaf, self.dialled.as_ref(), anchor.clone()),
+            (Some(leaf), Some(verdict)) => peer_facts(leaf, dialled, verdict),
             (Some(leaf), None) => {
-                let now = entropy::pki_time(now);
-                let anchor = check_peer(chain, &self.roots, role, self.dialled.as_ref(), now)
-                    .map_err(TlsError::Certificate)?;
-                peer_facts(leaf, self.dialled.as_ref(), anchor)
+                let verdict = self.gate.check(chain, dialled, entropy::pki_time(now));
+                peer_facts(leaf, dialled, &verdict.map_err(TlsError::Certificate)?)
             }
         };
         let suite = self.conn.negotiated_cipher_suite().and_then(|s| s.suite().as_str());
@@ -207,7 +219,11 @@ impl TlsStream {
             key_exchange: group,
             resumed,
             peer,
-            own_certificate_sent: self.own_certificate_sent || (role == Role::Client && !resumed),
+            own_certificate_sent: self.own_certificate_sent
+                || (self.gate.role == Role::Client && !resumed),
+            provider: self.gate.provider,
+            fips: self.fips,
+            key_logged: self.key_logged,
         })
     }
 
@@ -254,6 +270,13 @@ impl TlsStream {
             }
         }
         out.len().saturating_sub(before)
+    }
+
+    /// The next line for the key log (`SSLKEYLOGFILE` format, without the line's end), if the
+    /// settings ask for one. Lines come with the handshake, of a failed one too; they wait here
+    /// until somebody takes them, and are wiped when dropped.
+    pub fn poll_key_log(&mut self) -> Option<Secret<String>> {
+        self.key_log.pop_front()
     }
 
     /// True if ciphertext waits to be sent.

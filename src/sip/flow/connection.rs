@@ -10,7 +10,7 @@ use super::super::StreamId;
 use super::super::route::FlowFailure;
 use crate::crypto::tls::{TlsClientSettings, TlsError, TlsFacts, TlsServerSettings, TlsStream};
 use crate::time::UnixTime;
-use crate::util::Rng;
+use crate::util::{Rng, Secret};
 use crate::wire::sip::{Frame, StreamFramer};
 
 /// What lies between the frames and the host.
@@ -142,6 +142,13 @@ impl Connection {
     pub(super) fn close(&mut self) {
         if let Layer::Tls(tls) = &mut self.layer {
             tls.close();
+        }
+    }
+
+    pub(super) fn poll_key_log(&mut self) -> Option<Secret<String>> {
+        match &mut self.layer {
+            Layer::Tls(tls) => tls.poll_key_log(),
+            _ => None,
         }
     }
 

@@ -13,10 +13,13 @@ use super::{
     CONNECT_TIMEOUT, DATAGRAM_LIMIT, FIRST_MESSAGE, FlowError, FlowEvent, FlowOutput, FlowStats,
     MAX_ACCEPTED, MAX_FLOWS, MAX_UDP_SOURCES, MIN_KEEP_ALIVE, via,
 };
-use crate::crypto::tls::{TlsClientSettings, TlsFacts, TlsServerSettings};
+use crate::crypto::tls::{TlsClientSettings, TlsDomains, TlsFacts, TlsServerSettings};
 use crate::time::{Duration, Instant, UnixTime};
-use crate::util::{Arena, Rng, RngExt};
+use crate::util::{Arena, BoundedQueue, Rng, RngExt, Secret};
 use crate::wire::sip::Message;
+
+/// Key log lines that wait; what comes after them is lost.
+const MAX_KEY_LOG_LINES: usize = 256;
 
 #[derive(Debug)]
 pub(super) enum Link {
@@ -30,6 +33,8 @@ pub(super) struct Flow {
     pub(super) remote: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) domain: String,
+    /// What a TLS connection that we open is verified by, from its beginning to its end.
+    pub(super) tls: Option<TlsClientSettings>,
     /// A connection that the far end opened.
     pub(super) accepted: bool,
     /// A UDP flow that nobody here asked for: the first to make way.
@@ -59,6 +64,7 @@ impl Flow {
             remote,
             local: unspecified(remote),
             domain: String::new(),
+            tls: None,
             accepted: false,
             unsolicited: false,
             up: false,
@@ -79,7 +85,7 @@ impl Flow {
 /// All flows of an engine.
 #[derive(Debug)]
 pub struct Flows {
-    pub(super) client: TlsClientSettings,
+    client: TlsDomains,
     server: Option<TlsServerSettings>,
     pub(super) unix: UnixTime,
     sockets: Vec<(SocketId, SocketAddr)>,
@@ -87,18 +93,20 @@ pub struct Flows {
     pub(super) streams: Arena<StreamTag, FlowId>,
     outputs: Queue<FlowOutput>,
     events: Queue<FlowEvent>,
+    pub(super) key_log: BoundedQueue<Secret<String>>,
     pub(super) stats: FlowStats,
 }
 
 impl Flows {
-    /// No flows yet.
+    /// No flows yet. `client` is what connections are opened with: for every domain, or by
+    /// domain ([`TlsDomains`]).
     pub fn new(
-        client: TlsClientSettings,
+        client: impl Into<TlsDomains>,
         server: Option<TlsServerSettings>,
         unix: UnixTime,
     ) -> Self {
         Self {
-            client,
+            client: client.into(),
             server,
             unix,
             sockets: Vec::new(),
@@ -106,8 +114,21 @@ impl Flows {
             streams: Arena::default(),
             outputs: Queue::new(),
             events: Queue::new(),
+            key_log: BoundedQueue::new(MAX_KEY_LOG_LINES),
             stats: FlowStats::default(),
         }
+    }
+
+    /// The TLS settings by domain, to be changed at any time: connections that are open stay as
+    /// they are, but nobody who asks for one after the change shares them.
+    pub fn tls_domains(&mut self) -> &mut TlsDomains {
+        &mut self.client
+    }
+
+    /// The next line for the TLS key log, if settings ask for one
+    /// ([`TlsStream::poll_key_log`](crate::crypto::tls::TlsStream::poll_key_log)).
+    pub fn poll_key_log(&mut self) -> Option<Secret<String>> {
+        self.key_log.pop()
     }
 
     /// The wall clock, for certificates.
@@ -140,7 +161,7 @@ impl Flows {
     /// [`FlowEvent::Up`] unless [`Flows::is_up`] says that it already is.
     ///
     /// A connection is shared only by those who dialled the same domain, which its certificate
-    /// was verified for, and never with one that the far end opened.
+    /// was verified for, under the same TLS settings, and never with one that the far end opened.
     ///
     /// # Errors
     /// [`FlowError::NoSocket`] if there is no UDP socket of the address's family,
@@ -155,15 +176,18 @@ impl Flows {
         if transport == Transport::Udp {
             return self.open_udp(now, remote);
         }
+        let tls = (transport == Transport::Tls).then(|| self.client.get(domain));
         let found = self.flows.iter().find(|(_, f)| {
             f.transport == transport
                 && f.remote == remote
                 && !f.accepted
                 && f.domain.eq_ignore_ascii_case(domain)
+                && f.tls.as_ref().zip(tls).is_none_or(|(ours, wanted)| ours.is_same(wanted))
         });
         if let Some((id, _)) = found {
             return Ok(id);
         }
+        let tls = tls.cloned();
         if self.outputs.is_full() || self.events.is_full() || !self.make_room() {
             return Err(FlowError::Full);
         }
@@ -171,6 +195,7 @@ impl Flows {
         let mut flow =
             Flow::new(now, transport, remote, Link::Stream(Box::new(Connection::new(stream))));
         flow.domain = domain.to_string();
+        flow.tls = tls;
         flow.due = Some(now + CONNECT_TIMEOUT);
         let flow = self.insert_stream(stream, flow);
         self.output(FlowOutput::Connect { stream, remote });

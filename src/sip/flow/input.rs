@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use super::super::route::FlowFailure;
-use super::super::{FlowId, SocketId, StreamId, Transport};
+use super::super::{FlowId, SocketId, StreamId};
 use super::flows::{Flow, Flows, Link, jittered};
 use super::{
     CONNECT_TIMEOUT, FIRST_MESSAGE, FlowEvent, FlowOutput, IDLE_ACCEPTED, PONG_TIMEOUT, via,
@@ -54,9 +54,9 @@ impl Flows {
             return true; // told twice
         }
         (flow.local, flow.used) = (local, now);
-        if flow.transport == Transport::Tls {
+        if let Some(settings) = &flow.tls {
             flow.due = Some(now + CONNECT_TIMEOUT);
-            match connection.start_client(&self.client, &flow.domain, self.unix, rng) {
+            match connection.start_client(settings, &flow.domain, self.unix, rng) {
                 Ok(()) => {
                     self.flush_or_drop(id, true);
                 }
@@ -82,6 +82,9 @@ impl Flows {
         let Some(flow) = self.flows.get_mut(id) else { return false };
         let Link::Stream(connection) = &mut flow.link else { return false };
         let result = connection.read(data, self.unix, rng);
+        while let Some(line) = connection.poll_key_log() {
+            self.key_log.push(line);
+        }
         if !flow.up && connection.is_ready() {
             flow.up = true;
             flow.used = now;
