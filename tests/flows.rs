@@ -11,6 +11,7 @@
 mod pipes;
 
 use pipes::*;
+use subrosa::crypto::tls::{TlsClientOptions, TlsClientSettings};
 use subrosa::sip::flow::*;
 use subrosa::sip::route::FlowFailure;
 use subrosa::sip::{SocketId, Transport};
@@ -229,6 +230,36 @@ fn a_connection_is_shared_within_its_domain_only() {
     let mine = w.ends[B].flows.open(now, Transport::Tls, remote, DOMAIN).unwrap();
     assert!(!w.ends[B].flows.is_accepted(mine));
     assert!(accepted.to_raw() != 0);
+}
+
+#[test]
+fn a_connection_is_shared_under_the_same_settings_only() {
+    let mut w = World::new(10);
+    let first = w.up(Transport::Tls, TLS, "example.com");
+    let open = |w: &mut World, domain| {
+        w.ends[A].flows.open(w.now, Transport::Tls, addr(B, TLS), domain).unwrap()
+    };
+    assert_eq!(open(&mut w, "Example.com"), first);
+    assert!(w.ends[A].flows.poll_key_log().is_none());
+    // The domain gets settings of its own, which trust nobody and keep a key log.
+    let mut options = TlsClientOptions::default();
+    options.key_log = true;
+    let settings = TlsClientSettings::with_options(options).unwrap();
+    w.ends[A].flows.tls_domains().set("example.com", settings).unwrap();
+    let second = open(&mut w, "example.com");
+    assert_ne!(second, first);
+    assert_eq!(open(&mut w, "example.com"), second);
+    w.settle();
+    let (flow, why) = w.down(A);
+    assert_eq!(flow, second);
+    assert!(matches!(why, FlowFailure::Certificate(_)), "{why:?}");
+    // The running connection is kept; a refused handshake has its key log too.
+    assert!(w.ends[A].flows.is_up(first));
+    let line = w.ends[A].flows.poll_key_log().unwrap();
+    assert!(line.expose().contains("HANDSHAKE_TRAFFIC_SECRET "), "{}", line.expose());
+    // Back to what was: the connection of before fits again.
+    w.ends[A].flows.tls_domains().remove("example.com");
+    assert_eq!(open(&mut w, "example.com"), first);
 }
 
 #[test]

@@ -36,6 +36,8 @@ mod device;
 mod dns;
 mod files;
 mod phone;
+#[cfg(feature = "platform-roots")]
+mod platform;
 mod pump;
 mod queue;
 mod run;
@@ -51,6 +53,8 @@ pub use device::{AudioDevice, DeviceError};
 pub use dns::{DnsConfig, Hosts};
 pub use files::{AudioFileError, WavRecorder, read_wav};
 pub use phone::{CallInfo, Phone, PhoneBuilder, PhoneError};
+#[cfg(feature = "platform-roots")]
+pub use platform::{PlatformTrustError, platform_trust};
 pub use queue::NextEvent;
 pub use run::DriverStats;
 pub use tap::{RecordedBytes, WireBytes, WireDirection, WireRecorder, WireTap, WireTransport};
