@@ -27,8 +27,9 @@ fn run_with_store(path: &std::path::Path) -> bool {
         .args(["--ignored", "--exact", "inside_a_process_with_its_own_store"])
         .env("SSL_CERT_FILE", path)
         .env_remove("SSL_CERT_DIR")
-        .status()
+        .output()
         .unwrap()
+        .status
         .success()
 }
 
