@@ -1,7 +1,9 @@
-//! Cryptography: the SRTP context, TLS over memory, peer identity, Digest.
+//! Cryptography: the SRTP context, TLS over memory, DTLS-SRTP, peer identity, Digest.
 
 #[cfg(feature = "std")]
 pub mod digest;
+#[cfg(feature = "std")]
+pub mod dtls;
 #[cfg(feature = "std")]
 pub mod identity;
 pub mod srtp;

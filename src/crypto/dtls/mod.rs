@@ -1,0 +1,50 @@
+//! DTLS-SRTP (RFC 5763, RFC 5764): SRTP keys from a handshake on the media path itself, each end
+//! proven by the fingerprint of its certificate in SDP (RFC 8122).
+//!
+//! A [`DtlsSession`] is sans-IO: datagrams and time in, datagrams and a state out. The protocol is
+//! the crate `dimpl` (DTLS 1.2 and 1.3), run on the same cryptography as the rest of this crate:
+//! ring, `p256` and `x25519-dalek`, all of it fed from the caller's [`Rng`](crate::util::Rng).
+//!
+//! # What is negotiated
+//! ECDHE (X25519, P-256), ECDSA certificates (P-256, P-384), AES-GCM, extended master secret; the
+//! SRTP profiles `SRTP_AEAD_AES_256_GCM`, `SRTP_AEAD_AES_128_GCM` and
+//! `SRTP_AES128_CM_HMAC_SHA1_80`, in this order.
+//!
+//! # What is guaranteed
+//! - Keys are given out only after the peer's certificate was compared with a fingerprint from
+//!   signalling. A fingerprint may come after the handshake ([`DtlsState::AwaitingFingerprint`]).
+//!   Without one, or with another one, there are no keys.
+//! - What arrives after the handshake changes neither the keys nor the state, but for an
+//!   authenticated `close_notify`.
+//! - One session is one association with one peer address (RFC 5764 §3): the caller gives it the
+//!   datagrams of that address only. Whoever answers first from elsewhere is another session.
+//!
+//! # Limits
+//! dimpl takes `std::time::Instant`: an origin is read from the operating system's clock once per
+//! session, and only differences to it are used. dimpl draws hello randoms, cookies and the
+//! jitter of timers from a generator of its own, which is seeded with 64 bits of the caller's
+//! [`Rng`](crate::util::Rng); every secret comes from the [`Rng`](crate::util::Rng) itself. In DTLS
+//! 1.2 four bytes of the hello random are dimpl's wall clock, so that a run that negotiates 1.2
+//! is not reproducible bit for bit; one that negotiates 1.3 is. dimpl does not zeroize its own
+//! buffers; this module's are.
+
+mod config;
+mod der;
+mod fingerprint;
+mod identity;
+mod keys;
+mod lend;
+mod provider;
+mod records;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use fingerprint::{Fingerprint, FingerprintError, FingerprintHash, Fingerprints};
+pub use identity::{DtlsIdentity, DtlsIdentityError};
+pub use keys::DtlsSrtpKeys;
+pub use records::is_dtls;
+pub use session::{
+    DtlsCounters, DtlsFailure, DtlsRole, DtlsSession, DtlsState, DtlsVersion, DtlsVersions,
+    MAX_DATAGRAM,
+};

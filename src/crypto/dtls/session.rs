@@ -1,0 +1,497 @@
+//! One DTLS-SRTP association.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use dimpl::{Dtls, Error, Output, ProtocolVersion};
+
+use super::config::{self, Clock};
+use super::keys::{self, DtlsSrtpKeys};
+use super::lend::{Ratchet, lend};
+use super::{DtlsIdentity, Fingerprint, FingerprintHash, Fingerprints, records};
+use crate::time::{Duration, Instant};
+use crate::util::{BoundedQueue, Rng, RngExt};
+
+/// The largest datagram that is taken in. Ours are at most 1200 bytes.
+pub const MAX_DATAGRAM: usize = 2_048;
+/// Handshakes that are begun at most: an error may have been an attacker's doing, so a session
+/// tries again, after a pause that doubles.
+const MAX_ATTEMPTS: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Datagrams that wait to be polled.
+const MAX_QUEUED: usize = 64;
+/// Outputs of dimpl taken after one input; it has far fewer.
+const MAX_OUTPUTS: usize = 256;
+/// Room for any certificate that fits into dimpl's queue of received records.
+const HANDSHAKE_BUFFER: usize = 64 * 1024;
+
+/// Which end sends the ClientHello (RFC 5763 §5, `a=setup`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DtlsRole {
+    /// `a=setup:active`: the client.
+    Active,
+    /// `a=setup:passive`: the server.
+    Passive,
+}
+
+/// Which versions of the protocol are offered and accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub enum DtlsVersions {
+    /// DTLS 1.3 where the peer has it, else 1.2.
+    #[default]
+    All,
+    /// DTLS 1.2 (RFC 6347) only.
+    Only12,
+    /// DTLS 1.3 (RFC 9147) only.
+    Only13,
+}
+
+/// The version that was negotiated.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum DtlsVersion {
+    /// RFC 6347.
+    Dtls12,
+    /// RFC 9147.
+    Dtls13,
+}
+
+/// Why a session failed. None of its keys was given out.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DtlsFailure {
+    /// The peer's certificate is not the one that signalling announced: someone else answered.
+    #[error("the certificate on the media path is not the signalled one, but has {presented}")]
+    FingerprintMismatch {
+        /// The fingerprint of the certificate that was presented.
+        presented: Fingerprint,
+    },
+    /// The peer took none of our SRTP profiles.
+    #[error("the peer has none of our SRTP protection profiles")]
+    NoSrtpProfile,
+    /// The peer did not answer, or not to the end.
+    #[error("the DTLS handshake timed out")]
+    TimedOut {
+        /// The last alert that came without authentication (RFC 8446 §6.2): perhaps the peer's
+        /// reason, perhaps an attacker's.
+        alert: Option<u8>,
+    },
+    /// The handshake went wrong again and again.
+    #[error("the DTLS handshake failed: {reason}")]
+    Handshake {
+        /// What went wrong the last time.
+        reason: String,
+    },
+    /// The peer ended the association before it was established.
+    #[error("the peer closed the DTLS association before it was established")]
+    Closed,
+}
+
+/// Where a session stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DtlsState {
+    /// The handshake is under way, or (passive) has not begun.
+    Handshaking,
+    /// The handshake is complete, but no fingerprint came from signalling yet; the keys are held.
+    AwaitingFingerprint,
+    /// The peer proved to have the certificate that signalling announced.
+    Established {
+        /// The SRTP keys of both directions, with their profile.
+        keys: DtlsSrtpKeys,
+        /// The fingerprint from signalling that matched.
+        fingerprint: Fingerprint,
+        /// The version of DTLS.
+        version: DtlsVersion,
+    },
+    /// It will not come to keys.
+    Failed(DtlsFailure),
+    /// The association ended after it had been established.
+    Closed,
+}
+
+/// What arrived and was not part of the handshake, by reason.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct DtlsCounters {
+    /// Longer than [`MAX_DATAGRAM`].
+    pub oversized: u64,
+    /// Not DTLS by the first byte (RFC 7983).
+    pub not_dtls: u64,
+    /// No answer to our first ClientHello.
+    pub unexpected: u64,
+    /// A ClientHello after the handshake.
+    pub late_hellos: u64,
+    /// An alert that anybody could have sent.
+    pub forgeable_alerts: u64,
+    /// While there was no association: after the end, or in the pause after an error.
+    pub ignored: u64,
+    /// What made dimpl give an attempt up.
+    pub errors: u64,
+    /// Application data, which DTLS-SRTP has no use for.
+    pub application_data: u64,
+    /// Own datagrams lost: not polled in time, or into too small a buffer.
+    pub unsent: u64,
+}
+
+/// What dimpl said in answer to one input.
+#[derive(Default)]
+struct Answer {
+    timer: Option<std::time::Instant>,
+    peer: Option<Vec<u8>>,
+    keys: Option<DtlsSrtpKeys>,
+    connected: bool,
+    closed: bool,
+}
+
+/// A DTLS-SRTP association with one peer address; see the [module](super).
+pub struct DtlsSession {
+    role: DtlsRole,
+    versions: DtlsVersions,
+    identity: DtlsIdentity,
+    expected: Option<Fingerprints>,
+    rng: Ratchet,
+    clock: Clock,
+    /// `None` in the pause after an error, and after the end.
+    dtls: Option<Dtls>,
+    buffer: Vec<u8>,
+    outgoing: BoundedQueue<Vec<u8>>,
+    timer: Option<Instant>,
+    restart_at: Option<Instant>,
+    attempts: u32,
+    alert: Option<u8>,
+    peer: Option<Vec<u8>>,
+    /// Keys that are held until a fingerprint was checked.
+    held: Option<DtlsSrtpKeys>,
+    connected: bool,
+    state: DtlsState,
+    counters: DtlsCounters,
+}
+
+impl DtlsSession {
+    /// Begins: an active session has its ClientHello to be polled at once, a passive one waits
+    /// for the peer's, for as long as it takes. `expected` is what signalling announced of the
+    /// peer, if it already did. All later randomness is drawn from what `rng` gives here.
+    pub fn new(
+        role: DtlsRole,
+        versions: DtlsVersions,
+        identity: &DtlsIdentity,
+        expected: Option<Fingerprints>,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) -> Self {
+        let mut session = Self {
+            role,
+            versions,
+            identity: identity.clone(),
+            expected,
+            rng: Ratchet::new(rng),
+            clock: Clock::new(now),
+            dtls: None,
+            buffer: vec![0; HANDSHAKE_BUFFER],
+            outgoing: BoundedQueue::new(MAX_QUEUED),
+            timer: None,
+            restart_at: None,
+            attempts: 0,
+            alert: None,
+            peer: None,
+            held: None,
+            connected: false,
+            state: DtlsState::Handshaking,
+            counters: DtlsCounters::default(),
+        };
+        session.start(now);
+        session
+    }
+
+    /// Where the session stands.
+    pub fn state(&self) -> &DtlsState {
+        &self.state
+    }
+
+    /// Our end's role.
+    pub fn role(&self) -> DtlsRole {
+        self.role
+    }
+
+    /// The peer's certificate (DER), once it proved to have its key. It says who is on the
+    /// media path; only [`DtlsState::Established`] says that it is whom signalling announced.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.peer.as_deref().filter(|_| self.connected)
+    }
+
+    /// True if these fingerprints, of a later offer or answer, stand for the peer that we have:
+    /// the association can be kept (RFC 5763 §6.6). Otherwise a new session is needed.
+    pub fn accepts(&self, fingerprints: &Fingerprints) -> bool {
+        self.peer_certificate().is_some_and(|peer| fingerprints.find(peer).is_some())
+    }
+
+    /// What arrived and was not part of the handshake.
+    pub fn counters(&self) -> DtlsCounters {
+        let unsent = self.counters.unsent.saturating_add(self.outgoing.dropped());
+        DtlsCounters { unsent, ..self.counters }
+    }
+
+    /// Tells what signalling announced of the peer. Before the session is established only:
+    /// later ones are compared with [`accepts`](Self::accepts).
+    pub fn set_remote_fingerprints(&mut self, expected: Fingerprints) {
+        if matches!(self.state, DtlsState::Handshaking | DtlsState::AwaitingFingerprint) {
+            self.expected = Some(expected);
+            self.judge();
+        }
+    }
+
+    /// Takes a datagram that came from the peer's address.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        self.restart_if_due(now);
+        let mut datagram = datagram;
+        let counters = &mut self.counters;
+        let reason = if datagram.len() > MAX_DATAGRAM {
+            Some(&mut counters.oversized)
+        } else if !records::is_dtls(datagram) {
+            Some(&mut counters.not_dtls)
+        } else {
+            match &self.dtls {
+                None => Some(&mut counters.ignored),
+                Some(_) if self.connected && records::has_client_hello(datagram) => {
+                    Some(&mut counters.late_hellos)
+                }
+                // The version is not known: dimpl gives up at anything but an answer.
+                Some(dtls)
+                    if self.role == DtlsRole::Active
+                        && dtls.protocol_version().is_none()
+                        && !records::starts_with_server_answer(datagram) =>
+                {
+                    Some(&mut counters.unexpected)
+                }
+                Some(_) => None,
+            }
+        };
+        if let Some(count) = reason {
+            *count = count.saturating_add(1);
+            return;
+        }
+        if let (before, Some(alert)) = records::before_forgeable_alert(datagram) {
+            self.counters.forgeable_alerts = self.counters.forgeable_alerts.saturating_add(1);
+            self.alert = Some(alert);
+            datagram = before;
+        }
+        if !datagram.is_empty() {
+            self.drive(now, |dtls| dtls.handle_packet(datagram));
+        }
+    }
+
+    /// Copies the next datagram for the peer into `buf` (1200 bytes are always enough) and
+    /// returns its length; `None` if there is none. To be called until `None` after each input.
+    pub fn poll_output(&mut self, buf: &mut [u8]) -> Option<usize> {
+        loop {
+            let datagram = self.outgoing.pop()?;
+            match buf.get_mut(..datagram.len()) {
+                Some(slot) => {
+                    slot.copy_from_slice(&datagram);
+                    return Some(datagram.len());
+                }
+                None => self.counters.unsent = self.counters.unsent.saturating_add(1),
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.restart_at.or(self.timer)
+    }
+
+    /// Retransmits or gives up, if it is time for either.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.restart_if_due(now);
+        if self.timer.is_some_and(|at| at <= now) {
+            self.drive(now, |_| Ok(()));
+        }
+    }
+
+    /// Ends the association: a `close_notify` goes out if it was established.
+    pub fn close(&mut self, now: Instant) {
+        if matches!(self.state, DtlsState::Failed(_) | DtlsState::Closed) {
+            return;
+        }
+        self.drive(now, Dtls::close);
+        self.end(DtlsState::Closed);
+    }
+
+    /// Makes a fresh instance of dimpl.
+    fn start(&mut self, now: Instant) {
+        self.attempts = self.attempts.saturating_add(1);
+        let seed = self.rng.next_u64();
+        let std_now = self.clock.to_std(now);
+        let (role, versions, identity) = (self.role, self.versions, &self.identity);
+        let made = lend(&mut self.rng, identity.key(), || {
+            config::make(role, versions, identity.certificate(), seed, std_now)
+        });
+        match made {
+            Ok(dtls) => {
+                self.dtls = Some(dtls);
+                self.drive(now, |_| Ok(()));
+            }
+            Err(error) => {
+                self.end(DtlsState::Failed(DtlsFailure::Handshake { reason: error.to_string() }));
+            }
+        }
+    }
+
+    fn restart_if_due(&mut self, now: Instant) {
+        if self.restart_at.is_some_and(|at| at <= now) {
+            self.restart_at = None;
+            self.start(now);
+        }
+    }
+
+    /// Gives dimpl the time and an input, and takes what it says.
+    fn drive(&mut self, now: Instant, input: impl FnOnce(&mut Dtls) -> Result<(), Error>) {
+        let Some(dtls) = &mut self.dtls else { return };
+        let (role, std_now) = (self.role, self.clock.to_std(now));
+        let (buffer, outgoing, counters) =
+            (&mut self.buffer, &mut self.outgoing, &mut self.counters);
+        let result = lend(&mut self.rng, self.identity.key(), || {
+            dtls.handle_timeout(std_now)?;
+            input(dtls)?;
+            Ok(drain(dtls, role, buffer, outgoing, counters))
+        });
+        match result {
+            Ok(answer) => self.apply(now, answer),
+            Err(error) => self.give_up(now, &error),
+        }
+    }
+
+    fn apply(&mut self, now: Instant, answer: Answer) {
+        self.timer = answer.timer.and_then(|at| self.clock.timer(at, now));
+        self.peer = answer.peer.or(self.peer.take());
+        self.held = answer.keys.or(self.held.take());
+        if answer.connected && !self.connected {
+            self.connected = true;
+            // No more certificates: what is read from now on is no longer than a datagram.
+            self.buffer = vec![0; MAX_DATAGRAM];
+        }
+        self.judge();
+        if answer.closed {
+            self.end(match self.state {
+                DtlsState::Established { .. } => DtlsState::Closed,
+                _ => DtlsState::Failed(DtlsFailure::Closed),
+            });
+        }
+    }
+
+    /// Compares what the handshake gave with what signalling announced.
+    fn judge(&mut self) {
+        if !matches!(self.state, DtlsState::Handshaking | DtlsState::AwaitingFingerprint) {
+            return;
+        }
+        let Some(peer) = &self.peer else { return };
+        let matched = self.expected.as_ref().map(|expected| expected.find(peer));
+        if matched == Some(None) {
+            let presented = Fingerprint::of(FingerprintHash::Sha256, peer);
+            return self.end(DtlsState::Failed(DtlsFailure::FingerprintMismatch { presented }));
+        }
+        if !self.connected {
+            return;
+        }
+        let version = match self.dtls.as_ref().and_then(Dtls::protocol_version) {
+            Some(ProtocolVersion::DTLS1_3) => DtlsVersion::Dtls13,
+            _ => DtlsVersion::Dtls12,
+        };
+        match (self.held.take(), matched.flatten()) {
+            (None, _) => self.end(DtlsState::Failed(DtlsFailure::NoSrtpProfile)),
+            (keys, None) => {
+                self.held = keys;
+                self.state = DtlsState::AwaitingFingerprint;
+            }
+            (Some(keys), Some(fingerprint)) => {
+                self.state = DtlsState::Established { keys, fingerprint, version };
+            }
+        }
+    }
+
+    /// dimpl cannot go on.
+    fn give_up(&mut self, now: Instant, error: &Error) {
+        self.counters.errors = self.counters.errors.saturating_add(1);
+        self.dtls = None;
+        self.timer = None;
+        if self.connected {
+            // Nothing is lost but the answer to a retransmission.
+            return;
+        }
+        let timed_out = matches!(error, Error::Timeout(_));
+        if timed_out && self.role == DtlsRole::Active {
+            let alert = self.alert;
+            self.end(DtlsState::Failed(DtlsFailure::TimedOut { alert }));
+        } else if self.attempts >= MAX_ATTEMPTS {
+            self.end(DtlsState::Failed(DtlsFailure::Handshake { reason: error.to_string() }));
+        } else {
+            self.peer = None;
+            self.held = None;
+            let doublings = self.attempts.saturating_sub(1).min(5);
+            let pause = FIRST_PAUSE.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(1));
+            self.restart_at = Some(now + pause);
+        }
+    }
+
+    /// The end, of whatever kind: nothing secret is kept.
+    fn end(&mut self, state: DtlsState) {
+        self.state = state;
+        self.held = None;
+        self.dtls = None;
+        self.timer = None;
+        self.restart_at = None;
+        self.buffer = Vec::new();
+    }
+}
+
+/// Takes all that dimpl has to say.
+fn drain(
+    dtls: &mut Dtls,
+    role: DtlsRole,
+    buffer: &mut [u8],
+    outgoing: &mut BoundedQueue<Vec<u8>>,
+    counters: &mut DtlsCounters,
+) -> Answer {
+    let mut answer = Answer::default();
+    for _ in 0..MAX_OUTPUTS {
+        match dtls.poll_output(buffer) {
+            Output::Packet(datagram) => {
+                outgoing.push(datagram.to_vec());
+            }
+            Output::PeerCert(certificate) => answer.peer = Some(certificate.to_vec()),
+            Output::Connected => answer.connected = true,
+            Output::KeyingMaterial(material, profile) => {
+                let suite = keys::suite_of(profile);
+                answer.keys =
+                    suite.and_then(|suite| DtlsSrtpKeys::split(role, suite, &material).ok());
+            }
+            Output::ApplicationData(_) => {
+                counters.application_data = counters.application_data.saturating_add(1);
+            }
+            Output::CloseNotify => answer.closed = true,
+            Output::Timeout(at) => {
+                answer.timer = Some(at);
+                break;
+            }
+            // No output is longer than the buffer.
+            _ => break,
+        }
+    }
+    answer
+}
+
+impl core::fmt::Debug for DtlsSession {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("DtlsSession")
+            .field("role", &self.role)
+            .field("identity", &self.identity)
+            .field("expected", &self.expected)
+            .field("state", &self.state)
+            .field("attempts", &self.attempts)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
