@@ -1,7 +1,7 @@
 /*
  * subrosa: a secure-call engine. Generated from src/ffi by cbindgen; do not edit.
  *
- * Conventions: polling, no callbacks. Handles are opaque; subrosa_status is 0 for success;
+ * Conventions: polling, no callbacks but a logger. Handles are opaque; subrosa_status is 0 for success;
  * results come through pointers that stand last and are written only on success; _free takes
  * NULL. Strings are pointer and length, UTF-8, not NUL-terminated. Structs with a size field:
  * set it to sizeof first. One thread at a time per handle, a second one gets SUBROSA_ERR_BUSY.
@@ -167,6 +167,31 @@
  * No server answered.
  */
 #define SUBROSA_DNS_FAILED 2
+
+/**
+ * Nothing is logged.
+ */
+#define SUBROSA_LOG_OFF 0
+
+/**
+ * What somebody has to look after.
+ */
+#define SUBROSA_LOG_ERROR 1
+
+/**
+ * What did not work out.
+ */
+#define SUBROSA_LOG_WARN 2
+
+/**
+ * What an operator wants to know.
+ */
+#define SUBROSA_LOG_INFO 3
+
+/**
+ * What an engineer wants to know.
+ */
+#define SUBROSA_LOG_DEBUG 4
 
 /**
  * Nothing more to do until `at_us` (if `has_at`), or until something comes in. Always the last.
@@ -744,6 +769,18 @@ typedef struct subrosa_dns_record {
      */
     struct subrosa_str service;
 } subrosa_dns_record;
+
+/**
+ * Takes one record of the log: when (the engine's clock, microseconds), how important (a
+ * SUBROSA_LOG_), which part of the engine, what happened. Both strings live during the call.
+ * No record holds a message, a key, a password or who is called. Functions of the handle that
+ * logs give SUBROSA_ERR_BUSY in here.
+ */
+typedef void (*subrosa_logger)(void *user,
+                               uint64_t at_us,
+                               int32_t level,
+                               struct subrosa_str target,
+                               struct subrosa_str text);
 
 /**
  * An event; which fields count depends on its kind, the others are 0 or empty.
@@ -1660,6 +1697,15 @@ subrosa_status subrosa_engine_handle_wall_clock(struct subrosa_engine *engine,
                                                 uint64_t unix_time_us);
 
 /**
+ * Gives an engine a logger, in place of the one before; NULL for none. It is called with `user`
+ * on the thread that calls a function of this engine, at the end of that function.
+ */
+subrosa_status subrosa_engine_set_logger(struct subrosa_engine *engine,
+                                         int32_t number,
+                                         subrosa_logger logger,
+                                         void *user);
+
+/**
  * The next thing to do. After every input and every command, poll and do what it says until
  * SUBROSA_OUTPUT_TIMEOUT. Bytes to send are written into `buffer`: 2048 bytes are a good size.
  */
@@ -1722,6 +1768,16 @@ subrosa_status subrosa_phone_now(const struct subrosa_phone *phone, uint64_t *ou
 subrosa_status subrosa_phone_next_event(struct subrosa_phone *phone,
                                         uint32_t timeout_ms,
                                         struct subrosa_output *out);
+
+/**
+ * Gives this handle a logger, in place of the one before; NULL for none. It is called with
+ * `user` by subrosa_phone_next_event on this handle, on the thread that waits there: before it
+ * waits, and before it returns. Of several handles to a phone one should log.
+ */
+subrosa_status subrosa_phone_set_logger(struct subrosa_phone *phone,
+                                        int32_t number,
+                                        subrosa_logger logger,
+                                        void *user);
 
 /**
  * Adds an account and gives its id. The configuration is copied.

@@ -126,6 +126,8 @@ const SAME: &[(&str, &[&str])] = &[
     ("Engine::read_pcm", &["subrosa_call_read_pcm"]),
     ("Engine::stats", &["subrosa_engine_get_stats"]),
     ("Engine::shut_down", &["subrosa_engine_shut_down"]),
+    ("Engine::poll_log", &["subrosa_engine_set_logger"]),
+    ("Engine::set_log_level", &["subrosa_engine_set_logger"]),
     ("Call::id", &[]),
     ("Call::state", &["subrosa_call_get_info"]),
     ("Call::direction", &["subrosa_call_get_info"]),

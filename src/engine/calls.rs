@@ -265,6 +265,7 @@ impl Engine {
         status: u16,
         phrase: &str,
     ) {
+        self.log_refusal(request.method(), status);
         let tag = self.token();
         let mut response =
             request.response(status, phrase).to_tag(&tag).header(HeaderName::Allow, super::ALLOW);

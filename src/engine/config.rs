@@ -4,6 +4,7 @@ use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::RangeInclusive;
 
+use super::log::LogLevel;
 use super::policy::SecurityPolicy;
 use crate::crypto::tls::{TlsIdentity, TrustAnchors};
 use crate::sip::Transport;
@@ -38,6 +39,8 @@ pub struct Config {
     pub local_user: String,
     /// Calls held at the same time at most; further ones are answered 486.
     pub max_calls: usize,
+    /// How much `Engine::poll_log` has to tell.
+    pub log_level: LogLevel,
 }
 
 impl Config {
@@ -57,6 +60,7 @@ impl Config {
             user_agent: String::from(concat!("subrosa/", env!("CARGO_PKG_VERSION"))),
             local_user: String::from("phone"),
             max_calls: 64,
+            log_level: LogLevel::Off,
         }
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod facade;
 mod io;
+mod log;
 mod output;
 mod policy;
 mod ports;
@@ -36,6 +37,7 @@ pub use error::{AccountError, CallError, ConfigError, InputError, MediaError};
 pub use event::{EndReason, Event, FailureReason};
 pub use facade::Call;
 pub use io::{Input, Output};
+pub use log::{LogLevel, LogRecord};
 pub use policy::{PolicyError, SecurityPolicy};
 pub use report::{Keying, MediaLeg, Padlock, SecurityReport, SignallingLeg};
 pub use stats::EngineStats;
@@ -109,6 +111,7 @@ pub struct Engine {
     held: Option<crate::sip::flow::FlowOutput>,
     events: BoundedQueue<Event>,
     stats: EngineStats,
+    log: log::Log,
 }
 
 impl core::fmt::Debug for Engine {
@@ -179,6 +182,7 @@ impl Engine {
             held: None,
             events: BoundedQueue::new(MAX_EVENTS),
             stats: EngineStats::default(),
+            log: log::Log::new(config.log_level),
             config,
         };
         engine.open_listeners();
@@ -332,6 +336,7 @@ impl Engine {
             return Err(PolicyError::BadDomain(domain.chars().take(80).collect()));
         }
         self.policies.insert(domain.to_ascii_lowercase(), policy);
+        self.log_domain_policy(domain, policy);
         Ok(())
     }
 
@@ -342,7 +347,9 @@ impl Engine {
 
     /// Counters of what came from the network and was no good.
     pub fn stats(&self) -> EngineStats {
-        self.stats.with(self.flows.stats(), self.transactions.stats())
+        let mut stats = self.stats.with(self.flows.stats(), self.transactions.stats());
+        stats.log_dropped = self.log.dropped();
+        stats
     }
 
     /// Hangs up every call and un-registers every account.
@@ -361,6 +368,7 @@ impl Engine {
     }
 
     fn event(&mut self, event: Event) {
+        self.log_event(&event);
         self.events.push(event);
     }
 

@@ -92,6 +92,7 @@ impl Engine {
     }
 
     fn flow_event(&mut self, now: Instant, event: FlowEvent) {
+        self.log_flow(&event);
         match event {
             FlowEvent::Up(flow) => {
                 for route in self.all_routes() {
@@ -222,6 +223,7 @@ impl Engine {
 
     fn client_failed(&mut self, now: Instant, tx: ClientTxId, failure: Failure) {
         let Some(pending) = self.requests.remove(&tx) else { return };
+        self.log_transaction_failure(pending.request.method(), failure);
         match pending.owner {
             Owner::Register(account) => {
                 if self.register_elsewhere(account) {

@@ -21,6 +21,8 @@ pub struct EngineStats {
     pub unsendable: u64,
     /// Datagrams on a media socket that has no session.
     pub stray_media: u64,
+    /// Records of the log that were dropped because nobody polled for them.
+    pub log_dropped: u64,
 }
 
 impl EngineStats {

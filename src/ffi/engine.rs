@@ -4,6 +4,7 @@ use super::account::policy;
 use super::addr::subrosa_addr;
 use super::config::{subrosa_config, used};
 use super::guard::{Access, Failure, Handle, Texts, enter, free, guard};
+use super::log::Logger;
 use super::pointer::{Out, slice, slice_mut, subrosa_str};
 use super::random::SharedRandom;
 use super::status::{SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, subrosa_status};
@@ -19,6 +20,7 @@ pub struct subrosa_engine(pub(super) Handle<EngineState>);
 pub(super) struct EngineState {
     pub(super) engine: Engine,
     random: Option<SharedRandom>,
+    pub(super) logger: Option<Logger>,
 }
 
 /// Enters an engine.
@@ -31,7 +33,15 @@ pub(super) unsafe fn with(
     run: impl FnOnce(&mut EngineState, &mut Texts) -> Result<(), Failure>,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    enter(unsafe { engine.as_ref() }.map(|engine| &engine.0), access, run)
+    enter(unsafe { engine.as_ref() }.map(|engine| &engine.0), access, |state, texts| {
+        let result = run(state, texts);
+        if let Some(logger) = state.logger {
+            while let Some(record) = state.engine.poll_log() {
+                logger.log(&record);
+            }
+        }
+        result
+    })
 }
 
 /// Gives the engine an input.
@@ -59,7 +69,7 @@ pub unsafe extern "C" fn subrosa_engine_new(
         let out = unsafe { Out::new(out)? };
         let config = state.config.take().ok_or_else(used)?;
         let engine = Engine::new(config, Instant::from_micros(now_us))?;
-        let state = EngineState { engine, random: state.random.clone() };
+        let state = EngineState { engine, random: state.random.clone(), logger: None };
         out.write(Box::into_raw(Box::new(subrosa_engine(Handle::new(state)))));
         Ok(())
     })

@@ -1,6 +1,6 @@
 //! The C functions of `include/subrosa.h`: the public Rust API, one to one, and nothing else.
 //!
-//! Conventions: polling, no callbacks; opaque handles; [`subrosa_status`] is 0 for success;
+//! Conventions: polling, no callbacks but the logger, one per engine; opaque handles; [`subrosa_status`] is 0 for success;
 //! results through pointers that come last and are written only on success; `_free` takes NULL;
 //! strings are pointer and length; no C enum is ever a parameter; structs that may grow carry
 //! their size. One thread at a time per handle: a second one gets `SUBROSA_ERR_BUSY`. A panic is
@@ -28,6 +28,7 @@ mod device;
 mod dns;
 mod engine;
 mod guard;
+mod log;
 mod output;
 #[cfg(feature = "driver")]
 mod phone;
@@ -48,6 +49,7 @@ pub use config::*;
 pub use device::*;
 pub use dns::*;
 pub use engine::*;
+pub use log::*;
 pub use output::*;
 #[cfg(feature = "driver")]
 pub use phone::*;

@@ -1,11 +1,13 @@
 //! A phone that runs by itself: its life, its events, its accounts (feature `driver`).
 
+use std::ffi::c_void;
 use std::net::SocketAddr;
 
 use super::account::{copied, policy, policy_number, subrosa_account_config, subrosa_account_info};
 use super::account::{unknown_account, uri};
 use super::config::{ConfigState, address, subrosa_config, used};
 use super::guard::{Access, Failure, Handle, Texts, enter, free, guard};
+use super::log::{Logger, level, subrosa_logger};
 use super::output::{SUBROSA_OUTPUT_EVENT, SUBROSA_OUTPUT_TIMEOUT, subrosa_event, subrosa_output};
 use super::pointer::{Out, OutStruct, Versioned, subrosa_str};
 use super::report::subrosa_engine_stats;
@@ -14,13 +16,18 @@ use super::status::{
     SUBROSA_ERR_WRONG_STATE, status_of, subrosa_status,
 };
 use crate::driver::{DnsConfig, Phone, PhoneError};
-use crate::engine::{AccountId, Engine};
+use crate::engine::{AccountId, Engine, LogLevel};
 use crate::time::{Duration, Instant};
 
 /// A running phone: an engine, its sockets and its audio on a thread of their own. Each thread of
 /// the program that commands it has a handle of its own, by subrosa_phone_clone.
 #[derive(Debug)]
-pub struct subrosa_phone(pub(super) Handle<Phone>);
+pub struct subrosa_phone(Handle<PhoneState>);
+
+struct PhoneState {
+    phone: Phone,
+    logger: Option<Logger>,
+}
 
 impl From<PhoneError> for Failure {
     fn from(error: PhoneError) -> Self {
@@ -47,7 +54,7 @@ pub(super) unsafe fn with(
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
     let handle = unsafe { phone.as_ref() }.map(|phone| &phone.0);
-    enter(handle, access, |phone, texts| run(phone, texts))
+    enter(handle, access, |state, texts| run(&state.phone, texts))
 }
 
 /// Does with the engine, on the phone's thread, what the phone has no function for.
@@ -59,7 +66,7 @@ pub(super) fn on_engine<R: Send + 'static>(
 }
 
 fn boxed(phone: Phone) -> *mut subrosa_phone {
-    Box::into_raw(Box::new(subrosa_phone(Handle::new(phone))))
+    Box::into_raw(Box::new(subrosa_phone(Handle::new(PhoneState { phone, logger: None }))))
 }
 
 /// Makes a configuration with the platform's generator and clock; else as subrosa_config_new.
@@ -195,23 +202,56 @@ pub unsafe extern "C" fn subrosa_phone_next_event(
     out: *mut subrosa_output,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    unsafe {
-        with(phone, Access::Change, |phone, texts| {
-            let out = OutStruct::new(out)?;
-            let output = match phone.next_event(Duration::from_millis(u64::from(timeout_ms))) {
-                Some(event) => subrosa_output {
-                    event: subrosa_event::from_event(&event, texts),
-                    ..subrosa_output::new(SUBROSA_OUTPUT_EVENT, 0)
-                },
-                // A phone that was stopped must not look like one that has nothing to say.
-                None => {
-                    phone.driver_stats().map(|_| subrosa_output::new(SUBROSA_OUTPUT_TIMEOUT, 0))?
-                }
-            };
-            out.write(output);
-            Ok(())
-        })
+    let handle = unsafe { phone.as_ref() }.map(|phone| &phone.0);
+    enter(handle, Access::Change, |state, texts| {
+        // SAFETY: the caller's promise.
+        let out = unsafe { OutStruct::new(out)? };
+        state.log();
+        let phone = &state.phone;
+        let output = match phone.next_event(Duration::from_millis(u64::from(timeout_ms))) {
+            Some(event) => subrosa_output {
+                event: subrosa_event::from_event(&event, texts),
+                ..subrosa_output::new(SUBROSA_OUTPUT_EVENT, 0)
+            },
+            // A phone that was stopped must not look like one that has nothing to say.
+            None => phone.driver_stats().map(|_| subrosa_output::new(SUBROSA_OUTPUT_TIMEOUT, 0))?,
+        };
+        state.log();
+        out.write(output);
+        Ok(())
+    })
+}
+
+impl PhoneState {
+    /// Hands out what the engine logged. A phone that was stopped has nothing more to log.
+    fn log(&self) {
+        let Some(logger) = self.logger else { return };
+        let take = |engine: &mut Engine, _| std::iter::from_fn(|| engine.poll_log()).collect();
+        let records: Vec<_> = self.phone.with_engine(take).unwrap_or_default();
+        records.iter().for_each(|record| logger.log(record));
     }
+}
+
+/// Gives this handle a logger, in place of the one before; NULL for none. It is called with
+/// `user` by subrosa_phone_next_event on this handle, on the thread that waits there: before it
+/// waits, and before it returns. Of several handles to a phone one should log.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_set_logger(
+    phone: *mut subrosa_phone,
+    number: i32,
+    logger: subrosa_logger,
+    user: *mut c_void,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    let handle = unsafe { phone.as_ref() }.map(|phone| &phone.0);
+    enter(handle, Access::Change, |state, _| {
+        let level = level(number)?;
+        let logger = Logger::new(logger, user, level);
+        let wanted = if logger.is_some() { level } else { LogLevel::Off };
+        state.phone.with_engine(move |engine, _| engine.set_log_level(wanted))?;
+        state.logger = logger;
+        Ok(())
+    })
 }
 
 /// Adds an account and gives its id. The configuration is copied.

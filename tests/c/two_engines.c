@@ -46,6 +46,20 @@ static char *read_file(const char *folder, const char *name) {
     return text;
 }
 
+static int logged, told_established, told_busy;
+
+/* The one callback. It cannot use the engine that logs. */
+static void on_log(void *user, uint64_t at, int32_t level, subrosa_str target, subrosa_str text) {
+    struct phone *p = user;
+    subrosa_engine_stats stats = {.size = sizeof stats};
+    CHECK(p == &alice && at <= now && target.len && text.len);
+    CHECK(level >= SUBROSA_LOG_ERROR && level <= SUBROSA_LOG_INFO);
+    CHECK(!memmem(text.ptr, text.len, "sip:", 4) && !memmem(text.ptr, text.len, "inline", 6));
+    if (memmem(text.ptr, text.len, "is established", 14)) told_established++;
+    if (p->engine && subrosa_engine_get_stats(p->engine, &stats) == SUBROSA_ERR_BUSY) told_busy++;
+    logged++;
+}
+
 static void set_up(struct phone *p, const char *folder, uint8_t seed) {
     char name[64], *copy, where[32];
     subrosa_config *config = new_config(seed);
@@ -203,6 +217,8 @@ int main(int argc, char **argv) {
     CHECK(argc == 2); /* the folder of the certificates */
     set_up(&alice, argv[1], 3);
     set_up(&bob, argv[1], 4);
+    IS(subrosa_engine_set_logger(alice.engine, 9, on_log, &alice), SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_set_logger(alice.engine, SUBROSA_LOG_INFO, on_log, &alice), SUBROSA_OK);
     settle();
     IS(subrosa_engine_place_call(alice.engine, now, alice.account, str("sip:bob@bob.test"), NULL,
                                  &alice.call), SUBROSA_OK);
@@ -229,10 +245,14 @@ int main(int argc, char **argv) {
     IS(subrosa_call_hang_up(bob.engine, now, bob.call), SUBROSA_OK);
     run(10);
     CHECK(alice.ended == 1 && bob.ended == 1);
+    CHECK(told_established == 1 && logged > 3 && told_busy == logged);
+    logged = 0;
+    IS(subrosa_engine_set_logger(alice.engine, SUBROSA_LOG_DEBUG, NULL, NULL), SUBROSA_OK);
     IS(subrosa_engine_forget_call(alice.engine, alice.call), SUBROSA_OK);
     IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_ERR_UNKNOWN_ID);
     IS(subrosa_engine_shut_down(alice.engine, now), SUBROSA_OK);
     settle();
+    CHECK(!logged);
     subrosa_engine_free(alice.engine);
     subrosa_engine_free(bob.engine);
     return 0;

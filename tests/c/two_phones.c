@@ -163,6 +163,14 @@ static void check_security(subrosa_phone *phone, uint64_t call) {
     if (secure) CHECK(report.tls_version >= 0x0303 && report.srtp_suite_out.len);
 }
 
+static int told;
+
+static void on_log(void *user, uint64_t at, int32_t level, subrosa_str target, subrosa_str text) {
+    CHECK(at && level >= SUBROSA_LOG_ERROR && level <= SUBROSA_LOG_INFO && target.len);
+    CHECK(pthread_equal(*(pthread_t *)user, pthread_self())); /* on the thread that waits */
+    if (memmem(text.ptr, text.len, "ended: we hung up", 17)) told++;
+}
+
 int main(int argc, char **argv) {
     static int16_t pcm[RATE];
     subrosa_call_info info = {.size = sizeof info};
@@ -186,6 +194,8 @@ int main(int argc, char **argv) {
     uint16_t port = listening_port(bob);
     uint64_t from = account(alice, "sip:alice@localhost");
     account(bob, "sip:bob@localhost");
+    pthread_t self = pthread_self();
+    IS(subrosa_phone_set_logger(alice, SUBROSA_LOG_INFO, on_log, &self), SUBROSA_OK);
     misuse(alice, from);
 
     /* Alice speaks and hears through rings, Bob through files. */
@@ -253,6 +263,7 @@ int main(int argc, char **argv) {
     IS(subrosa_phone_hang_up(alice, call), SUBROSA_OK);
     CHECK(await(alice, SUBROSA_EVENT_CALL_ENDED).event.end_reason == SUBROSA_END_LOCAL_HANG_UP);
     CHECK(await(bob, SUBROSA_EVENT_CALL_ENDED).event.end_reason == SUBROSA_END_REMOTE_HANG_UP);
+    CHECK(told == 1);
     IS(subrosa_phone_now(alice, &after), SUBROSA_OK);
     CHECK(after > before + 2000000);
 
