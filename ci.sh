@@ -37,12 +37,32 @@ c_part() {
   return 0
 }
 interop() { run interop tests/interop/run.sh; }
-fuzz() { # each target for FUZZ_SECONDS on the nightly toolchain
+fuzz() { # each target for FUZZ_SECONDS on the nightly toolchain; FUZZ_TARGETS="a b" for some of them
   cargo fuzz --version >/dev/null 2>&1 || run install-cargo-fuzz cargo install -q cargo-fuzz
-  local target
-  for target in $(sed -n 's/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml | grep -v '^subrosa-fuzz$'); do
-    run "fuzz-$target" cargo +nightly fuzz run "$target" -- -max_total_time="${FUZZ_SECONDS:-600}" -rss_limit_mb=2048
+  local target all log dict summary=()
+  all=$(sed -n 's/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml | grep -v '^subrosa-fuzz$')
+  for target in ${FUZZ_TARGETS:-$all}; do
+    log=fuzz/target/$target.log
+    mkdir -p "fuzz/corpus/$target" fuzz/target
+    dict=()
+    case $target in
+      sip_*|engine) dict=(-dict=fuzz/sip.dict) ;;
+      sdp) dict=(-dict=fuzz/sdp.dict) ;;
+    esac
+    run "fuzz-$target" fuzz_one "$target" "$log" "${dict[@]}"
+    summary+=("$(awk -v t="$target" '
+      / cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") cov = $(i + 1) }
+      /^Done / { runs = $2; seconds = $5 }
+      END { printf "%-16s %12s executions %6s coverage %6s seconds", t, runs, cov, seconds }' "$log")")
   done
+  printf '\n'; printf '%s\n' "${summary[@]}"
+}
+fuzz_one() { # target, log, options...
+  local target=$1 log=$2; shift 2
+  cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+    -max_total_time="${FUZZ_SECONDS:-600}" -rss_limit_mb=2048 -timeout=20 -max_len=8192 "$@" \
+    >"$log" 2>&1 && return 0
+  tail -n 40 "$log"; return 1
 }
 bench() {
   run bench cargo bench

@@ -92,7 +92,8 @@ fn extras(bytes: &mut Bytes<'_>, out: &mut String) {
         "Record-Route: <sip:192.0.2.8;lr>, <sip:192.0.2.7>".into(),
         "Contact: <sip:bob@192.0.2.9;transport=tcp>".into(),
         "Require: 100rel, timer".into(),
-        "Supported: timer, replaces, 100rel\r\nSession-Expires: 90;refresher=uas\r\nMin-SE: 90".into(),
+        "Supported: timer, replaces, 100rel\r\nSession-Expires: 90;refresher=uas\r\nMin-SE: 90"
+            .into(),
         "RSeq: 1\r\nRAck: 1 1 INVITE".into(),
         "Retry-After: 3\r\nMin-Expires: 3600\r\nExpires: 120".into(),
     ];

@@ -71,8 +71,7 @@ pub fn step(world: &mut World, bytes: &mut Bytes<'_>) {
         22 => {
             let (remote, local) = (address("192.0.2.9:33333"), address("192.0.2.1:5060"));
             if let Some(listener) = world.listener
-                && let Ok(stream) =
-                    world.engine.accept_stream(world.now, listener, remote, local)
+                && let Ok(stream) = world.engine.accept_stream(world.now, listener, remote, local)
             {
                 world.streams.push(stream);
             }

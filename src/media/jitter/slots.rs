@@ -13,20 +13,36 @@ pub(super) struct Slot {
     used: bool,
 }
 
+/// Room for each payload to begin with: 40 ms at 64 kbit/s.
+const USUAL_PAYLOAD: usize = 320;
+
 #[derive(Debug)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
     payloads: Vec<u8>,
     payload_size: usize,
+    max_payload: usize,
 }
 
 impl Slots {
-    pub(super) fn new(count: usize, payload_size: usize) -> Self {
+    pub(super) fn new(count: usize, max_payload: usize) -> Self {
+        let payload_size = max_payload.min(USUAL_PAYLOAD);
         Self {
             slots: vec![Slot::default(); count],
             payloads: vec![0; count.saturating_mul(payload_size)],
             payload_size,
+            max_payload,
         }
+    }
+
+    /// A peer with long packets: room for the longest, once. What waits stays.
+    fn widen(&mut self) {
+        let mut payloads = vec![0; self.slots.len().saturating_mul(self.max_payload)];
+        let rooms = payloads.chunks_mut(self.max_payload.max(1));
+        for (to, from) in rooms.zip(self.payloads.chunks(self.payload_size.max(1))) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        }
+        (self.payloads, self.payload_size) = (payloads, self.max_payload);
     }
 
     pub(super) fn clear(&mut self) {
@@ -40,6 +56,12 @@ impl Slots {
     /// Stores a packet whose sequence number is less than the size away from all others; false
     /// if it is there already.
     pub(super) fn insert(&mut self, packet: &Packet<'_>) -> bool {
+        if packet.payload.len() > self.payload_size {
+            if packet.payload.len() > self.max_payload {
+                return false;
+            }
+            self.widen();
+        }
         let index = self.index(packet.sequence);
         let begin = index.saturating_mul(self.payload_size);
         let (Some(slot), Some(bytes)) = (self.slots.get_mut(index), self.payloads.get_mut(begin..))
@@ -120,5 +142,29 @@ impl Slots {
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.slots.iter().filter(|s| s.used).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_payload_makes_room_and_what_waits_stays() {
+        let mut slots = Slots::new(4, 1_000);
+        let packet = |sequence, payload| Packet {
+            sequence,
+            timestamp: 0,
+            payload_type: 0,
+            ticks: 160,
+            payload,
+        };
+        assert!(slots.insert(&packet(3, &[3; 160])));
+        assert!(slots.insert(&packet(1, &[1; 1_000])));
+        assert!(slots.insert(&packet(2, &[2; 320])));
+        assert!(!slots.insert(&packet(4, &[4; 1_001])));
+        assert_eq!(slots.payload(3), Some((0, &[3; 160][..])));
+        assert_eq!(slots.payload(1), Some((0, &[1; 1_000][..])));
+        assert_eq!(slots.payload(2), Some((0, &[2; 320][..])));
     }
 }

@@ -2,12 +2,14 @@
 
 use super::config::{MediaConfigError, Payload};
 use super::dtmf::DtmfSender;
-use crate::media::codec::{Encoder, MAX_PAYLOAD};
+use crate::media::codec::Encoder;
 use crate::media::resample::Resampler;
 use crate::time::{Duration, Instant};
 
 /// Packets that wait for `poll_transmit` at most; older ones are dropped for newer ones.
 pub(super) const MAX_QUEUED: usize = 16;
+/// The longest packet that is sent: 60 ms of a 64 kbit/s codec.
+const MAX_PAYLOAD: usize = 480;
 /// A pause of the host of more than this shows in the timestamps.
 const PAUSE: Duration = Duration::from_millis(150);
 
