@@ -6,6 +6,7 @@ use core::ops::RangeInclusive;
 
 use super::log::LogLevel;
 use super::policy::SecurityPolicy;
+use super::tls::TlsConfig;
 use crate::crypto::tls::{TlsIdentity, TrustAnchors};
 use crate::sip::Transport;
 use crate::time::{Duration, UnixTime};
@@ -31,6 +32,8 @@ pub struct Config {
     pub identity: Option<TlsIdentity>,
     /// Whom to trust when verifying the far end's certificate.
     pub trust: TrustAnchors,
+    /// What TLS demands beyond that.
+    pub tls: TlsConfig,
     /// Ports for RTP and RTCP: even ports, RTCP on the next odd one.
     pub media_ports: RangeInclusive<u16>,
     /// Value of the User-Agent and Server header fields; empty for none.
@@ -56,6 +59,7 @@ impl Config {
             listen_tls: None,
             identity: None,
             trust: TrustAnchors::webpki_roots(),
+            tls: TlsConfig::default(),
             media_ports: 16_384..=32_767,
             user_agent: String::from(concat!("subrosa/", env!("CARGO_PKG_VERSION"))),
             local_user: String::from("phone"),

@@ -22,6 +22,7 @@ mod sockets;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod ways;
 
 use alloc::boxed::Box;
@@ -41,6 +42,7 @@ pub use log::{LogLevel, LogRecord};
 pub use policy::{PolicyError, SecurityPolicy};
 pub use report::{Keying, MediaLeg, Padlock, SecurityReport, SignallingLeg};
 pub use stats::EngineStats;
+pub use tls::TlsConfig;
 
 use calls::CallEntry;
 
@@ -48,7 +50,6 @@ use accounts::AccountEntry;
 use post::{Pending, RouteOwner};
 use sockets::SocketUse;
 
-use crate::crypto::tls::{ClientCertificates, TlsClientSettings, TlsServerSettings, TlsVersions};
 use crate::sip::dns::{QueryId, QueryTag};
 use crate::sip::flow::Flows;
 use crate::sip::transaction::{ClientTxId, ServerTxId, TransactionConfig, TransactionLayer};
@@ -143,22 +144,7 @@ impl Engine {
                 return Err(ConfigError::BadText { field });
             }
         }
-        let bad = |e: crate::crypto::tls::TlsSettingsError| ConfigError::BadIdentity(e.to_string());
-        let versions = TlsVersions::default();
-        let client =
-            TlsClientSettings::new(config.trust.clone(), config.identity.clone(), versions)
-                .map_err(bad)?;
-        let server = match config.identity.clone() {
-            None => None,
-            Some(identity) => {
-                // A client that has a certificate proves who it is; one without is served too.
-                let clients = match config.trust.is_empty() {
-                    true => ClientCertificates::NotRequested,
-                    false => ClientCertificates::Requested(config.trust.clone()),
-                };
-                Some(TlsServerSettings::new(identity, clients, versions).map_err(bad)?)
-            }
-        };
+        let (client, server) = config.tls_settings()?;
         let mut rng = core::mem::replace(&mut config.rng, Box::new(NoRng));
         let unix = config.unix_time;
         let mut engine = Self {
