@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use subrosa::sdp::{
-    CodecDescription, CryptoAttribute, Direction, LocalMedia, MediaSecurity, Negotiator,
-    OfferSummary, SessionDescription,
+    CodecDescription, CryptoAttribute, Direction, Fingerprint, LocalDtls, LocalMedia,
+    MediaSecurity, Negotiator, OfferShape, OfferSummary, SessionDescription,
 };
 use subrosa::util::Secret;
 
@@ -37,12 +37,18 @@ fuzz_target!(|data: &[u8]| {
     let _ = OfferSummary::of(&description);
     let key = Secret::new(vec![1; 30]);
     let lines = vec![CryptoAttribute::new(1, "AES_CM_128_HMAC_SHA1_80", key)];
+    let fingerprint = Fingerprint::new("sha-256", vec![7; 32]).expect("of the right length");
+    let dtls = LocalDtls::new(vec![fingerprint]);
+    let both = MediaSecurity::sdes_if_possible(lines.clone()).with_dtls(dtls.clone());
     for security in [
-        MediaSecurity::Plain,
-        MediaSecurity::Sdes(lines.clone()),
-        MediaSecurity::SdesIfPossible(lines),
+        MediaSecurity::plain(),
+        MediaSecurity::sdes(lines.clone()),
+        MediaSecurity::sdes_if_possible(lines),
+        MediaSecurity::required().with_dtls(dtls),
+        both.clone().with_shape(OfferShape::Dual),
+        both.preferring_dtls(),
     ] {
-        let required = matches!(security, MediaSecurity::Sdes(_));
+        let required = !security.plain;
         let local = local(security);
         let mut negotiator = Negotiator::new(1);
         negotiator.handle_offer(description.clone()).expect("no offer is open");

@@ -1,6 +1,6 @@
 //! The values of a session description.
 
-use super::CryptoAttribute;
+use super::{CryptoAttribute, Fingerprint, Setup};
 use alloc::{string::String, vec::Vec};
 use core::net::IpAddr;
 
@@ -147,6 +147,26 @@ impl Profile {
     /// True if the keys come from a DTLS handshake.
     pub const fn is_dtls(&self) -> bool {
         matches!(self, Self::DtlsSavp | Self::DtlsSavpf)
+    }
+
+    /// True for the profiles with RTCP feedback (RFC 4585).
+    pub const fn has_feedback(&self) -> bool {
+        matches!(self, Self::Avpf | Self::Savpf | Self::DtlsSavpf)
+    }
+
+    /// The profile of RTP in the clear.
+    pub(super) const fn plain(feedback: bool) -> Self {
+        if feedback { Self::Avpf } else { Self::Avp }
+    }
+
+    /// The profile that demands SRTP, keyed by DTLS or not.
+    pub(super) const fn secure(dtls: bool, feedback: bool) -> Self {
+        match (dtls, feedback) {
+            (false, false) => Self::Savp,
+            (false, true) => Self::Savpf,
+            (true, false) => Self::DtlsSavp,
+            (true, true) => Self::DtlsSavpf,
+        }
     }
 
     /// True for the six RTP profiles.
@@ -315,10 +335,14 @@ pub struct MediaDescription {
     pub crypto: Vec<CryptoAttribute>,
     /// How many a=crypto lines could not be used (see [`super::CryptoError`]).
     pub refused_crypto: u32,
-    /// a=fingerprint (RFC 8122), of the media or the session, as it was written.
-    pub fingerprint: Option<String>,
-    /// a=setup (RFC 4145), of the media or the session, as it was written.
-    pub setup: Option<String>,
+    /// The usable a=fingerprint lines (RFC 8122) of the media, or of the session if it has none.
+    pub fingerprints: Vec<Fingerprint>,
+    /// How many a=fingerprint lines could not be used (see [`super::FingerprintError`]).
+    pub refused_fingerprints: u32,
+    /// a=setup (RFC 4145), of the media or the session.
+    pub setup: Option<Setup>,
+    /// a=tls-id (RFC 8842): the identity of the DTLS association.
+    pub tls_id: Option<String>,
 }
 
 impl MediaDescription {
@@ -338,14 +362,26 @@ impl MediaDescription {
             rtcp_mux: false,
             crypto: Vec::new(),
             refused_crypto: 0,
-            fingerprint: None,
+            fingerprints: Vec::new(),
+            refused_fingerprints: 0,
             setup: None,
+            tls_id: None,
         }
     }
 
     /// True for audio over one of the RTP profiles.
     pub fn is_rtp_audio(&self) -> bool {
         self.kind == MediaKind::Audio && self.profile.is_rtp()
+    }
+
+    /// True if keys can come of it: it has a usable a=crypto or a=fingerprint.
+    pub const fn has_keying(&self) -> bool {
+        !self.crypto.is_empty() || !self.fingerprints.is_empty()
+    }
+
+    /// True if it has an a=fingerprint, usable or not.
+    pub const fn has_fingerprint(&self) -> bool {
+        !self.fingerprints.is_empty() || self.refused_fingerprints > 0
     }
 
     /// The same m= line refused: port 0, same kind, transport and formats, nothing else

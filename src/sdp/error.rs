@@ -51,6 +51,18 @@ pub enum CryptoError {
     Parameter,
 }
 
+/// An a=fingerprint that cannot be used (RFC 8122 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FingerprintError {
+    /// Not a hash function's name and pairs of hexadecimal digits with colons between them.
+    #[error("the fingerprint is malformed")]
+    Syntax,
+    /// Not as long as the hash function's values are.
+    #[error("the fingerprint has the wrong length for its hash function")]
+    Length,
+}
+
 /// Why an offer/answer exchange failed. [`warning`](Self::warning) gives what a 488 response
 /// says about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,9 +79,15 @@ pub enum NegotiationError {
     /// The caller gave no codec, or none with a free payload type.
     #[error("the local media has no codec to offer")]
     NoLocalCodec,
-    /// The caller requires SDES but gave no key line.
-    #[error("SRTP with SDES keys was asked for without any a=crypto line")]
+    /// The caller requires SRTP but gave neither a key line nor a fingerprint.
+    #[error("SRTP was asked for without any a=crypto line or DTLS fingerprint")]
     NoLocalKeys,
+    /// The caller's DTLS side has no fingerprint of SHA-256 or stronger, or a malformed tls-id.
+    #[error("the local DTLS side has no strong fingerprint, or its tls-id is malformed")]
+    BadLocalDtls,
+    /// The caller asked for an offer with a plain stream and allows no plain RTP.
+    #[error("a plain stream cannot be offered, as plain RTP is not allowed: offer another shape")]
+    PlainNotAllowed,
     /// The peer's description has no audio stream (or has disabled it with port 0).
     #[error("the peer offers no audio stream")]
     NoAudio,
@@ -85,6 +103,19 @@ pub enum NegotiationError {
     /// Policy requires SRTP and the peer does not offer or take it.
     #[error("media encryption is required, and the peer does not offer it")]
     EncryptionRequired,
+    /// The answer has none of the keys that were offered in RTP/AVP, and plain RTP is not allowed:
+    /// the peer cannot SRTP, or somebody on the way took the keys out.
+    #[error("the answer left out the offered keys (declined, or stripped on the way)")]
+    KeysDropped,
+    /// The offer demanded SRTP, and the answer is for plain RTP: nobody may do that (RFC 3264 §6).
+    #[error("the answer turned the encrypted stream that was offered into a plain one")]
+    ProfileDowngraded,
+    /// DTLS is asked for and no fingerprint is there of SHA-256 or stronger.
+    #[error("the peer's DTLS fingerprint is missing, malformed or too weak")]
+    NoUsableFingerprint,
+    /// a=setup leaves nobody to start the DTLS handshake, or is no answer to ours (RFC 4145 §4.1).
+    #[error("the peer's a=setup leaves no role for the DTLS handshake")]
+    Setup,
     /// Policy forbids SRTP (plain media only) and the peer requires it.
     #[error("the peer requires media encryption, which this account does not use")]
     EncryptionNotAllowed,
@@ -112,11 +143,17 @@ impl NegotiationError {
             Self::NoCommonCodec | Self::NoLocalCodec => (305, "Incompatible media format"),
             Self::Profile(_) => (302, "Incompatible transport protocol"),
             Self::Address => (301, "Incompatible network address format"),
-            Self::EncryptionRequired => (399, "Media encryption required"),
+            Self::EncryptionRequired | Self::KeysDropped | Self::ProfileDowngraded => {
+                (399, "Media encryption required")
+            }
             Self::EncryptionNotAllowed => (399, "Media encryption not supported"),
             Self::NoCommonSuite | Self::CryptoAnswer => (399, "No acceptable crypto suite"),
+            Self::NoUsableFingerprint | Self::Setup => (399, "No acceptable DTLS parameters"),
             Self::MediaMismatch => (399, "Answer does not match the offer"),
-            Self::WrongState { .. } | Self::NoLocalKeys => (399, "Negotiation not possible"),
+            Self::WrongState { .. }
+            | Self::NoLocalKeys
+            | Self::BadLocalDtls
+            | Self::PlainNotAllowed => (399, "Negotiation not possible"),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! SDP and the offer/answer model (RFC 4566, 3264, 4568).
+//! SDP and the offer/answer model (RFC 4566, 3264), with SRTP keyed by SDES or DTLS (RFC 4568,
+//! 5763, 8643).
 //!
 //! [`SessionDescription`] is what was read or will be written, [`Negotiator`] the offer/answer
 //! machine of one dialog. Parsing and printing stand on the crate `sdp-types`, which no public
@@ -8,12 +9,15 @@
 
 mod crypto_attribute;
 mod description;
+mod dtls_attribute;
 mod error;
+mod keying;
 mod negotiate;
 mod negotiator;
 mod offer;
 mod parse;
 mod print;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +26,13 @@ pub use description::{
     CodecDescription, ConnectionAddress, Direction, MediaDescription, MediaKind, Origin, Profile,
     RtcpAddress, SessionDescription,
 };
-pub use error::{CryptoError, NegotiationError, SdpError};
-pub use negotiate::{NegotiatedCodec, NegotiatedMedia, SdesKeys};
+pub use dtls_attribute::{DtlsRole, Fingerprint, Setup, is_tls_id};
+pub use error::{CryptoError, FingerprintError, NegotiationError, SdpError};
+pub use keying::{DtlsKeying, NegotiatedKeying, SdesKeys};
+pub use negotiate::{NegotiatedCodec, NegotiatedMedia};
 pub use negotiator::{NegotiationState, Negotiator};
-pub use offer::{LocalMedia, MediaSecurity, OfferSummary};
+pub use offer::{LocalMedia, OfferSummary};
+pub use security::{LocalDtls, MediaSecurity, OfferShape};
 
 /// The most bytes that a session description may have.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -35,3 +42,5 @@ pub const MAX_MEDIA: usize = 32;
 pub const MAX_ATTRIBUTES: usize = 256;
 /// The most a=crypto lines that one m= line may have.
 pub const MAX_CRYPTO_LINES: usize = 16;
+/// The most a=fingerprint lines of one m= line, or of the session, that are looked at.
+pub const MAX_FINGERPRINTS: usize = 16;

@@ -1,15 +1,17 @@
 //! The rules of one offer/answer exchange (RFC 3264 §5–6, RFC 4568 §5), without state.
 
+use super::keying::{answer_keys, answered_keys, begin_or_continue};
 use super::offer::rtcp_attribute;
 use super::{
-    CodecDescription, ConnectionAddress, CryptoAttribute, Direction, LocalMedia, MediaDescription,
-    MediaSecurity, NegotiationError, Profile, SessionDescription,
+    CodecDescription, ConnectionAddress, Direction, LocalMedia, MediaDescription, NegotiatedKeying,
+    NegotiationError, Profile, SessionDescription,
 };
 use alloc::{string::String, string::ToString, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 
 /// What both sides agreed on for the audio stream.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct NegotiatedMedia {
     /// Which m= line it is, counted from 0.
     pub index: usize,
@@ -23,16 +25,27 @@ pub struct NegotiatedMedia {
     pub rtcp_mux: bool,
     /// The common codecs: the first one is sent, any may be received.
     pub codecs: Vec<NegotiatedCodec>,
-    /// The named events (RFC 4733) at the clock rate of the first codec.
+    /// The named events (RFC 4733) at the clock rate of the first codec: what is sent.
     pub dtmf: Option<NegotiatedCodec>,
+    /// The named events at every clock rate: any may be received.
+    pub events: Vec<NegotiatedCodec>,
     /// Which way media flows, seen from here.
     pub direction: Direction,
     /// What the peer declared, seen from the peer: without receiving, it holds the call.
     pub remote_direction: Direction,
     /// The packet time to send, in ms: a multiple of 10 between 10 and 120.
     pub ptime: u16,
-    /// The SDES keys; `None` means that media is not encrypted by SDES.
-    pub keys: Option<SdesKeys>,
+    /// How media is encrypted; `None` means that it is not.
+    pub keys: Option<NegotiatedKeying>,
+    /// A DTLS handshake is to be made: there was no association, or the fingerprints, the roles or
+    /// the identity of it changed (RFC 8842 §3.1). Otherwise the one in use goes on.
+    pub new_association: bool,
+    /// We offered keys and the answer has none, which is allowed here: the peer cannot SRTP, or
+    /// somebody on the way took the keys out.
+    pub keys_dropped: bool,
+    /// The answer accepted both lines of [`OfferShape::Dual`](super::OfferShape::Dual). The
+    /// encrypted one is used; the next offer ends the other.
+    pub both_accepted: bool,
 }
 
 /// A codec that both sides know.
@@ -52,15 +65,6 @@ pub struct NegotiatedCodec {
     pub send_fmtp: Option<String>,
 }
 
-/// The key lines of both directions. One suite serves both.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SdesKeys {
-    /// What this side sends with.
-    pub local: CryptoAttribute,
-    /// What the peer sends with.
-    pub remote: CryptoAttribute,
-}
-
 /// The answering side's view of one offered stream: what the answer will say.
 #[derive(Debug)]
 pub(super) struct Acceptance {
@@ -68,46 +72,61 @@ pub(super) struct Acceptance {
     pub(super) media: NegotiatedMedia,
 }
 
-/// Answers one audio line of an offer.
+/// Answers one audio line of an offer. `agreed` is what is in use.
 pub(super) fn accept_line(
     offer: &SessionDescription,
     index: usize,
     offered: &MediaDescription,
     local: &LocalMedia,
+    agreed: Option<&NegotiatedMedia>,
 ) -> Result<Acceptance, NegotiationError> {
-    if !offered.is_rtp_audio() || offered.profile.is_dtls() {
+    if !offered.is_rtp_audio() {
         return Err(NegotiationError::Profile(offered.profile.as_str().to_string()));
     }
     if offered.port == 0 {
         return Err(NegotiationError::NoAudio);
     }
-    let keys = answer_keys(offered, &local.security)?;
+    let in_use = agreed.and_then(|media| media.keys.as_ref());
+    let keys = answer_keys(offered, &local.security, in_use)?;
     let mut line = offered.refused();
     line.port = local.rtp.port();
     line.codecs = common_codecs(&offered.codecs, &local.codecs);
-    let media = agree(offer, index, offered, local, keys, &line.codecs)?;
+    let mut media = agree(offer, index, offered, local, keys, &line.codecs)?;
     line.direction = media.direction;
     line.ptime = local.ptime;
     line.rtcp_mux = media.rtcp_mux;
     line.rtcp = if media.rtcp_mux { None } else { rtcp_attribute(local) };
-    line.crypto = media.keys.iter().map(|keys| keys.local.clone()).collect();
+    match &media.keys {
+        Some(NegotiatedKeying::Sdes(keys)) => line.crypto.push(keys.local.clone()),
+        Some(NegotiatedKeying::Dtls(keys)) => {
+            line.fingerprints.clone_from(&keys.local_fingerprints);
+            line.setup = Some(keys.role.setup());
+            line.tls_id.clone_from(&keys.local_tls_id);
+        }
+        None => {}
+    }
+    media.new_association = begin_or_continue(media.keys.as_mut(), in_use);
     Ok(Acceptance { line, media })
 }
 
-/// Reads the answer to our own audio line `sent`.
+/// Reads the answer to our own audio line `sent`. `agreed` is what was in use before.
 pub(super) fn read_answer(
     answer: &SessionDescription,
     index: usize,
     answered: &MediaDescription,
     sent: &MediaDescription,
     local: &LocalMedia,
+    agreed: Option<&NegotiatedMedia>,
 ) -> Result<NegotiatedMedia, NegotiationError> {
     if answered.port == 0 {
         return Err(NegotiationError::Refused);
     }
     check_answered_profile(sent, answered)?;
     let keys = answered_keys(answered, sent, &local.security)?;
-    agree(answer, index, answered, local, keys, &sent.codecs)
+    let mut media = agree(answer, index, answered, local, keys, &sent.codecs)?;
+    let in_use = agreed.and_then(|media| media.keys.as_ref());
+    media.new_association = begin_or_continue(media.keys.as_mut(), in_use);
+    Ok(media)
 }
 
 /// What is common to both roles: `remote` is the peer's line, `receivable` the codecs of our own
@@ -117,11 +136,13 @@ fn agree(
     index: usize,
     remote: &MediaDescription,
     local: &LocalMedia,
-    keys: Option<SdesKeys>,
+    keys: Option<NegotiatedKeying>,
     receivable: &[CodecDescription],
 ) -> Result<NegotiatedMedia, NegotiationError> {
-    let (codecs, dtmf) = negotiated_codecs(&remote.codecs, receivable)?;
-    let rtcp_mux = remote.rtcp_mux && local.rtcp_mux && !clashes_with_rtcp(&codecs, dtmf.as_ref());
+    let (codecs, events) = negotiated_codecs(&remote.codecs, receivable)?;
+    let clock_rate = codecs.first().map(|codec| codec.clock_rate);
+    let dtmf = events.iter().find(|event| Some(event.clock_rate) == clock_rate).cloned();
+    let rtcp_mux = remote.rtcp_mux && local.rtcp_mux && !clash_with_rtcp(&codecs, &events);
     let remote_rtp = SocketAddr::new(media_address(session, remote)?, remote.port);
     let remote_direction = effective_direction(remote, remote_rtp.ip());
     Ok(NegotiatedMedia {
@@ -132,18 +153,22 @@ fn agree(
         rtcp_mux,
         codecs,
         dtmf,
+        events,
         direction: remote_direction.reversed().and(local.direction),
         remote_direction,
         ptime: send_ptime(remote),
         keys,
+        new_association: false,
+        keys_dropped: false,
+        both_accepted: false,
     })
 }
 
 /// Payload types 64 to 95 look like RTCP on a shared port (RFC 5761 §4).
-fn clashes_with_rtcp(codecs: &[NegotiatedCodec], dtmf: Option<&NegotiatedCodec>) -> bool {
+fn clash_with_rtcp(codecs: &[NegotiatedCodec], events: &[NegotiatedCodec]) -> bool {
     codecs
         .iter()
-        .chain(dtmf)
+        .chain(events)
         .flat_map(|codec| [codec.send_payload_type, codec.receive_payload_type])
         .any(|payload_type| (64..=95).contains(&payload_type))
 }
@@ -200,12 +225,15 @@ fn common_codecs(
     common
 }
 
+/// The codecs and the named events of both, in the order of the peer.
 fn negotiated_codecs(
     remote: &[CodecDescription],
     local: &[CodecDescription],
-) -> Result<(Vec<NegotiatedCodec>, Option<NegotiatedCodec>), NegotiationError> {
+) -> Result<(Vec<NegotiatedCodec>, Vec<NegotiatedCodec>), NegotiationError> {
     let pair = |r: &CodecDescription| {
-        let l = local.iter().find(|l| l.same_encoding(r))?;
+        // One encoding may stand under two payload types; in an answer to it, so does ours.
+        let mut same = local.iter().filter(|l| l.same_encoding(r));
+        let l = same.clone().find(|l| l.payload_type == r.payload_type).or_else(|| same.next())?;
         Some(NegotiatedCodec {
             name: l.name.clone(),
             clock_rate: l.clock_rate,
@@ -216,100 +244,29 @@ fn negotiated_codecs(
         })
     };
     let codecs: Vec<_> = remote.iter().filter(|c| !c.is_auxiliary()).filter_map(pair).collect();
-    let first = codecs.first().ok_or(NegotiationError::NoCommonCodec)?;
-    let dtmf = remote
-        .iter()
-        .filter(|c| c.is_telephone_event() && c.clock_rate == first.clock_rate)
-        .find_map(pair);
-    Ok((codecs, dtmf))
-}
-
-/// Chooses the first offered key line that is usable (RFC 4568 §5.1.2): suite known, the key of
-/// that suite's length, no feature that the SRTP context lacks.
-fn answer_keys(
-    offered: &MediaDescription,
-    security: &MediaSecurity,
-) -> Result<Option<SdesKeys>, NegotiationError> {
-    security.check()?;
-    let secure = offered.profile.is_secure();
-    if *security == MediaSecurity::Plain {
-        let refusal = Err(NegotiationError::EncryptionNotAllowed);
-        return if secure { refusal } else { Ok(None) };
+    if codecs.is_empty() {
+        return Err(NegotiationError::NoCommonCodec);
     }
-    let keys = offered.crypto.iter().find_map(|remote| {
-        let local = security.lines().iter().find(|local| same_shape(local, remote))?;
-        let local = CryptoAttribute { tag: remote.tag, ..local.clone() };
-        Some(SdesKeys { local, remote: remote.clone() })
-    });
-    if keys.is_some() {
-        return Ok(keys);
-    }
-    let has_lines = !offered.crypto.is_empty() || offered.refused_crypto > 0;
-    match security {
-        MediaSecurity::SdesIfPossible(_) if !secure => Ok(None),
-        _ if secure || has_lines => Err(NegotiationError::NoCommonSuite),
-        _ => Err(NegotiationError::EncryptionRequired),
-    }
-}
-
-/// Checks the answered key line against our offer (RFC 4568 §5.1.3).
-fn answered_keys(
-    answered: &MediaDescription,
-    sent: &MediaDescription,
-    security: &MediaSecurity,
-) -> Result<Option<SdesKeys>, NegotiationError> {
-    if *security == MediaSecurity::Plain {
-        return Ok(None);
-    }
-    match (answered.crypto.as_slice(), answered.refused_crypto) {
-        ([remote], 0) => {
-            let local = sent.crypto.iter().find(|line| line.tag == remote.tag);
-            let local = local.filter(|line| same_shape(line, remote));
-            let local = local.ok_or(NegotiationError::CryptoAnswer)?.clone();
-            Ok(Some(SdesKeys { local, remote: remote.clone() }))
-        }
-        ([], 0) if !answered.profile.is_secure() => match security {
-            MediaSecurity::SdesIfPossible(_) => Ok(None),
-            _ => Err(NegotiationError::EncryptionRequired),
-        },
-        _ => Err(NegotiationError::CryptoAnswer),
-    }
-}
-
-/// Same suite, keys of the same length, and both simple.
-fn same_shape(local: &CryptoAttribute, remote: &CryptoAttribute) -> bool {
-    local.suite.eq_ignore_ascii_case(&remote.suite)
-        && match (local.simple_key(), remote.simple_key()) {
-            (Some(l), Some(r)) => {
-                l.key_and_salt.expose().len() == r.key_and_salt.expose().len()
-                    // A peer that sends our own key back would make both streams use one
-                    // keystream.
-                    && !l.key_and_salt.ct_eq(r.key_and_salt.expose())
-            }
-            _ => false,
-        }
+    let events = remote.iter().filter(|c| c.is_telephone_event()).filter_map(pair);
+    let events = events.filter(|e| codecs.iter().any(|c| c.clock_rate == e.clock_rate)).collect();
+    Ok((codecs, events))
 }
 
 /// The answer keeps the offer's profile (RFC 3264 §6). Two departures are met in the field and
-/// harmless: feedback variants, and SAVP in answer to AVP with keys. SAVP never becomes AVP.
+/// harmless: feedback variants, and a profile that demands SRTP in answer to RTP/AVP with keys or
+/// to another one that does. The other way round is never taken.
 fn check_answered_profile(
     sent: &MediaDescription,
     answered: &MediaDescription,
 ) -> Result<(), NegotiationError> {
-    let acceptable = match sent.profile {
-        Profile::Savp => matches!(answered.profile, Profile::Savp | Profile::Savpf),
-        _ => {
-            matches!(answered.profile, Profile::Avp | Profile::Avpf)
-                || (matches!(answered.profile, Profile::Savp | Profile::Savpf)
-                    && !sent.crypto.is_empty()
-                    && !answered.crypto.is_empty())
-        }
-    };
-    if acceptable {
-        return Ok(());
+    let other = || NegotiationError::Profile(answered.profile.as_str().to_string());
+    if !answered.profile.is_rtp() {
+        return Err(other());
     }
-    if sent.profile.is_secure() && !answered.profile.is_secure() && answered.profile.is_rtp() {
-        return Err(NegotiationError::EncryptionRequired);
+    match (sent.profile.is_secure(), answered.profile.is_secure()) {
+        (true, false) => Err(NegotiationError::ProfileDowngraded),
+        (false, true) if !sent.has_keying() => Err(other()),
+        (_, true) if answered.profile.is_dtls() && sent.fingerprints.is_empty() => Err(other()),
+        _ => Ok(()),
     }
-    Err(NegotiationError::Profile(answered.profile.as_str().to_string()))
 }

@@ -1,10 +1,10 @@
 //! The offer/answer machine of one dialog (RFC 3264).
 
-use super::negotiate::{accept_line, read_answer};
-use super::offer::offer_line;
+use super::negotiate::{Acceptance, accept_line, read_answer};
+use super::offer::offer_lines;
 use super::{
     CodecDescription, LocalMedia, MAX_MEDIA, MediaDescription, MediaKind, NegotiatedMedia,
-    NegotiationError, Origin, Profile, SessionDescription,
+    NegotiationError, Origin, SessionDescription,
 };
 use alloc::{string::ToString, vec::Vec};
 use core::net::IpAddr;
@@ -43,7 +43,12 @@ struct Agreement {
 #[derive(Debug, Clone)]
 enum Open {
     Nothing,
-    Local { offer: SessionDescription, index: usize, local: LocalMedia },
+    /// `lines` are the audio lines of which the peer shall take one, the preferred one first.
+    Local {
+        offer: SessionDescription,
+        lines: Vec<usize>,
+        local: LocalMedia,
+    },
     Remote(SessionDescription),
 }
 
@@ -98,18 +103,20 @@ impl Negotiator {
         local: &LocalMedia,
     ) -> Result<SessionDescription, NegotiationError> {
         self.require(NegotiationState::Stable, "make an offer")?;
-        let line = offer_line(local, &self.used_payload_types())?;
+        let offered = offer_lines(local, &self.used_payload_types(), self.agreed())?;
         let mut media: Vec<_> = self.agreed.iter().flat_map(|a| &a.local.media).cloned().collect();
-        let index = self.agreed.as_ref().map_or(0, |agreement| agreement.media.index);
         for slot in &mut media {
             *slot = slot.refused();
         }
-        match media.get_mut(index) {
-            Some(slot) => *slot = line,
-            None => media.push(line),
+        let lines = self.slots(&media, offered.len());
+        for (index, line) in lines.iter().zip(offered) {
+            match media.get_mut(*index) {
+                Some(slot) => *slot = line,
+                None => media.push(line),
+            }
         }
         let offer = self.describe(local.rtp.ip(), media);
-        self.open = Open::Local { offer: offer.clone(), index, local: local.clone() };
+        self.open = Open::Local { offer: offer.clone(), lines, local: local.clone() };
         Ok(offer)
     }
 
@@ -124,16 +131,24 @@ impl Negotiator {
         answer: SessionDescription,
     ) -> Result<NegotiatedMedia, NegotiationError> {
         self.require(NegotiationState::LocalOffer, "take an answer")?;
-        let Open::Local { offer, index, local } = core::mem::replace(&mut self.open, Open::Nothing)
+        let Open::Local { offer, lines, local } = core::mem::replace(&mut self.open, Open::Nothing)
         else {
             return Err(self.wrong_state("take an answer"));
         };
         let same_lines = offer.media.len() == answer.media.len()
             && offer.media.iter().zip(&answer.media).all(|(o, a)| o.kind == a.kind);
+        if !same_lines {
+            return Err(NegotiationError::MediaMismatch);
+        }
+        let accepted = |index: &usize| answer.media.get(*index).is_some_and(|line| line.port != 0);
+        let mut taken = lines.into_iter().filter(accepted);
+        let index = taken.next().ok_or(NegotiationError::Refused)?;
         let pair = offer.media.get(index).zip(answer.media.get(index));
-        let (sent, answered) =
-            pair.filter(|_| same_lines).ok_or(NegotiationError::MediaMismatch)?;
-        let media = read_answer(&answer, index, answered, sent, &local)?;
+        let (sent, answered) = pair.ok_or(NegotiationError::MediaMismatch)?;
+        let mut media = read_answer(&answer, index, answered, sent, &local, self.agreed())?;
+        media.both_accepted = taken.next().is_some();
+        media.keys_dropped =
+            media.keys.is_none() && offer.media.iter().any(MediaDescription::has_keying);
         self.agreed = Some(Agreement { local: offer, remote: answer, media: media.clone() });
         Ok(media)
     }
@@ -150,8 +165,8 @@ impl Negotiator {
     }
 
     /// Answers the peer's offer: the same m= lines in the same order, one audio stream accepted,
-    /// all others refused with port 0. Among several audio streams an encrypted one is taken
-    /// first where `local` allows it. On an error the offer stays open, so that another `local`
+    /// all others refused with port 0. Among several audio streams one that can be encrypted is
+    /// taken first, and with the keying that `local` prefers. On an error the offer stays open, so that another `local`
     /// may be tried; [`rollback`](Self::rollback) ends it (488).
     ///
     /// # Errors
@@ -164,24 +179,7 @@ impl Negotiator {
         let Open::Remote(offer) = &self.open else {
             return Err(self.wrong_state("make an answer"));
         };
-        let mut chosen = None;
-        let mut error = NegotiationError::NoAudio;
-        for index in self.audio_lines(offer) {
-            let Some(line) = offer.media.get(index) else { continue };
-            match accept_line(offer, index, line, local) {
-                Ok(acceptance) if chosen.is_none() || acceptance.media.keys.is_some() => {
-                    let done = acceptance.media.keys.is_some();
-                    chosen = Some(acceptance);
-                    if done {
-                        break;
-                    }
-                }
-                Ok(_) => {}
-                Err(NegotiationError::NoAudio) => {}
-                Err(e) => error = e,
-            }
-        }
-        let acceptance = chosen.ok_or(error)?;
+        let acceptance = self.accept(offer, local)?;
         let mut media: Vec<_> = offer.media.iter().map(MediaDescription::refused).collect();
         if let Some(slot) = media.get_mut(acceptance.media.index) {
             *slot = acceptance.line;
@@ -192,6 +190,36 @@ impl Negotiator {
         self.agreed = Some(Agreement { local: answer.clone(), remote, media: agreed.clone() });
         self.open = Open::Nothing;
         Ok((answer, agreed))
+    }
+
+    /// The best line of the peer's offer.
+    fn accept(
+        &self,
+        offer: &SessionDescription,
+        local: &LocalMedia,
+    ) -> Result<Acceptance, NegotiationError> {
+        let current = self.agreed.as_ref().map(|agreement| agreement.media.index);
+        let mut chosen: Option<(u8, Acceptance)> = None;
+        let mut error = NegotiationError::NoAudio;
+        for index in self.audio_lines(offer) {
+            let Some(line) = offer.media.get(index) else { continue };
+            match accept_line(offer, index, line, local, self.agreed()) {
+                Ok(acceptance) => {
+                    let rank = match &acceptance.media.keys {
+                        Some(_) if current == Some(index) => 0,
+                        Some(keys) if keys.dtls().is_some() == local.security.prefer_dtls => 1,
+                        Some(_) => 2,
+                        None => 3,
+                    };
+                    if chosen.as_ref().is_none_or(|(best, _)| rank < *best) {
+                        chosen = Some((rank, acceptance));
+                    }
+                }
+                Err(NegotiationError::NoAudio) => {}
+                Err(e) => error = e,
+            }
+        }
+        chosen.map(|(_, acceptance)| acceptance).ok_or(error)
     }
 
     /// Forgets the open offer, ours or the peer's: the request that carried it failed. What was
@@ -208,6 +236,27 @@ impl Negotiator {
             .collect();
         lines.sort_by_key(|index| Some(*index) != current);
         lines
+    }
+
+    /// Where `count` lines of an offer go among the refused ones of before, the preferred one
+    /// first. The last one takes the place of the stream in use, another an ended audio line or a
+    /// new one (RFC 3264 §8.1); of two new ones the preferred one comes first.
+    fn slots(&self, media: &[MediaDescription], count: usize) -> Vec<usize> {
+        let Some(current) = self.agreed.as_ref().map(|agreement| agreement.media.index) else {
+            return (0..count).collect();
+        };
+        let mut slots = Vec::with_capacity(count);
+        if count > 1 {
+            let ended = |audio: bool| {
+                let same = |m: &MediaDescription| !audio || m.kind == MediaKind::Audio;
+                let found = media.iter().enumerate().find(|(i, m)| *i != current && same(m));
+                found.map(|(index, _)| index)
+            };
+            let new = (media.len() < MAX_MEDIA).then_some(media.len());
+            slots.extend(ended(true).or(new).or_else(|| ended(false)));
+        }
+        slots.push(current);
+        slots
     }
 
     fn used_payload_types(&self) -> Vec<CodecDescription> {
@@ -260,7 +309,7 @@ impl Negotiator {
 impl NegotiatedMedia {
     /// True if the profile is one that never carries RTP in the clear.
     pub const fn profile_is_secure(&self) -> bool {
-        matches!(self.profile, Profile::Savp | Profile::Savpf)
+        self.profile.is_secure()
     }
 
     /// True if the peer receives nothing: the call is held by it.

@@ -1,8 +1,9 @@
 //! What the local side brings to a negotiation, and what an offer contains.
 
+use super::security::OfferedKeying;
 use super::{
-    CodecDescription, CryptoAttribute, Direction, MediaDescription, MediaKind, NegotiationError,
-    Profile, RtcpAddress, SessionDescription,
+    CodecDescription, Direction, Fingerprint, MediaDescription, MediaKind, MediaSecurity,
+    NegotiatedMedia, NegotiationError, Profile, RtcpAddress, SessionDescription, Setup,
 };
 use alloc::{string::String, vec::Vec};
 use core::net::SocketAddr;
@@ -23,52 +24,13 @@ pub struct LocalMedia {
     pub direction: Direction,
     /// The packet time to ask for, in ms.
     pub ptime: Option<u16>,
-    /// Which keying policy allows.
+    /// Which keying is possible and which policy allows.
     pub security: MediaSecurity,
-}
-
-/// Which media security the policy allows in this negotiation. The key lines need a fresh key
-/// for every new session and fork (RFC 4568 §7.3), and stay the same in a re-offer that shall
-/// not rekey.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum MediaSecurity {
-    /// Plain RTP. Offered key lines are left unanswered; an offer of RTP/SAVP is refused.
-    Plain,
-    /// SRTP with SDES keys or no media: RTP/SAVP is offered, plain RTP refused.
-    Sdes(Vec<CryptoAttribute>),
-    /// SRTP with SDES keys if the peer can (RFC 8643): RTP/AVP with key lines is offered, and
-    /// whatever the peer offers is accepted, encrypted in preference.
-    SdesIfPossible(Vec<CryptoAttribute>),
-}
-
-impl MediaSecurity {
-    /// The local key lines in order of preference.
-    pub fn lines(&self) -> &[CryptoAttribute] {
-        match self {
-            Self::Plain => &[],
-            Self::Sdes(lines) | Self::SdesIfPossible(lines) => lines,
-        }
-    }
-
-    /// The profile that an offer uses.
-    pub(super) const fn profile(&self) -> Profile {
-        match self {
-            Self::Sdes(_) => Profile::Savp,
-            Self::Plain | Self::SdesIfPossible(_) => Profile::Avp,
-        }
-    }
-
-    pub(super) fn check(&self) -> Result<(), NegotiationError> {
-        match self {
-            Self::Sdes(lines) if lines.is_empty() => Err(NegotiationError::NoLocalKeys),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// What a policy wants to know about an offer before it decides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct OfferSummary {
     /// There is an audio stream with a port.
     pub has_audio: bool,
@@ -78,8 +40,13 @@ pub struct OfferSummary {
     pub suites: Vec<String>,
     /// Crypto lines that were refused as malformed, unsupported or switching protection off.
     pub refused_crypto: u32,
-    /// An audio stream is keyed by DTLS.
+    /// An audio stream, under whatever profile, has a fingerprint of SHA-256 or stronger: DTLS
+    /// can key it.
     pub dtls: bool,
+    /// An audio stream demands SRTP: RTP/SAVP, UDP/TLS/RTP/SAVP or a feedback variant.
+    pub secure_profile: bool,
+    /// Two or more audio streams of which one demands SRTP and another does not: a choice.
+    pub dual: bool,
 }
 
 impl OfferSummary {
@@ -89,10 +56,17 @@ impl OfferSummary {
         for line in offer.media.iter().filter(|m| m.kind == MediaKind::Audio && m.port != 0) {
             summary.has_audio = true;
             summary.plain_possible |= matches!(line.profile, Profile::Avp | Profile::Avpf);
-            summary.dtls |= line.profile.is_dtls();
+            summary.secure_profile |= line.profile.is_secure();
             summary.refused_crypto = summary.refused_crypto.saturating_add(line.refused_crypto);
-            summary.suites.extend(line.crypto.iter().map(|crypto| crypto.suite.clone()));
+            if !line.profile.is_rtp() {
+                continue;
+            }
+            summary.dtls |= line.fingerprints.iter().any(Fingerprint::is_strong);
+            if !line.profile.is_dtls() {
+                summary.suites.extend(line.crypto.iter().map(|crypto| crypto.suite.clone()));
+            }
         }
+        summary.dual = summary.plain_possible && summary.secure_profile;
         summary
     }
 
@@ -102,25 +76,38 @@ impl OfferSummary {
     }
 }
 
-/// The audio line of an offer. `used` are the payload types that this session has given a
-/// meaning; they keep it (RFC 3264 §8.3.2).
-pub(super) fn offer_line(
+/// The audio lines of an offer: one, or two of which the peer shall take one. `used` are the
+/// payload types that this session has given a meaning; they keep it (RFC 3264 §8.3.2). `agreed`
+/// is what is in use.
+pub(super) fn offer_lines(
     local: &LocalMedia,
     used: &[CodecDescription],
-) -> Result<MediaDescription, NegotiationError> {
-    local.security.check()?;
-    let mut line =
-        MediaDescription::new(MediaKind::Audio, local.rtp.port(), local.security.profile());
-    line.codecs = assign_payload_types(&local.codecs, used);
-    if line.codecs.iter().all(CodecDescription::is_auxiliary) {
+    agreed: Option<&NegotiatedMedia>,
+) -> Result<Vec<MediaDescription>, NegotiationError> {
+    let keyings = local.security.offered(agreed)?;
+    let codecs = assign_payload_types(&local.codecs, used);
+    if codecs.iter().all(CodecDescription::is_auxiliary) {
         return Err(NegotiationError::NoLocalCodec);
     }
-    line.direction = local.direction;
-    line.ptime = local.ptime;
-    line.rtcp = rtcp_attribute(local);
-    line.rtcp_mux = local.rtcp_mux;
-    line.crypto = local.security.lines().to_vec();
-    Ok(line)
+    let line = |keying: OfferedKeying| {
+        let mut line = MediaDescription::new(MediaKind::Audio, local.rtp.port(), keying.profile);
+        line.codecs.clone_from(&codecs);
+        line.direction = local.direction;
+        line.ptime = local.ptime;
+        line.rtcp = rtcp_attribute(local);
+        line.rtcp_mux = local.rtcp_mux;
+        if keying.sdes {
+            line.crypto.clone_from(&local.security.sdes);
+        }
+        if let Some(dtls) = local.security.dtls.as_ref().filter(|_| keying.dtls) {
+            line.fingerprints.clone_from(&dtls.fingerprints);
+            // The peer chooses; it keeps the roles of an association that goes on (RFC 5763 §5).
+            line.setup = Some(Setup::ActPass);
+            line.tls_id.clone_from(&dtls.tls_id);
+        }
+        line
+    };
+    Ok(keyings.into_iter().map(line).collect())
 }
 
 /// a=rtcp where RTCP is not at the port after RTP's.

@@ -4,11 +4,11 @@
 //! counted, as RFC 4566 §5.13 and robustness ask.
 
 use super::{
-    CodecDescription, ConnectionAddress, CryptoAttribute, Direction, MAX_ATTRIBUTES, MAX_BYTES,
-    MAX_CRYPTO_LINES, MAX_MEDIA, MediaDescription, MediaKind, Origin, Profile, RtcpAddress,
-    SdpError, SessionDescription,
+    CodecDescription, ConnectionAddress, CryptoAttribute, Direction, Fingerprint, MAX_ATTRIBUTES,
+    MAX_BYTES, MAX_CRYPTO_LINES, MAX_FINGERPRINTS, MAX_MEDIA, MediaDescription, MediaKind, Origin,
+    Profile, RtcpAddress, SdpError, SessionDescription, Setup, is_tls_id,
 };
-use alloc::{string::String, string::ToString, vec::Vec};
+use alloc::{string::ToString, vec::Vec};
 use core::net::IpAddr;
 use zeroize::Zeroize;
 
@@ -68,7 +68,7 @@ pub(super) fn wipe_keys(session: &mut sdp_types::Session) {
 
 fn from_session(session: &sdp_types::Session) -> Result<SessionDescription, SdpError> {
     let mut ignored = 0;
-    let defaults = SessionDefaults::read(&session.attributes);
+    let defaults = SessionDefaults::read(&session.attributes, &mut ignored);
     let mut media = Vec::with_capacity(session.medias.len());
     for line in &session.medias {
         media.push(read_media(line, &defaults, &mut ignored)?);
@@ -95,23 +95,52 @@ fn read_address(text: &str) -> ConnectionAddress {
 #[derive(Default)]
 struct SessionDefaults {
     direction: Direction,
-    fingerprint: Option<String>,
-    setup: Option<String>,
+    fingerprints: Vec<Fingerprint>,
+    refused_fingerprints: u32,
+    setup: Option<Setup>,
 }
 
 impl SessionDefaults {
-    fn read(attributes: &[sdp_types::Attribute]) -> Self {
+    fn read(attributes: &[sdp_types::Attribute], ignored: &mut u32) -> Self {
         let mut defaults = Self::default();
         for attribute in attributes {
             let name = attribute.attribute.to_ascii_lowercase();
-            match name.as_str() {
-                "fingerprint" => defaults.fingerprint = attribute.value.clone(),
-                "setup" => defaults.setup = attribute.value.clone(),
-                _ => defaults.direction = direction_of(&name).unwrap_or(defaults.direction),
-            }
+            let value = attribute.value.as_deref().unwrap_or_default();
+            let usable = match name.as_str() {
+                "fingerprint" => {
+                    let Self { fingerprints, refused_fingerprints, .. } = &mut defaults;
+                    read_fingerprint(fingerprints, refused_fingerprints, value)
+                }
+                "setup" => read_setup(&mut defaults.setup, value),
+                _ => {
+                    defaults.direction = direction_of(&name).unwrap_or(defaults.direction);
+                    true
+                }
+            };
+            *ignored = ignored.saturating_add(u32::from(!usable));
         }
         defaults
     }
+}
+
+/// Takes a fingerprint; one that is malformed or beyond the limit is counted.
+fn read_fingerprint(known: &mut Vec<Fingerprint>, refused: &mut u32, value: &str) -> bool {
+    match Fingerprint::parse(value) {
+        Ok(fingerprint) if known.len() < MAX_FINGERPRINTS => {
+            known.push(fingerprint);
+            true
+        }
+        _ => {
+            *refused = refused.saturating_add(1);
+            false
+        }
+    }
+}
+
+fn read_setup(setup: &mut Option<Setup>, value: &str) -> bool {
+    let read = Setup::parse(value);
+    *setup = read.or(*setup);
+    read.is_some()
 }
 
 fn direction_of(name: &str) -> Option<Direction> {
@@ -133,8 +162,7 @@ fn read_media(
     let mut media = MediaDescription::new(kind, line.port, Profile::from_name(&line.proto));
     media.connection = line.connections.first().map(|c| read_address(&c.connection_address));
     media.direction = defaults.direction;
-    media.fingerprint = defaults.fingerprint.clone();
-    media.setup = defaults.setup.clone();
+    media.setup = defaults.setup;
     if media.is_rtp_audio() {
         media.codecs = read_codecs(line, ignored);
     }
@@ -147,6 +175,11 @@ fn read_media(
         if !read_attribute(&mut media, &name, value)? {
             *ignored = ignored.saturating_add(1);
         }
+    }
+    // RFC 8122 §5: the session's fingerprints serve each stream without its own.
+    if !media.has_fingerprint() {
+        media.fingerprints.clone_from(&defaults.fingerprints);
+        media.refused_fingerprints = defaults.refused_fingerprints;
     }
     Ok(media)
 }
@@ -161,8 +194,15 @@ fn read_attribute(media: &mut MediaDescription, name: &str, value: &str) -> Resu
             return Ok(media.rtcp.is_some());
         }
         "rtcp-mux" => media.rtcp_mux = true,
-        "fingerprint" => media.fingerprint = Some(value.into()),
-        "setup" => media.setup = Some(value.into()),
+        "fingerprint" => {
+            let MediaDescription { fingerprints, refused_fingerprints, .. } = media;
+            return Ok(read_fingerprint(fingerprints, refused_fingerprints, value));
+        }
+        "setup" => return Ok(read_setup(&mut media.setup, value)),
+        "tls-id" => {
+            media.tls_id = is_tls_id(value).then(|| value.into());
+            return Ok(media.tls_id.is_some());
+        }
         "crypto" => {
             if media.crypto.len() >= MAX_CRYPTO_LINES {
                 return Err(SdpError::TooManyCryptoLines);

@@ -81,9 +81,11 @@ fn to_media(line: &MediaDescription) -> Media {
     for crypto in &line.crypto {
         attributes.push(Attribute::with_value("crypto", crypto.to_value().as_str()));
     }
-    for (name, value) in [("fingerprint", &line.fingerprint), ("setup", &line.setup)] {
-        attributes.extend(value.as_ref().map(|value| Attribute::with_value(name, value)));
+    for fingerprint in &line.fingerprints {
+        attributes.push(Attribute::with_value("fingerprint", fingerprint));
     }
+    attributes.extend(line.setup.map(|setup| Attribute::with_value("setup", setup.as_str())));
+    attributes.extend(line.tls_id.as_ref().map(|id| Attribute::with_value("tls-id", id)));
     if line.port != 0 {
         attributes.push(Attribute::new(line.direction.as_str()));
     }

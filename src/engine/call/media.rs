@@ -10,8 +10,8 @@ use crate::engine::event::FailureReason;
 use crate::engine::policy::{MediaRule, SecurityPolicy, rule_for_answer, rule_for_offer};
 use crate::media::codec::CodecId;
 use crate::sdp::{
-    CodecDescription, CryptoAttribute, Direction, LocalMedia, MediaSecurity, NegotiatedMedia,
-    NegotiationState, Negotiator, OfferSummary, SessionDescription,
+    CodecDescription, CryptoAttribute, Direction, LocalMedia, MediaSecurity, NegotiatedKeying,
+    NegotiatedMedia, NegotiationState, Negotiator, OfferSummary, SessionDescription,
 };
 use crate::util::{Rng, RngExt, Secret};
 
@@ -128,9 +128,9 @@ impl CallMedia {
     fn local(&self, rule: MediaRule, direction: Direction) -> Option<LocalMedia> {
         let (rtp, rtcp) = self.locals?;
         let security = match rule {
-            MediaRule::Plain => MediaSecurity::Plain,
-            MediaRule::Encrypted => MediaSecurity::Sdes(self.lines.clone()),
-            MediaRule::EncryptedIfPossible => MediaSecurity::SdesIfPossible(self.lines.clone()),
+            MediaRule::Plain => MediaSecurity::plain(),
+            MediaRule::Encrypted => MediaSecurity::sdes(self.lines.clone()),
+            MediaRule::EncryptedIfPossible => MediaSecurity::sdes_if_possible(self.lines.clone()),
         };
         Some(LocalMedia {
             rtp,
@@ -145,7 +145,8 @@ impl CallMedia {
 
     /// Fresh keys for a new session; an established one keeps its own, so that a hold makes no gap.
     fn make_lines(&mut self, suites: &[Suite], rng: &mut dyn Rng) {
-        if let Some(keys) = self.plan.as_ref().and_then(|p| p.agreed.keys.as_ref()) {
+        let agreed = self.plan.as_ref().and_then(|p| p.agreed.keys.as_ref());
+        if let Some(keys) = agreed.and_then(NegotiatedKeying::sdes) {
             self.lines = alloc::vec![keys.local.clone()];
             return;
         }
@@ -272,7 +273,10 @@ impl CallMedia {
             .ok_or(FailureReason::Negotiation("no common codec".to_string()))?;
         let keys = match &agreed.keys {
             None => None,
-            Some(keys) => Some((master_key(&keys.local)?, master_key(&keys.remote)?)),
+            Some(NegotiatedKeying::Sdes(keys)) => {
+                Some((master_key(&keys.local)?, master_key(&keys.remote)?))
+            }
+            Some(_) => return Err(FailureReason::Negotiation("keying not possible".to_string())),
         };
         let before = self.plan.as_ref().map(|p| &p.agreed.keys);
         let same_keys = before.is_some_and(|keys| *keys == agreed.keys);

@@ -21,6 +21,7 @@ fn the_basic_exchange_of_rfc_3264_section_10_1() {
     assert_eq!(media.remote_rtp, "192.0.2.9:49170".parse().unwrap());
     assert_eq!(media.remote_rtcp, Some("192.0.2.9:49171".parse().unwrap()));
     assert_eq!((media.index, media.keys, media.dtmf), (0, None, None));
+    assert!(!media.new_association && !media.keys_dropped && !media.both_accepted);
 }
 
 #[test]

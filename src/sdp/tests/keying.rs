@@ -5,11 +5,11 @@ use super::*;
 const KEY: &str = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
 
 fn sdes() -> LocalMedia {
-    local(MediaSecurity::Sdes(lines()))
+    local(MediaSecurity::sdes(lines()))
 }
 
 fn optional() -> LocalMedia {
-    local(MediaSecurity::SdesIfPossible(lines()))
+    local(MediaSecurity::sdes_if_possible(lines()))
 }
 
 fn audio(profile: &str, crypto: &[String]) -> SessionDescription {
@@ -94,7 +94,7 @@ fn the_first_acceptable_line_is_answered_with_its_tag() {
         line(6, SUITE_80),
     ];
     let (answer, media) = answer(audio("RTP/SAVP", &offered), &sdes()).unwrap();
-    let keys = media.keys.as_ref().unwrap();
+    let keys = media.keys.as_ref().unwrap().sdes().unwrap();
     assert_eq!((keys.remote.tag, keys.local.tag), (5, 5));
     assert_eq!(keys.local, crypto(5, SUITE_32, 2));
     assert_eq!(answer.media[0].crypto, core::slice::from_ref(&keys.local));
@@ -176,6 +176,7 @@ fn an_answer_must_take_one_of_our_lines() {
         negotiator.handle_answer(answer).map(|media| media.keys)
     };
     let keys = run(&sdes(), audio("RTP/SAVP", &[line(2, SUITE_32)])).unwrap().unwrap();
+    let keys = keys.sdes().unwrap();
     assert_eq!(keys.local, crypto(2, SUITE_32, 2));
     assert_eq!(keys.remote.suite, SUITE_32);
     for crypto in [
@@ -192,7 +193,7 @@ fn an_answer_must_take_one_of_our_lines() {
     // Demotion from SAVP to AVP, with or without keys.
     for crypto in [vec![], vec![line(1, SUITE_80)]] {
         let demoted = audio("RTP/AVP", &crypto);
-        assert_eq!(run(&sdes(), demoted), Err(E::EncryptionRequired));
+        assert_eq!(run(&sdes(), demoted), Err(E::ProfileDowngraded));
     }
     let taken = run(&optional(), audio("RTP/AVP", &[line(1, SUITE_80)])).unwrap();
     assert!(taken.is_some());
@@ -213,7 +214,7 @@ fn our_own_key_is_not_taken_back() {
 
 #[test]
 fn required_encryption_needs_a_key() {
-    let bare = local(MediaSecurity::Sdes(Vec::new()));
+    let bare = local(MediaSecurity::sdes(Vec::new()));
     let mut negotiator = Negotiator::new(1);
     assert_eq!(negotiator.create_offer(&bare), Err(NegotiationError::NoLocalKeys));
     let offer = audio("RTP/SAVP", &[line(1, SUITE_80)]);
@@ -231,10 +232,8 @@ fn two_machines_agree() {
     ] {
         let mut theirs = theirs;
         theirs.rtp = "192.0.2.2:6000".parse().unwrap();
-        if let MediaSecurity::Sdes(lines) | MediaSecurity::SdesIfPossible(lines) =
-            &mut theirs.security
-        {
-            *lines = vec![crypto(1, SUITE_32, 9), crypto(2, SUITE_80, 8)];
+        if theirs.security.has_keying() {
+            theirs.security.sdes = vec![crypto(1, SUITE_32, 9), crypto(2, SUITE_80, 8)];
         }
         let (mut a, mut b) = (Negotiator::new(1), Negotiator::new(2));
         let offer = a.create_offer(&ours).unwrap();
@@ -242,7 +241,8 @@ fn two_machines_agree() {
         let (answer, there) = b.create_answer(&theirs).unwrap();
         let here = a.handle_answer(wire(&answer)).unwrap();
         assert_eq!(here.keys.is_some(), encrypted);
-        if let (Some(h), Some(t)) = (&here.keys, &there.keys) {
+        let sdes = |media: &NegotiatedMedia| media.keys.as_ref()?.sdes().cloned();
+        if let (Some(h), Some(t)) = (sdes(&here), sdes(&there)) {
             assert_eq!((&h.local, &h.remote), (&t.remote, &t.local));
         }
         assert_eq!((here.remote_rtp, there.remote_rtp), (theirs.rtp, ours.rtp));

@@ -53,7 +53,7 @@ pub(super) fn local(security: MediaSecurity) -> LocalMedia {
 }
 
 pub(super) fn plain() -> LocalMedia {
-    local(MediaSecurity::Plain)
+    local(MediaSecurity::plain())
 }
 
 /// Answers an offer with a fresh machine.

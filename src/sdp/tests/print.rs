@@ -46,6 +46,28 @@ fn any_crypto() -> impl Strategy<Value = CryptoAttribute> {
     })
 }
 
+fn any_fingerprint() -> impl Strategy<Value = Fingerprint> {
+    let known = |name: &'static str, length: usize| {
+        proptest::collection::vec(any::<u8>(), length).prop_map(move |b| (name.into(), b))
+    };
+    prop_oneof![
+        known("sha-1", 20),
+        known("sha-256", 32),
+        known("sha-512", 64),
+        ("[a-z0-9-]{9,20}", proptest::collection::vec(any::<u8>(), 1..64)),
+    ]
+    .prop_map(|(name, bytes): (String, Vec<u8>)| Fingerprint::new(&name, bytes).unwrap())
+}
+
+fn any_setup() -> impl Strategy<Value = Option<Setup>> {
+    let all = vec![Setup::ActPass, Setup::Active, Setup::Passive, Setup::HoldConn];
+    proptest::option::of(proptest::sample::select(all))
+}
+
+fn any_tls_id() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of("[a-zA-Z0-9+/_-]{20,255}")
+}
+
 fn direction() -> impl Strategy<Value = Direction> {
     (any::<bool>(), any::<bool>()).prop_map(|(send, receive)| Direction::new(send, receive))
 }
@@ -67,9 +89,9 @@ fn audio() -> impl Strategy<Value = MediaDescription> {
         (proptest::option::of(address()), direction(), times),
         (proptest::option::of(rtcp), any::<bool>()),
         proptest::collection::vec(any_crypto(), 0..4),
-        proptest::option::of("sha-256 [0-9A-F:]{1,40}"),
+        (proptest::collection::vec(any_fingerprint(), 0..3), any_setup(), any_tls_id()),
     )
-        .prop_map(|(head, flow, rtcp, crypto, fingerprint)| {
+        .prop_map(|(head, flow, rtcp, crypto, dtls)| {
             let (port, profile, mut codecs) = head;
             codecs.sort_by_key(|c| c.payload_type);
             codecs.dedup_by_key(|c| c.payload_type);
@@ -81,7 +103,7 @@ fn audio() -> impl Strategy<Value = MediaDescription> {
             for (tag, line) in (1..).zip(&mut media.crypto) {
                 line.tag = tag;
             }
-            media.fingerprint = fingerprint;
+            (media.fingerprints, media.setup, media.tls_id) = dtls;
             media
         })
 }
@@ -144,7 +166,7 @@ proptest! {
             let mut twice = wire(&again);
             twice.ignored = again.ignored;
             prop_assert_eq!(&twice, &again);
-            for security in [MediaSecurity::Plain, MediaSecurity::Sdes(super::lines())] {
+            for security in [MediaSecurity::plain(), MediaSecurity::sdes(super::lines())] {
                 let _ = answer(parsed.clone(), &local(security));
             }
         }
