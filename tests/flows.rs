@@ -131,7 +131,7 @@ fn pings_are_answered_and_jittered_and_a_dead_flow_is_found() {
         let verdict = w.ends[A].flows.next_timeout().unwrap();
         assert_eq!(verdict - ping, Duration::from_secs(10));
         w.advance_to(verdict);
-        assert_eq!(w.down(A), (flow, FlowFailure::Unreachable));
+        assert_eq!(w.down(A), (flow, FlowFailure::TimedOut));
         assert_eq!(w.ends[A].flows.next_timeout(), None);
         assert!(!w.ends[A].flows.is_up(flow));
     }
@@ -178,7 +178,7 @@ fn a_connection_that_does_not_come_about_fails_in_time() {
             assert!(w.ends[A].events.is_empty());
             w.advance_to(due);
         }
-        assert_eq!(w.down(A), (flow, FlowFailure::Unreachable));
+        assert_eq!(w.down(A), (flow, FlowFailure::TimedOut));
         assert!(w.ends[A].flows.is_empty() && w.ends[A].flows.next_timeout().is_none());
     }
 }

@@ -106,7 +106,7 @@ impl Engine {
                 }
                 self.account_flow_down(now, flow);
                 for route in self.all_routes() {
-                    route.handle_down(flow, &why);
+                    route.handle_down(now, flow, &why);
                 }
                 self.unpark(now, flow, false);
                 self.transactions.transport_error(now, flow);
@@ -173,7 +173,7 @@ impl Engine {
         let (call, purpose) = match self.requests.get(&tx).map(|p| p.owner) {
             Some(Owner::Call(call, purpose)) => (call, purpose),
             Some(Owner::Register(account)) => {
-                if response.status() == Some(503) && self.register_elsewhere(account) {
+                if response.status() == Some(503) && self.register_elsewhere(now, account) {
                     return;
                 }
                 return self.register_response(now, account, response);
@@ -186,7 +186,7 @@ impl Engine {
         {
             let reason = printable(response.reason());
             let reason = EndReason::Refused { status: 503, reason };
-            if self.try_next_server(call, flow, reason) {
+            if self.try_next_server(now, call, flow, reason) {
                 return;
             }
         }
@@ -226,7 +226,7 @@ impl Engine {
         self.log_transaction_failure(pending.request.method(), failure);
         match pending.owner {
             Owner::Register(account) => {
-                if self.register_elsewhere(account) {
+                if self.register_elsewhere(now, account) {
                     return;
                 }
                 let reason = match failure {
@@ -241,7 +241,9 @@ impl Engine {
                     Failure::TransportError => FailureReason::ConnectionLost,
                 };
                 let ended = EndReason::Failed(reason.clone());
-                if purpose == Purpose::Invite && self.try_next_server(call, pending.flow, ended) {
+                if purpose == Purpose::Invite
+                    && self.try_next_server(now, call, pending.flow, ended)
+                {
                     return;
                 }
                 let Some(entry) = self.calls.get_mut(call) else { return };
@@ -272,7 +274,7 @@ impl Engine {
         let owners: alloc::vec::Vec<_> =
             accounts.chain(self.calls.ids().into_iter().map(RouteOwner::Call)).collect();
         for owner in owners {
-            while let Some(action) = self.route_of(owner).and_then(Route::poll) {
+            while let Some(action) = self.route_of(owner).and_then(|r| r.poll(now)) {
                 moved = true;
                 self.route_action(now, owner, action);
             }
@@ -294,7 +296,7 @@ impl Engine {
                 let Some(route) = self.route_of(owner) else { return };
                 match opened {
                     Ok(flow) => route.handle_opening(flow, up),
-                    Err(_) => route.advance(),
+                    Err(_) => route.advance(now),
                 }
             }
             (RouteAction::Ready(flow), RouteOwner::Call(id)) => self.call_way_ready(now, id, flow),

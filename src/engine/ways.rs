@@ -263,6 +263,7 @@ impl Engine {
     /// RFC 3263 §4.3 is asked. False if there is none, or the call has gone further than that.
     pub(super) fn try_next_server(
         &mut self,
+        now: Instant,
         id: CallId,
         failed: FlowId,
         reason: EndReason,
@@ -287,7 +288,7 @@ impl Engine {
             if !route.has_next() {
                 return false;
             }
-            route.advance();
+            route.advance(now);
         }
         let Some(entry) = self.calls.get_mut(id) else { return false };
         entry.failover.get_or_insert(reason);
@@ -296,10 +297,10 @@ impl Engine {
     }
 
     /// The same for an account's REGISTER.
-    pub(super) fn register_elsewhere(&mut self, id: super::AccountId) -> bool {
+    pub(super) fn register_elsewhere(&mut self, now: Instant, id: super::AccountId) -> bool {
         let Some(entry) = self.accounts.get_mut(id) else { return false };
         let Some(route) = entry.route.as_mut().filter(|r| r.has_next()) else { return false };
-        route.advance();
+        route.advance(now);
         entry.flow = None;
         if let Some(registration) = &mut entry.registration {
             registration.withdraw();

@@ -1,8 +1,9 @@
 //! The way to a server: from a URI over DNS answers and candidates to a flow that works.
 //!
-//! One [`Route`] serves one account or one call. It walks the candidates of RFC 3263 in order; a
-//! candidate that cannot be reached makes way for the next one, a certificate that does not verify
-//! ends the walk: an attacker on the path must not be able to push a call off TLS.
+//! One [`Route`] serves one account or one call. It walks the candidates of RFC 3263 in order, the
+//! ladder; a candidate that cannot be reached makes way for the next one, a certificate that does
+//! not verify ends the walk: an attacker on the path must not be able to push a call off TLS by
+//! showing one. Each step is recorded with its outcome, and the walk is bounded in steps and time.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,8 +12,59 @@ use core::net::SocketAddr;
 use super::dns::DnsAnswer;
 use super::resolve::{Candidate, Question, Resolution, ResolveError};
 use super::{FlowId, Transport};
+use crate::time::{Duration, Instant};
 use crate::util::Rng;
 use crate::wire::sip::UriRef;
+
+/// Steps of one ladder that are recorded at most.
+pub const MAX_STEPS: usize = 16;
+/// How long a walk may go on to further candidates.
+const WALK_LIMIT: Duration = Duration::from_secs(60);
+
+/// One candidate that was tried.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LadderStep {
+    /// How.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+    /// What came of it.
+    pub outcome: StepOutcome,
+}
+
+/// What came of a candidate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StepOutcome {
+    /// It is being tried.
+    Trying,
+    /// It is used.
+    Up,
+    /// The connection was refused or broken off.
+    Refused,
+    /// No connection in time.
+    TimedOut,
+    /// No TLS there, or none that we speak.
+    Tls(String),
+    /// A certificate that does not verify.
+    Certificate(String),
+    /// It took requests and did not serve them: no answer in time, or 503.
+    Unserved,
+}
+
+impl core::fmt::Display for StepOutcome {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Trying => f.write_str("being tried"),
+            Self::Up => f.write_str("connected"),
+            Self::Refused => f.write_str("refused"),
+            Self::TimedOut => f.write_str("no answer"),
+            Self::Tls(why) => write!(f, "no TLS: {why}"),
+            Self::Certificate(why) => write!(f, "certificate not accepted: {why}"),
+            Self::Unserved => f.write_str("did not serve"),
+        }
+    }
+}
 
 /// What a route wants now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,8 +95,10 @@ pub enum RouteFailure {
 /// Why a flow could not be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FlowFailure {
-    /// Refused, timed out, broken.
+    /// Refused, or broken off.
     Unreachable,
+    /// Nobody answered in time.
+    TimedOut,
     /// The certificate did not verify: the walk ends.
     Certificate(String),
     /// The TLS handshake failed, for example because the far end speaks none.
@@ -80,6 +134,11 @@ pub struct Route {
     avoid: Option<Candidate>,
     state: State,
     last: Option<RouteFailure>,
+    steps: Vec<LadderStep>,
+    /// When no further candidate is tried; set by the first step.
+    until: Option<Instant>,
+    /// A certificate that does not verify is only one more candidate that is no good.
+    lenient: bool,
 }
 
 impl Route {
@@ -92,7 +151,20 @@ impl Route {
             avoid: None,
             state: State::Resolving { asked: false },
             last: None,
+            steps: Vec::new(),
+            until: None,
+            lenient: false,
         })
+    }
+
+    /// Goes on past a certificate that does not verify: for a domain without any policy.
+    pub fn set_lenient(&mut self) {
+        self.lenient = true;
+    }
+
+    /// The candidates tried so far, in order.
+    pub fn steps(&self) -> &[LadderStep] {
+        &self.steps
     }
 
     /// Leaves one candidate out: it has failed already.
@@ -134,7 +206,7 @@ impl Route {
     }
 
     /// What to do next; each action is given once.
-    pub fn poll(&mut self) -> Option<RouteAction> {
+    pub fn poll(&mut self, now: Instant) -> Option<RouteAction> {
         if let State::Resolving { asked } = &mut self.state {
             match self.resolution.question() {
                 Some(_) if *asked => return None,
@@ -142,14 +214,20 @@ impl Route {
                     *asked = true;
                     return Some(RouteAction::Ask(question));
                 }
-                None => self.open_next(),
+                None => self.open_next(now),
             }
         }
         match &mut self.state {
             State::Opening { announced, .. } if !*announced => {
                 *announced = true;
                 let at = self.next.saturating_sub(1);
-                self.resolution.candidates().get(at).copied().map(RouteAction::Open)
+                let candidate = self.resolution.candidates().get(at).copied()?;
+                if self.steps.len() < MAX_STEPS {
+                    let Candidate { transport, address } = candidate;
+                    let outcome = StepOutcome::Trying;
+                    self.steps.push(LadderStep { transport, address, outcome });
+                }
+                Some(RouteAction::Open(candidate))
             }
             State::Up { flow, announced } if !*announced => {
                 *announced = true;
@@ -163,12 +241,19 @@ impl Route {
         }
     }
 
-    fn open_next(&mut self) {
+    fn outcome(&mut self, outcome: StepOutcome) {
+        if let Some(step) = self.steps.last_mut() {
+            step.outcome = outcome;
+        }
+    }
+
+    fn open_next(&mut self, now: Instant) {
+        let until = *self.until.get_or_insert(now + WALK_LIMIT);
         let candidates = self.resolution.candidates();
         while self.avoid.is_some() && candidates.get(self.next).copied() == self.avoid {
             self.next = self.next.saturating_add(1);
         }
-        if self.next < candidates.len() {
+        if self.next < candidates.len() && self.next < MAX_STEPS && now < until {
             self.next = self.next.saturating_add(1);
             self.state = State::Opening { flow: None, announced: false };
             return;
@@ -192,11 +277,10 @@ impl Route {
     /// [`RouteAction::Open`] is being carried out by this flow; it may be up already.
     pub fn handle_opening(&mut self, flow: FlowId, up: bool) {
         if let State::Opening { .. } = self.state {
-            self.state = if up {
-                State::Up { flow, announced: false }
-            } else {
-                State::Opening { flow: Some(flow), announced: true }
-            };
+            self.state = State::Opening { flow: Some(flow), announced: true };
+            if up {
+                self.handle_up(flow);
+            }
         }
     }
 
@@ -204,37 +288,45 @@ impl Route {
     pub fn handle_up(&mut self, flow: FlowId) {
         if matches!(self.state, State::Opening { flow: Some(f), .. } if f == flow) {
             self.state = State::Up { flow, announced: false };
+            self.outcome(StepOutcome::Up);
         }
     }
 
     /// A flow could not be opened: the next candidate, unless its certificate was bad. One that
     /// breaks after it was up is its user's to replace.
-    pub fn handle_down(&mut self, flow: FlowId, why: &FlowFailure) {
+    pub fn handle_down(&mut self, now: Instant, flow: FlowId, why: &FlowFailure) {
         if !matches!(self.state, State::Opening { flow: Some(f), .. } if f == flow) {
             return;
         }
-        match why {
+        let (reason, outcome) = match why {
             FlowFailure::Certificate(problem) => {
                 let reason = RouteFailure::Certificate(problem.to_string());
-                self.state = State::Failed { reason, announced: false };
+                (reason, StepOutcome::Certificate(problem.to_string()))
             }
             FlowFailure::Tls(problem) => {
-                self.last = Some(RouteFailure::Tls(problem.to_string()));
-                self.open_next();
+                (RouteFailure::Tls(problem.to_string()), StepOutcome::Tls(problem.to_string()))
             }
-            FlowFailure::Unreachable => {
-                self.last = Some(RouteFailure::Unreachable);
-                self.open_next();
-            }
+            FlowFailure::Unreachable => (RouteFailure::Unreachable, StepOutcome::Refused),
+            FlowFailure::TimedOut => (RouteFailure::Unreachable, StepOutcome::TimedOut),
+        };
+        self.outcome(outcome);
+        if matches!(why, FlowFailure::Certificate(_)) && !self.lenient {
+            self.state = State::Failed { reason, announced: false };
+        } else {
+            self.last = Some(reason);
+            self.open_next(now);
         }
     }
 
     /// The server behind the flow does not answer (time-out, 503): the next candidate
     /// (RFC 3263 §4.3).
-    pub fn advance(&mut self) {
+    pub fn advance(&mut self, now: Instant) {
         if let State::Up { .. } | State::Opening { .. } = self.state {
             self.last = Some(RouteFailure::Unreachable);
-            self.open_next();
+            self.outcome(StepOutcome::Unserved);
+            // A server that was asked and kept us waiting does not use up the time of the walk.
+            self.until = Some(now + WALK_LIMIT);
+            self.open_next(now);
         }
     }
 
@@ -250,6 +342,8 @@ mod tests {
     use crate::util::Arena;
     use crate::wire::sip::Uri;
 
+    const NOW: Instant = Instant::ZERO;
+
     fn route(uri: &str) -> Route {
         Route::new(Uri::parse(uri).unwrap().as_ref(), &[Transport::Tls, Transport::Tcp]).unwrap()
     }
@@ -259,19 +353,19 @@ mod tests {
         let mut flows: Arena<super::super::FlowTag, ()> = Arena::default();
         let (a, b) = (flows.insert(()), flows.insert(()));
         let mut r = route("sip:192.0.2.1");
-        assert!(matches!(r.poll(), Some(RouteAction::Open(c)) if c.transport == Transport::Tls));
-        assert_eq!(r.poll(), None);
+        assert!(matches!(r.poll(NOW), Some(RouteAction::Open(c)) if c.transport == Transport::Tls));
+        assert_eq!(r.poll(NOW), None);
         r.handle_opening(a, false);
-        r.handle_down(a, &FlowFailure::Unreachable);
-        assert!(matches!(r.poll(), Some(RouteAction::Open(c)) if c.transport == Transport::Tcp));
+        r.handle_down(NOW, a, &FlowFailure::Unreachable);
+        assert!(matches!(r.poll(NOW), Some(RouteAction::Open(c)) if c.transport == Transport::Tcp));
         r.handle_opening(b, false);
         r.handle_up(a);
-        assert_eq!(r.poll(), None);
+        assert_eq!(r.poll(NOW), None);
         r.handle_up(b);
-        assert_eq!(r.poll(), Some(RouteAction::Ready(b)));
-        assert_eq!((r.poll(), r.flow()), (None, Some(b)));
-        r.advance();
-        assert_eq!(r.poll(), Some(RouteAction::Failed(RouteFailure::Unreachable)));
+        assert_eq!(r.poll(NOW), Some(RouteAction::Ready(b)));
+        assert_eq!((r.poll(NOW), r.flow()), (None, Some(b)));
+        r.advance(NOW);
+        assert_eq!(r.poll(NOW), Some(RouteAction::Failed(RouteFailure::Unreachable)));
     }
 
     #[test]
@@ -279,21 +373,51 @@ mod tests {
         let mut flows: Arena<super::super::FlowTag, ()> = Arena::default();
         let a = flows.insert(());
         let mut r = route("sip:192.0.2.1");
-        assert!(r.poll().is_some());
+        assert!(r.poll(NOW).is_some());
         r.handle_opening(a, false);
-        r.handle_down(a, &FlowFailure::Certificate("expired".into()));
+        r.handle_down(NOW, a, &FlowFailure::Certificate("expired".into()));
         let failed = RouteAction::Failed(RouteFailure::Certificate("expired".into()));
-        assert_eq!((r.poll(), r.poll()), (Some(failed), None));
+        assert_eq!((r.poll(NOW), r.poll(NOW)), (Some(failed), None));
+    }
+
+    #[test]
+    fn each_step_is_recorded_and_the_walk_is_bounded_in_time() {
+        let mut flows: Arena<super::super::FlowTag, ()> = Arena::default();
+        let (a, b) = (flows.insert(()), flows.insert(()));
+        for (late, outcome) in [(10, StepOutcome::Up), (70, StepOutcome::TimedOut)] {
+            let mut r = route("sip:192.0.2.1");
+            assert!(matches!(r.poll(NOW), Some(RouteAction::Open(_))));
+            r.handle_opening(a, false);
+            let later = NOW + Duration::from_secs(late);
+            r.handle_down(later, a, &FlowFailure::TimedOut);
+            let next = r.poll(later);
+            r.handle_opening(b, true);
+            assert_eq!(matches!(next, Some(RouteAction::Open(_))), late < 60);
+            assert_eq!(r.steps().first().unwrap().outcome, StepOutcome::TimedOut);
+            assert_eq!(r.steps().last().unwrap().outcome, outcome);
+        }
+    }
+
+    #[test]
+    fn only_a_domain_without_policy_goes_past_a_bad_certificate() {
+        let mut flows: Arena<super::super::FlowTag, ()> = Arena::default();
+        let a = flows.insert(());
+        let mut r = route("sip:192.0.2.1");
+        r.set_lenient();
+        assert!(r.poll(NOW).is_some());
+        r.handle_opening(a, false);
+        r.handle_down(NOW, a, &FlowFailure::Certificate("expired".into()));
+        assert!(matches!(r.poll(NOW), Some(RouteAction::Open(c)) if c.transport == Transport::Tcp));
     }
 
     #[test]
     fn an_unknown_name_fails_after_its_questions() {
         let mut r = route("sip:nowhere.test");
         let mut rng = crate::util::SeededRng::new(1);
-        while let Some(RouteAction::Ask(_)) = r.poll() {
+        while let Some(RouteAction::Ask(_)) = r.poll(NOW) {
             r.handle_answer(&DnsAnswer::NotFound, &mut rng);
         }
-        assert_eq!(r.poll(), None);
+        assert_eq!(r.poll(NOW), None);
         assert!(matches!(r.state, State::Failed { reason: RouteFailure::NameNotFound, .. }));
     }
 }

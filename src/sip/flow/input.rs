@@ -228,7 +228,7 @@ impl Flows {
             let Some(flow) = self.flows.get(id) else { continue };
             let dead = [flow.due, flow.pong_due, flow.idle_at()];
             if dead.into_iter().flatten().any(|at| at <= now) {
-                self.drop_flow(id, Some(FlowFailure::Unreachable));
+                self.drop_flow(id, Some(FlowFailure::TimedOut));
             } else if flow.ping_at().is_some_and(|at| at <= now) {
                 self.ping(now, id, rng);
             }
