@@ -7,7 +7,8 @@ use super::call::Purpose;
 use super::config::AccountConfig;
 use super::error::AccountError;
 use super::event::{Event, FailureReason};
-use super::policy::SecurityPolicy;
+use super::ladder::Ladder;
+use super::policy::{EffectivePolicy, PolicySource};
 use super::post::{Owner, Pending, route_failure};
 use super::{AccountId, Engine};
 use crate::sip::auth::{AuthError, Authorization, Credentials, DigestClient};
@@ -15,7 +16,7 @@ use crate::sip::backoff::Backoff;
 use crate::sip::registration::{
     Registration, RegistrationConfig, RegistrationFailure, RegistrationState,
 };
-use crate::sip::route::{Route, RouteFailure};
+use crate::sip::route::{LadderStep, Route, RouteFailure};
 use crate::sip::{FlowId, Transport};
 use crate::time::{Duration, Instant};
 use crate::util::Secret;
@@ -52,7 +53,11 @@ pub struct AccountStatus {
     /// The transport of its flow, if there is one.
     pub transport: Option<Transport>,
     /// The policy in force: the stricter of the domain's and the account's.
-    pub policy: SecurityPolicy,
+    pub policy: EffectivePolicy,
+    /// The policy prefers TLS, and the account's signalling is in the clear.
+    pub fallback: bool,
+    /// What was tried when the way to the server was looked for last, in order.
+    pub ladder: Vec<LadderStep>,
 }
 
 /// An account with what ties it to its server.
@@ -62,7 +67,8 @@ pub(super) struct AccountEntry {
     pub(super) route: Option<Route>,
     pub(super) flow: Option<FlowId>,
     pub(super) registration: Option<Registration>,
-    retry_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
+    pub(super) ladder: Ladder,
     backoff: Backoff,
     removing: bool,
 }
@@ -92,6 +98,11 @@ impl AccountEntry {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let registration = self.registration.as_ref().and_then(Registration::next_timeout);
         [self.retry_at, registration].into_iter().flatten().min()
+    }
+
+    /// It registers, and is not being removed.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.config.register && !self.removing
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -131,7 +142,7 @@ impl Engine {
         if account.display_name.chars().any(char::is_control) {
             return Err(AccountError::BadDisplayName);
         }
-        let policy = self.policy_of(&aor.host().to_string()).stricter(account.policy);
+        let policy = self.policy_of_account(&account).policy;
         if account.transport.is_some_and(|t| !policy.transports().contains(&t)) {
             return Err(AccountError::TransportForbidden);
         }
@@ -141,6 +152,7 @@ impl Engine {
             flow: None,
             registration: None,
             retry_at: None,
+            ladder: Ladder::new(),
             backoff: Backoff::new(RETRY.0, RETRY.1),
             removing: false,
         };
@@ -152,18 +164,21 @@ impl Engine {
         Ok(id)
     }
 
-    fn route_to_server(&self, entry: &AccountEntry) -> Result<Route, AccountError> {
+    pub(super) fn route_to_server(&self, entry: &AccountEntry) -> Result<Route, AccountError> {
         let allowed = self.allowed_transports(entry);
-        Route::new(entry.server().as_ref(), &allowed).map_err(|_| AccountError::TransportForbidden)
+        let policy = self.policy_of_account(&entry.config).policy;
+        Self::route_under(&entry.server(), &allowed, policy)
+            .map_err(|_| AccountError::TransportForbidden)
     }
 
-    pub(super) fn account_policy(&self, account: &AccountConfig) -> SecurityPolicy {
-        self.policy_of(&account.aor.as_ref().host().to_string()).stricter(account.policy)
+    pub(super) fn policy_of_account(&self, account: &AccountConfig) -> EffectivePolicy {
+        self.domain_policy(&account.aor.as_ref().host().to_string())
+            .tightened(account.policy, PolicySource::Account)
     }
 
-    fn allowed_transports(&self, entry: &AccountEntry) -> Vec<Transport> {
+    pub(super) fn allowed_transports(&self, entry: &AccountEntry) -> Vec<Transport> {
         let wanted = entry.config.transport;
-        let policy = self.account_policy(&entry.config);
+        let policy = self.policy_of_account(&entry.config).policy;
         let all = policy.transports().iter().copied();
         all.filter(|t| wanted.is_none_or(|w| w == *t)).collect()
     }
@@ -202,7 +217,9 @@ impl Engine {
             aor: entry.config.aor.to_string(),
             state,
             transport: entry.flow.and_then(|f| self.flows.transport(f)),
-            policy: self.account_policy(&entry.config),
+            policy: self.policy_of_account(&entry.config),
+            fallback: self.has_fallen_back(entry),
+            ladder: entry.ladder.steps.clone(),
         })
     }
 
@@ -247,8 +264,12 @@ impl Engine {
                 entry.registration = Some(registration);
             }
         }
+        if let Some(route) = &entry.route {
+            entry.ladder.steps = route.steps().to_vec();
+        }
         let interval = entry.config.keep_alive;
         self.flows.set_keep_alive(now, flow, interval, false, &mut self.rng);
+        self.tell_transport(id, flow);
     }
 
     /// There is no way to the account's server now: try again later.
@@ -287,6 +308,11 @@ impl Engine {
 
     pub(super) fn account_timeouts(&mut self, now: Instant) {
         for id in self.accounts.ids() {
+            let Some(entry) = self.accounts.get_mut(id) else { continue };
+            let due = entry.registration.as_ref().and_then(Registration::next_timeout);
+            if due.is_some_and(|at| at <= now) {
+                self.climb_at_refresh(now, id);
+            }
             let Some(entry) = self.accounts.get_mut(id) else { continue };
             if let Some(registration) = &mut entry.registration {
                 registration.handle_timeout(now);

@@ -8,7 +8,7 @@ use super::call::{CallMachine, CallMedia, CallState, InviteParts};
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
-use super::policy::SecurityPolicy;
+use super::policy::{EffectivePolicy, PolicySource, SecurityPolicy};
 use super::ports::MediaPorts;
 use super::report::{Keying, MediaLeg, SecurityReport, SignallingLeg};
 use super::sockets::SocketUse;
@@ -54,7 +54,7 @@ pub(super) struct CallEntry {
 }
 
 impl CallEntry {
-    fn new(machine: CallMachine, call_id: String, policy: SecurityPolicy) -> Self {
+    fn new(machine: CallMachine, call_id: String, policy: EffectivePolicy) -> Self {
         Self {
             machine,
             call_id,
@@ -142,7 +142,8 @@ impl Engine {
             return Err(CallError::TooManyCalls);
         }
         let config = &account.config;
-        let policy = self.account_policy(config).stricter(options.policy);
+        let effective = self.call_policy(Some(from), options.policy);
+        let policy = effective.policy;
         let codecs =
             if options.codecs.is_empty() { config.codecs.clone() } else { options.codecs.clone() };
         // An account that registers sends everything through its server.
@@ -151,17 +152,19 @@ impl Engine {
             (false, Some(proxy)) => proxy.clone(),
             (false, None) => to.clone(),
         };
-        let flow = account.flow.filter(|f| {
-            self.flows.is_up(*f) && (policy != SecurityPolicy::Required || self.flow_is_secure(*f))
-        });
+        // sips and `Required` never leave TLS (RFC 5630 §3.1.3).
+        let secure = policy == SecurityPolicy::Required || to.as_ref().scheme() == Scheme::Sips;
+        let flow =
+            account.flow.filter(|f| self.flows.is_up(*f) && (!secure || self.flow_is_secure(*f)));
+        let steps = if flow.is_some() { account.ladder.steps.clone() } else { Vec::new() };
         let wanted = config.transport;
         let allowed: alloc::vec::Vec<_> = policy
             .transports()
             .iter()
             .copied()
-            .filter(|t| wanted.is_none_or(|w| w == *t))
+            .filter(|t| wanted.is_none_or(|w| w == *t) && (!secure || t.is_secure()))
             .collect();
-        let route = Route::new(next_hop.as_ref(), &allowed).map_err(|e| match e {
+        let route = Self::route_under(&next_hop, &allowed, policy).map_err(|e| match e {
             ResolveError::Scheme => CallError::BadTarget(to.to_string()),
             ResolveError::TransportForbidden => CallError::TransportForbidden,
         })?;
@@ -170,8 +173,9 @@ impl Engine {
         let entry_of = |id| {
             let media = CallMedia::new(codecs);
             let machine = CallMachine::outgoing(now, id, from, target, media, policy, options, tag);
-            let mut entry = CallEntry::new(machine, call_id, policy);
+            let mut entry = CallEntry::new(machine, call_id, effective);
             entry.route = flow.is_none().then_some(route);
+            entry.report.ladder = steps;
             entry
         };
         // The machine carries its own id, which the arena gives.
@@ -196,6 +200,9 @@ impl Engine {
         entry.flow = Some(flow);
         entry.machine.signalling_secure = secure;
         entry.report.signalling = leg;
+        if let Some(route) = &entry.route {
+            entry.report.ladder = route.steps().to_vec();
+        }
         self.try_invite(id);
         self.waiting_requests(now, id);
     }
@@ -303,9 +310,11 @@ impl Engine {
             return Err((415, "Unsupported Media Type"));
         }
         let account = self.account_of(message);
-        let (policy, codecs) = match account.and_then(|a| self.accounts.get(a)) {
-            Some(a) => (self.account_policy(&a.config), a.config.codecs.clone()),
-            None => (self.strictest(), super::Codec::ALL.to_vec()),
+        let effective = self.call_policy(account, SecurityPolicy::Off);
+        let policy = effective.policy;
+        let codecs = match account.and_then(|a| self.accounts.get(a)) {
+            Some(a) => a.config.codecs.clone(),
+            None => super::Codec::ALL.to_vec(),
         };
         let (tag, secure, leg) =
             (self.token(), self.flow_is_secure(flow), self.signalling_leg(flow));
@@ -315,7 +324,7 @@ impl Engine {
             match CallMachine::incoming(now, id, account, tx, message.clone(), media, policy, tag) {
                 Ok(machine) => {
                     let call_id = message.call_id().to_string();
-                    let mut entry = CallEntry::new(machine, call_id, policy);
+                    let mut entry = CallEntry::new(machine, call_id, effective);
                     entry.flow = Some(flow);
                     entry.machine.signalling_secure = secure;
                     entry.report.signalling = leg;
@@ -352,11 +361,6 @@ impl Engine {
         find(&called).or_else(|| find(&to))
     }
 
-    /// Without an account, the strictest policy of any of ours holds.
-    fn strictest(&self) -> SecurityPolicy {
-        self.accounts.iter().map(|(_, a)| self.account_policy(&a.config)).max().unwrap_or_default()
-    }
-
     /// Accepts an incoming call, as soon as its media ports are bound.
     pub(super) fn accept_call(
         &mut self,
@@ -375,7 +379,9 @@ impl Engine {
         if !options.codecs.is_empty() {
             entry.machine.media.set_codecs(options.codecs.clone());
         }
-        entry.machine.policy = entry.machine.policy.stricter(options.policy);
+        let policy = entry.report.policy.tightened(options.policy, PolicySource::Call);
+        entry.report.policy = policy;
+        entry.machine.policy = policy.policy;
         entry.machine.options = options;
         entry.accept_wanted = true;
         self.try_accept(now, id);

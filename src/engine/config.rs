@@ -40,6 +40,9 @@ pub struct Config {
     pub user_agent: String,
     /// The user part of our Contact for calls without an account, and the display name.
     pub local_user: String,
+    /// When a domain's policy becomes stricter, its running plain calls are moved to SRTP by a
+    /// re-INVITE. Off: they are kept as they are.
+    pub upgrade_running_calls: bool,
     /// Calls held at the same time at most; further ones are answered 486.
     pub max_calls: usize,
     /// How much `Engine::poll_log` has to tell.
@@ -63,6 +66,7 @@ impl Config {
             media_ports: 16_384..=32_767,
             user_agent: String::from(concat!("subrosa/", env!("CARGO_PKG_VERSION"))),
             local_user: String::from("phone"),
+            upgrade_running_calls: false,
             max_calls: 64,
             log_level: LogLevel::Off,
         }

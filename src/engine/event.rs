@@ -19,6 +19,16 @@ pub enum Event {
         /// Lifetime granted; the engine refreshes before it ends.
         expires: Duration,
     },
+    /// The account's signalling goes over this transport from now on.
+    TransportChanged {
+        /// The account.
+        account: AccountId,
+        /// The transport.
+        transport: Transport,
+        /// The policy prefers TLS and it could not be had; the account's ladder says why. It is
+        /// tried again with later refreshes.
+        fallback: bool,
+    },
     /// The account's registration was removed, as asked.
     Unregistered {
         /// The account.

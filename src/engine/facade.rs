@@ -6,6 +6,7 @@ use super::call::{CallState, Direction};
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::EndReason;
+use super::policy::EffectivePolicy;
 use super::report::SecurityReport;
 use super::{CallId, Codec, Engine};
 use crate::media::codec::CodecId;
@@ -49,9 +50,14 @@ impl Call<'_> {
     pub fn remote(&self) -> String {
         self.entry().map(|e| e.machine.remote.clone()).unwrap_or_default()
     }
+    /// The policy in force for this call, and where it comes from.
+    pub fn policy(&self) -> EffectivePolicy {
+        self.security().policy
+    }
     /// How secure the call is, with the evidence.
     pub fn security(&self) -> SecurityReport {
-        self.entry().map_or(SecurityReport::new(super::SecurityPolicy::Off), |e| e.current_report())
+        self.entry()
+            .map_or(SecurityReport::new(EffectivePolicy::of_domain(None)), |e| e.current_report())
     }
     /// Statistics of the media, the last ones after the end.
     pub fn media_stats(&self) -> Option<MediaStats> {

@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod facade;
 mod io;
+mod ladder;
 mod log;
 mod output;
 mod policy;
@@ -31,6 +32,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+pub use crate::sip::route::{LadderStep, StepOutcome};
 pub use accounts::{AccountState, AccountStatus};
 pub use call::{CallState, Direction};
 pub use config::{AccountConfig, CallOptions, Codec, Config};
@@ -39,7 +41,7 @@ pub use event::{EndReason, Event, FailureReason};
 pub use facade::Call;
 pub use io::{Input, Output};
 pub use log::{LogLevel, LogRecord};
-pub use policy::{PolicyError, SecurityPolicy};
+pub use policy::{EffectivePolicy, PolicyError, PolicySource, SecurityPolicy};
 pub use report::{Keying, MediaLeg, Padlock, SecurityReport, SignallingLeg};
 pub use stats::EngineStats;
 pub use tls::TlsConfig;
@@ -56,7 +58,6 @@ use crate::sip::transaction::{ClientTxId, ServerTxId, TransactionConfig, Transac
 use crate::sip::{FlowId, ListenerId, ListenerTag, SocketId, SocketTag, StreamId, Transport};
 use crate::time::{Instant, UnixTime};
 use crate::util::{Arena, BoundedQueue, Id, Rng, RngExt};
-use crate::wire::sip::Uri;
 
 /// Methods that the engine takes.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
@@ -253,6 +254,9 @@ impl Engine {
                     Some(RouteOwner::Account(id)) => {
                         self.accounts.get_mut(id).and_then(|e| e.route.as_mut())
                     }
+                    Some(RouteOwner::Climb(id)) => {
+                        self.accounts.get_mut(id).and_then(|e| e.ladder.climb.as_mut())
+                    }
                     None => None,
                 };
                 if let Some(route) = route {
@@ -299,31 +303,6 @@ impl Engine {
         self.flows
             .accept(now, transport, remote, local, &mut self.rng)
             .ok_or(InputError::TooManyStreams)
-    }
-
-    /// The policy of a domain. A domain that was not set has [`SecurityPolicy::Preferred`].
-    pub fn policy_of(&self, domain: &str) -> SecurityPolicy {
-        self.policies.get(&domain.to_ascii_lowercase()).copied().unwrap_or_default()
-    }
-
-    /// Sets a domain's policy; new calls follow it at once.
-    ///
-    /// # Errors
-    /// [`PolicyError::BadDomain`].
-    pub fn set_domain_policy(
-        &mut self,
-        _now: Instant,
-        domain: &str,
-        policy: SecurityPolicy,
-    ) -> Result<(), PolicyError> {
-        let valid = Uri::parse(&alloc::format!("sip:{domain}"))
-            .is_ok_and(|u| u.as_ref().host().to_string() == domain && u.as_ref().port().is_none());
-        if !valid {
-            return Err(PolicyError::BadDomain(domain.chars().take(80).collect()));
-        }
-        self.policies.insert(domain.to_ascii_lowercase(), policy);
-        self.log_domain_policy(domain, policy);
-        Ok(())
     }
 
     /// The ids of all calls, ended ones included until they are forgotten.

@@ -47,6 +47,62 @@ impl core::fmt::Display for SecurityPolicy {
     }
 }
 
+/// Which part of the configuration a policy comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum PolicySource {
+    /// Nothing was set.
+    Default,
+    /// The domain's.
+    Domain,
+    /// The account's own, stricter than its domain's.
+    Account,
+    /// The call's own, stricter than its account's.
+    Call,
+}
+
+impl PolicySource {
+    /// Lower-case name: `default`, `domain`, `account`, `call`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Domain => "domain",
+            Self::Account => "account",
+            Self::Call => "call",
+        }
+    }
+}
+
+/// The policy in force, with the part that decided it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct EffectivePolicy {
+    /// The policy.
+    pub policy: SecurityPolicy,
+    /// The part that it comes from: the strictest one, the more general of equals.
+    pub source: PolicySource,
+}
+
+impl EffectivePolicy {
+    pub(crate) fn of_domain(set: Option<SecurityPolicy>) -> Self {
+        match set {
+            Some(policy) => Self { policy, source: PolicySource::Domain },
+            None => Self { policy: SecurityPolicy::default(), source: PolicySource::Default },
+        }
+    }
+
+    /// The same made stricter by another part; looser ones change nothing.
+    pub(crate) fn tightened(self, own: SecurityPolicy, source: PolicySource) -> Self {
+        if own > self.policy { Self { policy: own, source } } else { self }
+    }
+}
+
+impl core::fmt::Display for EffectivePolicy {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} (from the {})", self.policy, self.source.as_str())
+    }
+}
+
 /// A policy could not be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

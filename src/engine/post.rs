@@ -38,6 +38,8 @@ pub(super) enum Owner {
 pub(super) enum RouteOwner {
     Call(CallId),
     Account(AccountId),
+    /// An account that has a way and looks for a better one.
+    Climb(AccountId),
 }
 
 /// In the application's words.
@@ -164,7 +166,10 @@ impl Engine {
 
     /// Every way to a server that is being looked for or used.
     fn all_routes(&mut self) -> impl Iterator<Item = &mut Route> {
-        let accounts = self.accounts.iter_mut().filter_map(|(_, e)| e.route.as_mut());
+        let accounts = self
+            .accounts
+            .iter_mut()
+            .flat_map(|(_, e)| e.route.iter_mut().chain(e.ladder.climb.as_mut()));
         self.calls.iter_mut().filter_map(|(_, e)| e.route.as_mut()).chain(accounts)
     }
 
@@ -265,12 +270,15 @@ impl Engine {
         match owner {
             RouteOwner::Call(id) => self.calls.get_mut(id)?.route.as_mut(),
             RouteOwner::Account(id) => self.accounts.get_mut(id)?.route.as_mut(),
+            RouteOwner::Climb(id) => self.accounts.get_mut(id)?.ladder.climb.as_mut(),
         }
     }
 
     fn routes(&mut self, now: Instant) -> bool {
         let mut moved = false;
-        let accounts = self.accounts.ids().into_iter().map(RouteOwner::Account);
+        let ids = self.accounts.ids();
+        let climbs = ids.clone().into_iter().map(RouteOwner::Climb);
+        let accounts = ids.into_iter().map(RouteOwner::Account).chain(climbs);
         let owners: alloc::vec::Vec<_> =
             accounts.chain(self.calls.ids().into_iter().map(RouteOwner::Call)).collect();
         for owner in owners {
@@ -306,8 +314,12 @@ impl Engine {
             (RouteAction::Failed(failure), RouteOwner::Call(id)) => {
                 self.call_way_failed(now, id, failure);
             }
+            (RouteAction::Ready(flow), RouteOwner::Climb(id)) => self.climb_ready(now, id, flow),
             (RouteAction::Failed(failure), RouteOwner::Account(id)) => {
-                self.account_way_failed(now, id, &failure);
+                self.account_route_failed(now, id, false, &failure);
+            }
+            (RouteAction::Failed(failure), RouteOwner::Climb(id)) => {
+                self.account_route_failed(now, id, true, &failure);
             }
         }
     }

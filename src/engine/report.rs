@@ -1,11 +1,13 @@
 //! The evidence: how secure a call really is, computed from what happened.
 
+use alloc::vec::Vec;
 use core::fmt;
 
-use super::policy::SecurityPolicy;
+use super::policy::EffectivePolicy;
 use crate::crypto::srtp::Suite;
 use crate::crypto::tls::TlsFacts;
 use crate::sip::Transport;
+use crate::sip::route::LadderStep;
 
 /// What the phone's screen may show. Derived from a [`SecurityReport`] and from nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -76,8 +78,10 @@ pub enum Keying {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct SecurityReport {
-    /// The policy that this call was made under.
-    pub policy: SecurityPolicy,
+    /// The policy that this call was made under, and where it came from.
+    pub policy: EffectivePolicy,
+    /// What was tried to reach the next hop, in order; empty for a call that came to us.
+    pub ladder: Vec<LadderStep>,
     /// The signalling leg to the next hop.
     pub signalling: Option<SignallingLeg>,
     /// What we send; `None` before media is agreed.
@@ -98,9 +102,10 @@ pub struct SecurityReport {
 
 impl SecurityReport {
     /// An empty report: nothing is known, so nothing is secure.
-    pub(crate) fn new(policy: SecurityPolicy) -> Self {
+    pub(crate) fn new(policy: EffectivePolicy) -> Self {
         Self {
             policy,
+            ladder: Vec::new(),
             signalling: None,
             media_out: None,
             media_in: None,

@@ -11,6 +11,7 @@ use super::*;
 use crate::crypto::tls::{TlsIdentity, TrustAnchors};
 use crate::time::Duration;
 use crate::util::SeededRng;
+use crate::wire::sip::Uri;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 

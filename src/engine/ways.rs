@@ -212,7 +212,7 @@ impl Engine {
         let allowed: Vec<_> = allowed
             .filter(|t| wanted.is_none_or(|w| w == *t) && (!secure || t.is_secure()))
             .collect();
-        Route::new(hop.as_ref(), &allowed).ok()
+        Self::route_under(hop, &allowed, entry.machine.policy).ok()
     }
 
     /// The way of a call is there: what waited for it goes out.
@@ -235,6 +235,9 @@ impl Engine {
             // What the server said before the others were tried is worth more than that the
             // others were silent.
             let reason = first.unwrap_or(EndReason::Failed(route_failure(failure)));
+            if let Some(route) = &entry.route {
+                entry.report.ladder = route.steps().to_vec();
+            }
             return entry.machine.fail_with(reason);
         }
         for waiting in waiting {

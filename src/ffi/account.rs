@@ -338,7 +338,7 @@ impl subrosa_account_info {
             size: 0,
             state,
             transport: status.transport.map_or(SUBROSA_TRANSPORT_ANY, transport_number),
-            policy: policy_number(status.policy),
+            policy: policy_number(status.policy.policy),
             registered_until_us: until,
             aor: texts.lend(&status.aor),
         }

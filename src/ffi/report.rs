@@ -83,7 +83,7 @@ impl subrosa_security_report {
                 Padlock::SignallingOnly => SUBROSA_PADLOCK_SIGNALLING_ONLY,
                 Padlock::None => SUBROSA_PADLOCK_NONE,
             },
-            policy: policy_number(report.policy),
+            policy: policy_number(report.policy.policy),
             transport: signalling
                 .map_or(SUBROSA_TRANSPORT_ANY, |leg| transport_number(leg.transport)),
             tls_version: match tls.map(|tls| tls.version) {
