@@ -102,6 +102,13 @@ impl Engine {
     pub(super) fn log_event(&mut self, event: &Event) {
         use LogLevel::{Debug, Error, Info, Warn};
         match event {
+            Event::TransportChanged { account, transport, fallback } => {
+                let level = if *fallback { LogLevel::Warn } else { LogLevel::Info };
+                self.note(level, "registration", || {
+                    let how = if *fallback { ", for want of TLS" } else { "" };
+                    format!("account {account} signals over {transport}{how}")
+                });
+            }
             Event::Registered { account, transport, expires } => {
                 self.note(Info, "registration", || {
                     format!(
@@ -165,6 +172,7 @@ impl Engine {
             }
             FlowEvent::Down { flow, why, domain } => {
                 self.note(LogLevel::Warn, "flow", || match why {
+                    FlowFailure::TimedOut => format!("no answer in time from flow {flow}"),
                     FlowFailure::Unreachable => {
                         format!("flow {flow} to {domain} is down: unreachable, refused or broken")
                     }
