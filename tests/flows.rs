@@ -348,6 +348,8 @@ fn garbage_ends_a_stream_and_only_counts_by_udp() {
             for piece in garbage.chunks(1000) {
                 end.flows.handle_data(w.now, stream, piece, &mut end.rng);
             }
+            // After the answers to what came before, should there be any.
+            end.flows.handle_timeout(w.now, &mut end.rng);
             end.collect();
             let malformed = end.take_malformed();
             let (_, why) = w.down(B);

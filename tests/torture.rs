@@ -92,7 +92,7 @@ const EXPECTED: &[(&str, Datagram, Stream)] = &[
     ("mismatch02", Answer(Kind::CSeqMethodMismatch), Stream::Same),
     ("bigcode", Drop(Kind::StatusCode), Stream::Broken(Kind::StatusCode)),
     ("badbranch", Good, Stream::Same),
-    ("insuf", Drop(Kind::MissingFrom), Stream::Same),
+    ("insuf", Answer(Kind::MissingFrom), Stream::Same),
     ("unkscm", Good, Stream::Same),
     ("novelsc", Good, Stream::Same),
     ("unksm2", Good, Stream::Same),

@@ -252,6 +252,9 @@ impl Engine {
                 self.stats.strays = self.stats.strays.saturating_add(1);
                 (481, "Call/Transaction Does Not Exist")
             }
+            _ if message.request_uri().is_some_and(|uri| uri.scheme() == Scheme::Other) => {
+                (416, "Unsupported URI Scheme")
+            }
             _ if message.tokens(HeaderName::Require).next().is_some() => (420, "Bad Extension"),
             Method::Options => (200, "OK"),
             Method::Invite => match self.incoming_call(now, tx, &message, flow) {
@@ -281,9 +284,10 @@ impl Engine {
                 request.tokens(HeaderName::Require).take(16).collect();
             response = response.header(HeaderName::Unsupported, unknown.join(", "));
         }
-        if status == 200 {
+        if matches!(status, 200 | 406 | 415) {
             response = response.header(HeaderName::Accept, "application/sdp");
-        } else {
+        }
+        if status != 200 {
             self.stats.refused_requests = self.stats.refused_requests.saturating_add(1);
         }
         let sent =
@@ -308,6 +312,9 @@ impl Engine {
             && crate::wire::sip::parts(message).len() < 2
         {
             return Err((415, "Unsupported Media Type"));
+        }
+        if !accepts_sdp(message) {
+            return Err((406, "Not Acceptable"));
         }
         let account = self.account_of(message);
         let effective = self.call_policy(account, SecurityPolicy::Off);
@@ -476,4 +483,15 @@ fn check_rate(rate: u32) -> Result<(), CallError> {
         8_000 | 16_000 | 24_000 | 32_000 | 44_100 | 48_000 => Ok(()),
         other => Err(CallError::BadSampleRate(other)),
     }
+}
+
+/// Whether the caller takes SDP back: it need not say so, but may rule it out (RFC 3261 §20.1).
+fn accepts_sdp(request: &Message) -> bool {
+    let mut types = request.list(HeaderName::Accept).filter_map(|value| value.split(';').next());
+    request.header(HeaderName::Accept).is_none()
+        || types.any(|t| {
+            ["application/sdp", "application/*", "*/*"]
+                .iter()
+                .any(|known| t.trim_end().eq_ignore_ascii_case(known))
+        })
 }

@@ -112,7 +112,11 @@ impl Dialog {
     /// The callee's dialog, from the request received and the tag that the response gives it
     /// (§12.1.1).
     pub fn uas(request: &Message, local_tag: &str) -> Result<Self, DialogError> {
-        let target = request.contacts().next().ok_or(DialogError::NoContact)?;
+        // RFC 2543 let callers do without a Contact: then From is where requests go.
+        let target = match request.header_bytes(HeaderName::Contact) {
+            Some(_) => request.contacts().next().ok_or(DialogError::NoContact)?,
+            None => request.from(),
+        };
         let local = request.to().to_name_addr();
         Ok(Self {
             id: DialogId {

@@ -137,13 +137,14 @@ impl Flows {
                 }
                 Frame::Broken(error) => {
                     self.stats.malformed = self.stats.malformed.saturating_add(1);
+                    // Closed at once, but after the answers to what came before.
+                    flow.due = Some(now);
                     self.event(FlowEvent::Malformed { flow: id, error });
-                    false
+                    return pings;
                 }
             };
             if !delivered {
-                // A stream has no retransmission: with a message lost, or its end unknown, it
-                // is of no more use.
+                // A stream has no retransmission: with a message lost it is of no more use.
                 self.drop_flow(id, Some(FlowFailure::Unreachable));
                 return pings;
             }

@@ -182,12 +182,19 @@ impl MessageBuilder {
         if !is_token(tag.as_bytes()) {
             self.fail(BuildError::BadParameter(tag.into()));
         }
-        self.map_first(HeaderName::To, |to| match NameAddrRef::parse(to) {
-            Some(address) if address.tag().is_some() => to.into(),
-            Some(_) => alloc::format!("{to};tag={tag}"),
-            // Of a request that is only answered: nothing sensible can be added.
-            None => to.into(),
-        })
+        let to = self.fields.iter_mut().find(|field| field.name_id == HeaderName::To);
+        let Some(field) = to else { return self };
+        let value = self.text.get(field.value.0..field.value.1).unwrap_or_default();
+        let address = core::str::from_utf8(value).ok().and_then(NameAddrRef::parse);
+        // A To that is no address, of a request that is only answered, stays as it is.
+        if address.is_some_and(|address| address.tag().is_none()) {
+            // Not by way of `make`: what came over the wire may hold quoted control characters.
+            let tagged = [value, b";tag=", tag.as_bytes()].concat();
+            let start = self.text.len();
+            self.text.extend_from_slice(&tagged);
+            field.value = (start, self.text.len());
+        }
+        self
     }
 
     /// Sets the body and its Content-Type.

@@ -227,10 +227,10 @@ impl<'a> Check<'a> {
         true
     }
 
-    /// Whether a response can be made: a Via to send it by, and what it copies.
+    /// Whether a response can be sent: by the top Via. What else it copies may be missing, as RFC
+    /// 4475 §3.3.1 has it.
     pub(super) fn is_answerable(&self) -> bool {
-        let copied = self.seen.from.and(self.seen.to).and(self.seen.call_id);
-        self.top_via && self.cseq.is_some() && copied.is_some()
+        self.top_via
     }
 
     /// What only the whole message shows.

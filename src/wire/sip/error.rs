@@ -124,8 +124,8 @@ impl fmt::Display for ParseErrorKind {
     }
 }
 
-/// A malformed message. If it was a request, other than ACK, that names its sender and its
-/// transaction, it can be answered: [`rejectable`](Self::rejectable).
+/// A malformed message. If it was a request, other than ACK, whose top Via says where the answer
+/// goes, it can be answered: [`rejectable`](Self::rejectable).
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("malformed SIP message: {kind}")]
 pub struct ParseError {
@@ -162,8 +162,8 @@ impl ParseError {
     }
 
     /// The request as far as it could be read, for [`Message::response`] and for nothing else:
-    /// its top Via can be answered and it has From, To, Call-ID and CSeq, but any of its values
-    /// may be malformed. `None` if it must be dropped.
+    /// its top Via can be answered, but From, To, Call-ID and CSeq may be missing and any of its
+    /// values may be malformed. `None` if it must be dropped.
     pub fn rejectable(&self) -> Option<&Message> {
         self.rejectable.as_deref()
     }
