@@ -454,6 +454,21 @@
 #define SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER 2
 
 /**
+ * No keys: plain RTP, or no media yet.
+ */
+#define SUBROSA_KEYING_NONE 0
+
+/**
+ * In the session description: as secret as the signalling.
+ */
+#define SUBROSA_KEYING_SDES 1
+
+/**
+ * In a way that this version of the C interface does not know.
+ */
+#define SUBROSA_KEYING_OTHER 2
+
+/**
  * Success.
  */
 #define SUBROSA_OK 0
@@ -959,6 +974,66 @@ typedef struct subrosa_engine_stats {
      * Datagrams on a media socket that has no session.
      */
     uint64_t stray_media;
+    /**
+     * Outputs and messages dropped because nobody polled for them.
+     */
+    uint64_t overflowed;
+    /**
+     * Requests that came in.
+     */
+    uint64_t requests_in;
+    /**
+     * Requests that went out.
+     */
+    uint64_t requests_out;
+    /**
+     * Requests refused with 503 for want of room.
+     */
+    uint64_t overloaded;
+    /**
+     * Requests refused with 482 because they came by another way already.
+     */
+    uint64_t merged;
+    /**
+     * CANCELs that matched no INVITE.
+     */
+    uint64_t unmatched_cancels;
+    /**
+     * Responses to nothing that was asked.
+     */
+    uint64_t stray_responses;
+    /**
+     * Responses that only look like answers to what was asked.
+     */
+    uint64_t foreign_responses;
+    /**
+     * Messages without a usable Via.
+     */
+    uint64_t without_via;
+    /**
+     * Messages dropped because nobody polled for them.
+     */
+    uint64_t backlogged;
+    /**
+     * Transactions that failed by timeout.
+     */
+    uint64_t timeouts;
+    /**
+     * Transactions that failed by the transport.
+     */
+    uint64_t transport_errors;
+    /**
+     * Malformed messages that were answered.
+     */
+    uint64_t malformed_answered;
+    /**
+     * Messages that could not be built or sent.
+     */
+    uint64_t unsendable;
+    /**
+     * Records of the log that were dropped because nobody took them.
+     */
+    uint64_t log_dropped;
 } subrosa_engine_stats;
 
 /**
@@ -1024,9 +1099,29 @@ typedef struct subrosa_security_report {
      */
     int32_t media_agreed;
     /**
-     * 0; keeps the layout the same everywhere.
+     * How the key of what we send was agreed: a SUBROSA_KEYING_.
      */
-    int32_t reserved;
+    int32_t keying_out;
+    /**
+     * How the key of what we receive was agreed: a SUBROSA_KEYING_.
+     */
+    int32_t keying_in;
+    /**
+     * The TLS session continues an earlier one; its certificate was checked again: 1 or 0.
+     */
+    int32_t tls_resumed;
+    /**
+     * The handshake showed our certificate: 1 or 0.
+     */
+    int32_t own_certificate_sent;
+    /**
+     * The cryptography of TLS was a FIPS-validated module, used by its rules: 1 or 0.
+     */
+    int32_t tls_fips;
+    /**
+     * The secrets of the connection went into the key log: it is no secret any more: 1 or 0.
+     */
+    int32_t tls_key_logged;
     /**
      * Packets protected by SRTP and SRTCP.
      */
@@ -1052,9 +1147,17 @@ typedef struct subrosa_security_report {
      */
     struct subrosa_str tls_suite;
     /**
+     * The TLS key exchange group; empty without TLS, and in a resumed session of TLS 1.2.
+     */
+    struct subrosa_str tls_key_exchange;
+    /**
      * The subject of the peer's certificate; empty without one.
      */
     struct subrosa_str peer_subject;
+    /**
+     * The subject of the trust anchor behind it; empty without one.
+     */
+    struct subrosa_str peer_anchor;
     /**
      * The SRTP suite of what we send; empty for plain RTP.
      */
@@ -1094,6 +1197,14 @@ typedef struct subrosa_media_stats {
      */
     float fraction_lost;
     /**
+     * Share of what we sent that the far end lost lately, 0 to 1.
+     */
+    float remote_fraction_lost;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
      * RTP packets sent.
      */
     uint64_t packets_sent;
@@ -1128,7 +1239,7 @@ typedef struct subrosa_media_stats {
     /**
      * Audio that waits to be heard.
      */
-    uint64_t buffer_us;
+    uint64_t buffer_level_us;
     /**
      * Packets that came too late to be heard.
      */
@@ -1141,6 +1252,82 @@ typedef struct subrosa_media_stats {
      * Packets that SRTP refused, for all reasons.
      */
     uint64_t refused;
+    /**
+     * The delay that the jitter buffer aims at.
+     */
+    uint64_t buffer_target_us;
+    /**
+     * RTCP compound packets sent.
+     */
+    uint64_t rtcp_sent;
+    /**
+     * RTCP compound packets accepted.
+     */
+    uint64_t rtcp_received;
+    /**
+     * Of those refused, packets that look like plain RTP or RTCP.
+     */
+    uint64_t plain_dropped;
+    /**
+     * Datagrams that are no RTP.
+     */
+    uint64_t malformed_rtp;
+    /**
+     * Datagrams that are no RTCP.
+     */
+    uint64_t malformed_rtcp;
+    /**
+     * Datagrams of other protocols (STUN, DTLS).
+     */
+    uint64_t other_protocol;
+    /**
+     * Packets from an address that is not the far end's.
+     */
+    uint64_t wrong_source;
+    /**
+     * Packets with a payload type that was not negotiated.
+     */
+    uint64_t unknown_payload_type;
+    /**
+     * Payloads that are no frame of their codec.
+     */
+    uint64_t bad_payload;
+    /**
+     * Packets whose sequence number is not believed.
+     */
+    uint64_t out_of_sequence;
+    /**
+     * Packets that came while we do not receive.
+     */
+    uint64_t while_held;
+    /**
+     * Packets that came twice.
+     */
+    uint64_t duplicate;
+    /**
+     * Packets that came out of order, yet in time.
+     */
+    uint64_t reordered;
+    /**
+     * Packets dropped because too many waited to be heard.
+     */
+    uint64_t jitter_overflow;
+    /**
+     * Packets dropped because nobody polled for them.
+     */
+    uint64_t send_overflow;
+    /**
+     * Packets that SRTP would not protect.
+     */
+    uint64_t protect_failures;
+    /**
+     * Changes of the far end's SSRC.
+     */
+    uint64_t ssrc_changes;
+    /**
+     * Events dropped because nobody polled for them.
+     */
+    uint64_t events_dropped;
 } subrosa_media_stats;
 
 #ifdef __cplusplus

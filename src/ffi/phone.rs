@@ -360,8 +360,7 @@ pub unsafe extern "C" fn subrosa_phone_get_stats(
     unsafe {
         with(phone, Access::Read, |phone, _| {
             let out = OutStruct::new(out)?;
-            let stats = on_engine(phone, |engine, _| Ok(engine.stats()))?;
-            out.write(subrosa_engine_stats::of(&stats));
+            out.write(subrosa_engine_stats::of(&phone.stats()?));
             Ok(())
         })
     }

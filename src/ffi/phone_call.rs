@@ -44,7 +44,7 @@ pub unsafe extern "C" fn subrosa_phone_call_ids(
     unsafe {
         with(phone, Access::Read, |phone, _| {
             let (places, out) = (slice_mut(ids, room)?, Out::new(out_count)?);
-            let calls = on_engine(phone, |engine, _| Ok(engine.call_ids()))?;
+            let calls = phone.calls()?;
             for (place, call) in places.iter_mut().zip(&calls) {
                 *place = call.to_raw();
             }

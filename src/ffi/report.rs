@@ -7,7 +7,7 @@ use super::guard::{Access, Failure, Texts};
 use super::pointer::{OutStruct, Versioned, subrosa_str};
 use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
 use crate::crypto::tls::TlsVersion;
-use crate::engine::{EngineStats, Padlock, SecurityReport};
+use crate::engine::{EngineStats, Keying, MediaLeg, Padlock, SecurityReport};
 use crate::media::session::MediaStats;
 
 /// Something travels in the clear.
@@ -16,6 +16,22 @@ pub const SUBROSA_PADLOCK_NONE: i32 = 0;
 pub const SUBROSA_PADLOCK_SIGNALLING_ONLY: i32 = 1;
 /// Signalling and voice are encrypted as far as the provider.
 pub const SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER: i32 = 2;
+
+/// No keys: plain RTP, or no media yet.
+pub const SUBROSA_KEYING_NONE: i32 = 0;
+/// In the session description: as secret as the signalling.
+pub const SUBROSA_KEYING_SDES: i32 = 1;
+/// In a way that this version of the C interface does not know.
+pub const SUBROSA_KEYING_OTHER: i32 = 2;
+
+fn keying(leg: &Option<MediaLeg>) -> i32 {
+    match leg.as_ref().map(|leg| leg.keying) {
+        None | Some(Keying::None) => SUBROSA_KEYING_NONE,
+        Some(Keying::Sdes) => SUBROSA_KEYING_SDES,
+        #[allow(unreachable_patterns)]
+        Some(_) => SUBROSA_KEYING_OTHER,
+    }
+}
 
 /// How secure a call is, with the evidence. Set `size` to sizeof before asking.
 #[repr(C)]
@@ -35,8 +51,18 @@ pub struct subrosa_security_report {
     pub peer_verified: i32,
     /// Media was agreed: 1 or 0.
     pub media_agreed: i32,
-    /// 0; keeps the layout the same everywhere.
-    pub reserved: i32,
+    /// How the key of what we send was agreed: a SUBROSA_KEYING_.
+    pub keying_out: i32,
+    /// How the key of what we receive was agreed: a SUBROSA_KEYING_.
+    pub keying_in: i32,
+    /// The TLS session continues an earlier one; its certificate was checked again: 1 or 0.
+    pub tls_resumed: i32,
+    /// The handshake showed our certificate: 1 or 0.
+    pub own_certificate_sent: i32,
+    /// The cryptography of TLS was a FIPS-validated module, used by its rules: 1 or 0.
+    pub tls_fips: i32,
+    /// The secrets of the connection went into the key log: it is no secret any more: 1 or 0.
+    pub tls_key_logged: i32,
     /// Packets protected by SRTP and SRTCP.
     pub packets_protected: u64,
     /// Packets whose authentication was good.
@@ -49,8 +75,12 @@ pub struct subrosa_security_report {
     pub plain_dropped: u64,
     /// The TLS suite's IANA name; empty without TLS.
     pub tls_suite: subrosa_str,
+    /// The TLS key exchange group; empty without TLS, and in a resumed session of TLS 1.2.
+    pub tls_key_exchange: subrosa_str,
     /// The subject of the peer's certificate; empty without one.
     pub peer_subject: subrosa_str,
+    /// The subject of the trust anchor behind it; empty without one.
+    pub peer_anchor: subrosa_str,
     /// The SRTP suite of what we send; empty for plain RTP.
     pub srtp_suite_out: subrosa_str,
     /// The SRTP suite of what we receive; empty for plain RTP.
@@ -73,7 +103,8 @@ impl subrosa_security_report {
     pub(super) fn of(report: &SecurityReport, texts: &mut Texts) -> Self {
         let signalling = report.signalling.as_ref();
         let tls = signalling.and_then(|leg| leg.tls.as_ref());
-        let suite = |leg: &Option<crate::engine::MediaLeg>| {
+        let peer = tls.and_then(|tls| tls.peer.as_ref());
+        let suite = |leg: &Option<MediaLeg>| {
             leg.as_ref().and_then(|leg| leg.suite).map_or("", |suite| suite.sdp_name())
         };
         Self {
@@ -93,16 +124,21 @@ impl subrosa_security_report {
             },
             peer_verified: i32::from(signalling.is_some_and(|leg| leg.peer_verified)),
             media_agreed: i32::from(report.media_out.is_some()),
-            reserved: 0,
+            keying_out: keying(&report.media_out),
+            keying_in: keying(&report.media_in),
+            tls_resumed: i32::from(tls.is_some_and(|tls| tls.resumed)),
+            own_certificate_sent: i32::from(tls.is_some_and(|tls| tls.own_certificate_sent)),
+            tls_fips: i32::from(tls.is_some_and(|tls| tls.fips)),
+            tls_key_logged: i32::from(tls.is_some_and(|tls| tls.key_logged)),
             packets_protected: report.packets_protected,
             packets_authenticated: report.packets_authenticated,
             auth_failures: report.auth_failures,
             replays: report.replays,
             plain_dropped: report.plain_dropped,
             tls_suite: texts.lend(tls.map_or("", |tls| tls.cipher_suite)),
-            peer_subject: texts.lend(
-                tls.and_then(|tls| tls.peer.as_ref()).map_or("", |peer| peer.subject.as_str()),
-            ),
+            tls_key_exchange: texts.lend(tls.and_then(|tls| tls.key_exchange).unwrap_or_default()),
+            peer_subject: texts.lend(peer.map_or("", |peer| peer.subject.as_str())),
+            peer_anchor: texts.lend(peer.map_or("", |peer| peer.anchor.as_str())),
             srtp_suite_out: texts.lend(suite(&report.media_out)),
             srtp_suite_in: texts.lend(suite(&report.media_in)),
             padlock_text: texts.lend(report.padlock().as_str()),
@@ -141,6 +177,10 @@ pub struct subrosa_media_stats {
     pub level_received: f32,
     /// Share of the far end's packets lost lately, 0 to 1.
     pub fraction_lost: f32,
+    /// Share of what we sent that the far end lost lately, 0 to 1.
+    pub remote_fraction_lost: f32,
+    /// 0; keeps the layout the same everywhere.
+    pub reserved: u32,
     /// RTP packets sent.
     pub packets_sent: u64,
     /// RTP packets accepted.
@@ -158,13 +198,51 @@ pub struct subrosa_media_stats {
     /// Round-trip time by RTCP; 0 while unknown.
     pub rtt_us: u64,
     /// Audio that waits to be heard.
-    pub buffer_us: u64,
+    pub buffer_level_us: u64,
     /// Packets that came too late to be heard.
     pub late: u64,
     /// Frames that were concealed.
     pub concealed_frames: u64,
     /// Packets that SRTP refused, for all reasons.
     pub refused: u64,
+    /// The delay that the jitter buffer aims at.
+    pub buffer_target_us: u64,
+    /// RTCP compound packets sent.
+    pub rtcp_sent: u64,
+    /// RTCP compound packets accepted.
+    pub rtcp_received: u64,
+    /// Of those refused, packets that look like plain RTP or RTCP.
+    pub plain_dropped: u64,
+    /// Datagrams that are no RTP.
+    pub malformed_rtp: u64,
+    /// Datagrams that are no RTCP.
+    pub malformed_rtcp: u64,
+    /// Datagrams of other protocols (STUN, DTLS).
+    pub other_protocol: u64,
+    /// Packets from an address that is not the far end's.
+    pub wrong_source: u64,
+    /// Packets with a payload type that was not negotiated.
+    pub unknown_payload_type: u64,
+    /// Payloads that are no frame of their codec.
+    pub bad_payload: u64,
+    /// Packets whose sequence number is not believed.
+    pub out_of_sequence: u64,
+    /// Packets that came while we do not receive.
+    pub while_held: u64,
+    /// Packets that came twice.
+    pub duplicate: u64,
+    /// Packets that came out of order, yet in time.
+    pub reordered: u64,
+    /// Packets dropped because too many waited to be heard.
+    pub jitter_overflow: u64,
+    /// Packets dropped because nobody polled for them.
+    pub send_overflow: u64,
+    /// Packets that SRTP would not protect.
+    pub protect_failures: u64,
+    /// Changes of the far end's SSRC.
+    pub ssrc_changes: u64,
+    /// Events dropped because nobody polled for them.
+    pub events_dropped: u64,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -186,6 +264,8 @@ impl subrosa_media_stats {
             level_sent: stats.level_sent,
             level_received: stats.level_received,
             fraction_lost: stats.fraction_lost,
+            remote_fraction_lost: stats.remote_fraction_lost,
+            reserved: 0,
             packets_sent: stats.packets_sent,
             packets_received: stats.packets_received,
             bytes_sent: stats.bytes_sent,
@@ -194,10 +274,29 @@ impl subrosa_media_stats {
             remote_lost: stats.remote_lost,
             jitter_us: micros(stats.jitter),
             rtt_us: stats.rtt.map_or(0, micros),
-            buffer_us: micros(stats.buffer_level),
+            buffer_level_us: micros(stats.buffer_level),
             late: stats.late,
             concealed_frames: stats.concealed_frames,
             refused: stats.refused.iter().sum(),
+            buffer_target_us: micros(stats.buffer_target),
+            rtcp_sent: stats.rtcp_sent,
+            rtcp_received: stats.rtcp_received,
+            plain_dropped: stats.plain_dropped,
+            malformed_rtp: stats.malformed_rtp,
+            malformed_rtcp: stats.malformed_rtcp,
+            other_protocol: stats.other_protocol,
+            wrong_source: stats.wrong_source,
+            unknown_payload_type: stats.unknown_payload_type,
+            bad_payload: stats.bad_payload,
+            out_of_sequence: stats.out_of_sequence,
+            while_held: stats.while_held,
+            duplicate: stats.duplicate,
+            reordered: stats.reordered,
+            jitter_overflow: stats.jitter_overflow,
+            send_overflow: stats.send_overflow,
+            protect_failures: stats.protect_failures,
+            ssrc_changes: stats.ssrc_changes,
+            events_dropped: stats.events_dropped,
         }
     }
 }
@@ -253,6 +352,36 @@ pub struct subrosa_engine_stats {
     pub strays: u64,
     /// Datagrams on a media socket that has no session.
     pub stray_media: u64,
+    /// Outputs and messages dropped because nobody polled for them.
+    pub overflowed: u64,
+    /// Requests that came in.
+    pub requests_in: u64,
+    /// Requests that went out.
+    pub requests_out: u64,
+    /// Requests refused with 503 for want of room.
+    pub overloaded: u64,
+    /// Requests refused with 482 because they came by another way already.
+    pub merged: u64,
+    /// CANCELs that matched no INVITE.
+    pub unmatched_cancels: u64,
+    /// Responses to nothing that was asked.
+    pub stray_responses: u64,
+    /// Responses that only look like answers to what was asked.
+    pub foreign_responses: u64,
+    /// Messages without a usable Via.
+    pub without_via: u64,
+    /// Messages dropped because nobody polled for them.
+    pub backlogged: u64,
+    /// Transactions that failed by timeout.
+    pub timeouts: u64,
+    /// Transactions that failed by the transport.
+    pub transport_errors: u64,
+    /// Malformed messages that were answered.
+    pub malformed_answered: u64,
+    /// Messages that could not be built or sent.
+    pub unsendable: u64,
+    /// Records of the log that were dropped because nobody took them.
+    pub log_dropped: u64,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -278,6 +407,21 @@ impl subrosa_engine_stats {
             refused_requests: stats.refused_requests,
             strays: stats.strays,
             stray_media: stats.stray_media,
+            overflowed: stats.flows.overflowed,
+            requests_in: stats.transactions.requests_in,
+            requests_out: stats.transactions.requests_out,
+            overloaded: stats.transactions.overloaded,
+            merged: stats.transactions.merged,
+            unmatched_cancels: stats.transactions.unmatched_cancels,
+            stray_responses: stats.transactions.stray_responses,
+            foreign_responses: stats.transactions.foreign_responses,
+            without_via: stats.transactions.malformed,
+            backlogged: stats.transactions.backlogged,
+            timeouts: stats.transactions.timeouts,
+            transport_errors: stats.transactions.transport_errors,
+            malformed_answered: stats.malformed_answered,
+            unsendable: stats.unsendable,
+            log_dropped: stats.log_dropped,
         }
     }
 }

@@ -1,0 +1,531 @@
+//! One API, two languages: what the Rust side can do, the C side can, and the other way round.
+//!
+//! Both sides are read from their sources: every public method, field and variant of what
+//! `engine` and `driver` export, and every function, struct field and constant of the header.
+//! Each Rust item has a C name by convention, or stands in a list with its C names and the reason.
+//! What is new on either side and has no counterpart fails here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The Rust sources below a folder, its tests left out.
+fn sources(folder: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !name.contains("tests") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                texts.push(text.split("\nmod tests {").next().unwrap().to_owned());
+            }
+        }
+    }
+    texts
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// `CallEnded` as `call_ended`.
+fn snake(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// The names that a module makes public.
+fn exported(module: &str) -> BTreeSet<String> {
+    let text = read(module);
+    let mut names = BTreeSet::new();
+    for item in text.split("\npub use ").skip(1) {
+        let item = item.split(';').next().unwrap();
+        let list = item.split_once('{').map_or(item, |(_, list)| list);
+        names.extend(list.split([',', '}']).map(|n| n.rsplit("::").next().unwrap().trim().into()));
+    }
+    for start in ["\npub struct ", "\npub enum ", "\npub fn "] {
+        names.extend(text.split(start).skip(1).map(word));
+    }
+    names.remove("");
+    names
+}
+
+/// `Type::method`, `Type.field`, `Enum::Variant`, `Enum::Variant.field`, and `function`.
+type Items = BTreeSet<String>;
+
+fn read_items(text: &str, wanted: &BTreeSet<String>, items: &mut Items) {
+    // The type of the block that the line is in, and whether that is an impl.
+    let mut block: Option<(String, bool)> = None;
+    let mut variant = String::new();
+    for line in text.lines() {
+        if line.starts_with("impl") && !line.contains(" for ") {
+            let rest = line.trim_start_matches("impl");
+            let rest = if rest.starts_with('<') { rest.split_once("> ").unwrap().1 } else { rest };
+            block = Some((word(rest.trim_start()), true));
+        } else if let Some(name) =
+            line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "))
+        {
+            block = line.ends_with('{').then(|| (word(name), false));
+        } else if let Some(name) = line.strip_prefix("pub fn ") {
+            let name = word(name);
+            if wanted.contains(&name) {
+                items.insert(name);
+            }
+        } else if line == "}" {
+            block = None;
+        }
+        let Some((of, is_impl)) = block.as_ref().filter(|(of, _)| wanted.contains(of)) else {
+            continue;
+        };
+        let body = line.strip_prefix("    ").unwrap_or("");
+        if *is_impl {
+            let method = ["pub fn ", "pub const fn ", "pub async fn "]
+                .iter()
+                .find_map(|start| body.strip_prefix(start));
+            items.extend(method.map(|method| format!("{of}::{}", word(method))));
+        } else if let Some(field) = body.strip_prefix("pub ") {
+            items.insert(format!("{of}.{}", word(field)));
+        } else if body.starts_with(|c: char| c.is_ascii_uppercase()) {
+            variant = format!("{of}::{}", word(body));
+            items.insert(variant.clone());
+        } else if let Some(field) = body.strip_prefix("    ")
+            && field.starts_with(|c: char| c.is_ascii_lowercase())
+            && of == "Event"
+        {
+            items.insert(format!("{variant}.{}", word(field)));
+        }
+    }
+}
+
+/// Types of other modules that the API's values hold.
+const HELD: &[(&str, &str)] = &[
+    ("src/media/session", "MediaStats"),
+    ("src/sip/flow", "FlowStats"),
+    ("src/sip/transaction", "TransactionStats"),
+    ("src/sip", "Transport"),
+    ("src/sip", "RecordKind"),
+    ("src/sip", "DnsAnswer"),
+    ("src/crypto/tls", "TlsFacts"),
+    ("src/crypto/tls", "PeerCertificate"),
+];
+
+/// What the Rust side can do.
+fn rust_items() -> Items {
+    let mut items = Items::new();
+    for (folder, module) in
+        [("src/engine", "src/engine/mod.rs"), ("src/driver", "src/driver/mod.rs")]
+    {
+        let wanted = exported(module);
+        for text in sources(folder) {
+            read_items(&text, &wanted, &mut items);
+        }
+    }
+    for (folder, of) in HELD {
+        let wanted = BTreeSet::from([(*of).to_owned()]);
+        let before = items.len();
+        for text in sources(folder) {
+            // Facts count here, not what their own modules do with them.
+            let mut found = Items::new();
+            read_items(&text, &wanted, &mut found);
+            let facts = |item: &String| {
+                item.contains('.')
+                    || item.rsplit("::").next().unwrap().starts_with(char::is_uppercase)
+            };
+            items.extend(found.into_iter().filter(facts));
+        }
+        assert!(items.len() > before, "{of} is not in {folder}");
+    }
+    // A mistake of the caller is a status in C and its sentence what last_error gives.
+    items.retain(|item| !word(item).ends_with("Error"));
+    items
+}
+
+/// What the C side can do: functions, `struct.field` and constants.
+fn c_symbols() -> BTreeSet<String> {
+    let header = read("include/subrosa.h");
+    let mut symbols = BTreeSet::new();
+    let mut fields: Vec<String> = Vec::new();
+    for line in header.lines() {
+        if let Some(constant) = line.strip_prefix("#define ") {
+            symbols.insert(word(constant));
+        } else if let Some(rest) = line.strip_prefix("} ") {
+            symbols.extend(fields.drain(..).map(|field| format!("{}.{field}", word(rest))));
+        } else if line.starts_with("    ") && line.ends_with(';') {
+            let field = line.trim_end_matches(';').rsplit([' ', '*']).next().unwrap();
+            fields.push(word(field));
+        } else if line.contains('(') && !line.starts_with([' ', '#', '/', '*']) {
+            let function = line.split('(').next().unwrap().rsplit([' ', '*']).next().unwrap();
+            if function.starts_with("subrosa_") {
+                symbols.insert(function.to_owned());
+            }
+        }
+    }
+    symbols
+}
+
+/// Rust types whose methods are C functions of this prefix.
+const METHODS: &[(&str, &str)] = &[
+    ("Engine", "subrosa_engine_"),
+    ("Call", "subrosa_call_"),
+    ("Phone", "subrosa_phone_"),
+    ("CallAudio", "subrosa_call_audio_"),
+    ("AudioRing", "subrosa_audio_ring_"),
+    ("AudioDevice", "subrosa_audio_device_"),
+];
+
+/// Rust structs whose fields are C setters, or fields of a C struct (with a unit, if any).
+const FIELDS: &[(&str, &str)] = &[
+    ("Config", "subrosa_config_set_"),
+    ("AccountConfig", "subrosa_account_config_set_"),
+    ("CallOptions", "subrosa_call_options."),
+    ("AccountStatus", "subrosa_account_info."),
+    ("CallInfo", "subrosa_call_info."),
+    ("SecurityReport", "subrosa_security_report."),
+    ("SignallingLeg", "subrosa_security_report."),
+    ("TlsFacts", "subrosa_security_report."),
+    ("EngineStats", "subrosa_engine_stats."),
+    ("FlowStats", "subrosa_engine_stats."),
+    ("TransactionStats", "subrosa_engine_stats."),
+    ("MediaStats", "subrosa_media_stats."),
+    ("DriverStats", "subrosa_driver_stats."),
+];
+
+/// Rust enums whose variants are C constants, or functions.
+const VARIANTS: &[(&str, &str)] = &[
+    ("SecurityPolicy", "SUBROSA_POLICY_"),
+    ("Codec", "SUBROSA_CODEC_"),
+    ("AccountState", "SUBROSA_ACCOUNT_"),
+    ("CallState", "SUBROSA_CALL_"),
+    ("Event", "SUBROSA_EVENT_"),
+    ("EndReason", "SUBROSA_END_"),
+    ("FailureReason", "SUBROSA_FAILURE_"),
+    ("Padlock", "SUBROSA_PADLOCK_"),
+    ("Keying", "SUBROSA_KEYING_"),
+    ("Transport", "SUBROSA_TRANSPORT_"),
+    ("LogLevel", "SUBROSA_LOG_"),
+    ("RecordKind", "SUBROSA_DNS_"),
+    ("DnsAnswer", "SUBROSA_DNS_"),
+    ("Output", "SUBROSA_OUTPUT_"),
+    ("Input", "subrosa_engine_handle_"),
+];
+
+/// The C names that a Rust item has by convention; any of them will do.
+fn by_convention(item: &str) -> Vec<String> {
+    let prefix = |table: &[(&str, &str)], of: &str| {
+        table.iter().find(|(name, _)| *name == of).map(|(_, prefix)| (*prefix).to_owned())
+    };
+    let units =
+        |base: String| ["", "_us", "_ms", "_s"].map(|unit| format!("{base}{unit}")).to_vec();
+    if let Some((of, field)) = item.split_once('.') {
+        if of.starts_with("Event::") {
+            return units(format!("subrosa_event.{field}"));
+        }
+        return prefix(FIELDS, of).map_or(vec![], |prefix| units(format!("{prefix}{field}")));
+    }
+    let Some((of, name)) = item.split_once("::") else { return vec![] };
+    if name.starts_with(char::is_uppercase) {
+        let Some(prefix) = prefix(VARIANTS, of) else { return vec![] };
+        let name = snake(name);
+        let upper = prefix.starts_with("SUBROSA");
+        return vec![prefix + &if upper { name.to_ascii_uppercase() } else { name }];
+    }
+    let Some(prefix) = prefix(METHODS, of) else { return vec![] };
+    vec![format!("{prefix}{name}"), format!("{prefix}get_{name}")]
+}
+
+const WORDS: &str = "C has the constant; its words are for Rust's Display";
+const SHORTHAND: &str = "a shorthand of Rust for what both can do";
+
+/// Rust items with C names of their own, or none, and why.
+#[rustfmt::skip]
+const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
+    // The engine.
+    ("Engine::handle_input", &["subrosa_engine_handle_timeout"], "a function for each Input"),
+    ("Engine::poll_log", &["subrosa_engine_set_logger"], "the one callback"),
+    ("Engine::set_log_level", &["subrosa_engine_set_logger"], "with the callback"),
+    ("Engine::place_call", &["subrosa_engine_place_call"], "by convention"),
+    ("Engine::call", &["subrosa_call_get_info"], "a call is its id in C"),
+    ("Engine::write_pcm", &["subrosa_call_write_pcm"], "it names a call"),
+    ("Engine::read_pcm", &["subrosa_call_read_pcm"], "it names a call"),
+    ("Call::id", &[], "C has nothing but the id"),
+    ("Call::state", &["subrosa_call_info.state"], "a fact"),
+    ("Call::direction", &["subrosa_call_info.outgoing"], "a fact"),
+    ("Call::remote", &["subrosa_call_info.remote"], "a fact"),
+    ("Call::end_reason", &["subrosa_call_info.end_reason"], "a fact"),
+    ("Call::codec", &["subrosa_call_info.codec"], "a fact"),
+    ("Call::holds", &["subrosa_call_info.local_hold", "subrosa_call_info.remote_hold"], "facts"),
+    ("Config::new", &["subrosa_config_new"], "with a seed for a generator"),
+    ("Config.rng", &["subrosa_config_new", "subrosa_engine_add_entropy"], "a seed: no callbacks"),
+    ("Config.unix_time", &["subrosa_config_new"], "it has no default"),
+    ("Config.identity", &["subrosa_config_set_identity_pem"], "from PEM"),
+    ("Config.trust", &["subrosa_config_set_trust_pem"], "from PEM"),
+    ("Config.log_level", &["subrosa_engine_set_logger"], "with the callback"),
+    ("AccountConfig::new", &["subrosa_account_config_new"], "the same"),
+    ("AccountConfig.aor", &["subrosa_account_config_new"], "it has no default"),
+    ("AccountConfig.auth_user", &["subrosa_account_config_set_credentials"], "with the password"),
+    ("AccountConfig.password", &["subrosa_account_config_set_credentials"], "with the user"),
+    ("AccountConfig.expires", &["subrosa_account_config_set_times"], "both times"),
+    ("AccountConfig.keep_alive", &["subrosa_account_config_set_times"], "both times"),
+    ("Codec::as_str", &[], WORDS),
+    ("SecurityPolicy::as_str", &[], WORDS),
+    ("CallState::as_str", &[], WORDS),
+    ("Padlock::as_str", &["subrosa_security_report.padlock_text"], "beside the number"),
+    ("SecurityPolicy::stricter", &[], "max() of two numbers"),
+    ("SecurityPolicy::transports", &[], "the engine follows it by itself"),
+    ("SecurityReport::padlock", &["subrosa_security_report.padlock"], "a fact"),
+    ("Direction::Outgoing", &["subrosa_call_info.outgoing"], "1"),
+    ("Direction::Incoming", &["subrosa_call_info.outgoing"], "0"),
+    ("DnsAnswer::Records", &["SUBROSA_DNS_RECORDS"], "by convention"),
+    ("LogRecord.at", &["subrosa_logger"], "an argument of the logger"),
+    ("LogRecord.level", &["subrosa_logger"], "an argument of the logger"),
+    ("LogRecord.target", &["subrosa_logger"], "an argument of the logger"),
+    ("LogRecord.text", &["subrosa_logger"], "an argument of the logger"),
+    // Events.
+    ("Event::Registered.expires", &["subrosa_event.duration_us"], "one duration for all"),
+    ("Event::RegistrationFailed.retry_in", &["subrosa_event.duration_us"], "one duration for all"),
+    ("Event::RegistrationFailed.reason", &["subrosa_event.failure", "subrosa_event.text"], "the same"),
+    ("Event::CallProgress.status", &["subrosa_event.sip_status"], "another name"),
+    ("Event::CallEnded.reason", &["subrosa_event.end_reason", "subrosa_event.failure"], "the same"),
+    ("Event::CertificateRejected.domain", &["subrosa_event.from"], "one name for all"),
+    ("Event::CertificateRejected.problem", &["subrosa_event.text"], "one sentence for all"),
+    ("Event::Listening.local", &["subrosa_event.addr"], "one address for all"),
+    // Evidence and statistics.
+    ("SecurityReport.signalling", &["subrosa_security_report.transport"], "its fields"),
+    ("SecurityReport.media_out", &["subrosa_security_report.media_agreed"], "its fields"),
+    ("SecurityReport.media_in", &["subrosa_security_report.srtp_suite_in"], "its fields"),
+    ("SignallingLeg.tls", &["subrosa_security_report.tls_version"], "its fields"),
+    ("MediaLeg.suite", &["subrosa_security_report.srtp_suite_out"], "by direction"),
+    ("MediaLeg.keying", &["subrosa_security_report.keying_out", "subrosa_security_report.keying_in"], "by direction"),
+    ("TlsFacts.version", &["subrosa_security_report.tls_version"], "prefixed"),
+    ("TlsFacts.cipher_suite", &["subrosa_security_report.tls_suite"], "prefixed"),
+    ("TlsFacts.key_exchange", &["subrosa_security_report.tls_key_exchange"], "prefixed"),
+    ("TlsFacts.resumed", &["subrosa_security_report.tls_resumed"], "prefixed"),
+    ("TlsFacts.peer", &["subrosa_security_report.peer_subject"], "its fields"),
+    ("PeerCertificate.subject", &["subrosa_security_report.peer_subject"], "prefixed"),
+    ("PeerCertificate.anchor", &["subrosa_security_report.peer_anchor"], "prefixed"),
+    ("PeerCertificate.names", &[], "a list; that one of them was dialled is peer_verified"),
+    ("PeerCertificate.domains", &[], "a list; that one of them was dialled is peer_verified"),
+    ("PeerCertificate.matched", &["subrosa_security_report.peer_verified"], "whether, not by which rule"),
+    ("EngineStats.flows", &["subrosa_engine_stats.received"], "its fields"),
+    ("EngineStats.transactions", &["subrosa_engine_stats.requests_in"], "its fields"),
+    ("TransactionStats.malformed", &["subrosa_engine_stats.without_via"], "malformed is the flows'"),
+    ("CallInfo.security", &["subrosa_phone_call_security"], "a struct of its own"),
+    ("CallInfo.media", &["subrosa_phone_call_media_stats"], "a struct of its own"),
+    ("TlsFacts.fips", &["subrosa_security_report.tls_fips"], "prefixed"),
+    ("TlsFacts.key_logged", &["subrosa_security_report.tls_key_logged"], "prefixed"),
+    ("CallInfo.holds", &["subrosa_call_info.local_hold", "subrosa_call_info.remote_hold"], "facts"),
+    // The phone.
+    ("Phone::config", &["subrosa_phone_config_new"], "a handle"),
+    ("Phone::config_trusting", &["subrosa_config_set_trust_pem"], SHORTHAND),
+    ("Phone::builder", &["subrosa_phone_new"], "the configuration is the builder"),
+    ("PhoneBuilder::dns", &["subrosa_config_set_dns_servers"], "the configuration is the builder"),
+    ("PhoneBuilder::wire_tap", &[], "a callback for each packet: not in C"),
+    ("PhoneBuilder::clock", &[], "a clock shared by several phones: a matter of tests in Rust"),
+    ("PhoneBuilder::start", &["subrosa_phone_new"], "the configuration is the builder"),
+    ("Phone::clock", &["subrosa_phone_now"], "what it shows"),
+    ("Clock::start", &[], "see PhoneBuilder::clock"),
+    ("Clock::now", &["subrosa_phone_now"], "the same"),
+    ("Clock::at", &[], "converts Rust's own instants"),
+    ("wall_clock", &["subrosa_phone_config_new"], "taken there"),
+    ("OsRng::new", &["subrosa_phone_config_new"], "taken there"),
+    ("Phone::with_engine", &[], "a closure; what it is for has functions, see the_phone_can_do_what_the_engine_can"),
+    ("Phone::try_event", &["subrosa_phone_next_event"], "with a timeout of 0"),
+    ("Phone::event", &[], "a Future: Rust's own way of waiting"),
+    ("Phone::calls", &["subrosa_phone_call_ids"], "as the engine's"),
+    ("Phone::play", &["subrosa_phone_play_wav", "subrosa_phone_play_ring"], "no callbacks: the two sources"),
+    ("Phone::record", &["subrosa_phone_record_wav", "subrosa_phone_record_ring"], "no callbacks: the two sinks"),
+    ("CallAudio::source", &["subrosa_call_audio_set_source_wav", "subrosa_call_audio_set_source_ring"], "no callbacks"),
+    ("CallAudio::sink", &["subrosa_call_audio_set_sink_wav", "subrosa_call_audio_set_sink_ring"], "no callbacks"),
+    ("AudioRing::correct_drift", &["subrosa_audio_ring_new"], "an argument"),
+    ("AudioRing::is_empty", &["subrosa_audio_ring_len"], SHORTHAND),
+    ("AudioDevice::source", &["subrosa_call_audio_set_device"], "both ends"),
+    ("AudioDevice::sink", &["subrosa_call_audio_set_device"], "both ends"),
+    ("Player::new", &["subrosa_audio_ring_push"], "a ring takes samples"),
+    ("Player::open", &["subrosa_call_audio_set_source_wav"], "the same"),
+    ("Player::looping", &["subrosa_call_audio_set_source_wav"], "an argument"),
+    ("Player::progress", &[], "samples played are media_stats' packets; a ring tells by its length"),
+    ("Progress::played", &[], "see Player::progress"),
+    ("Progress::total", &[], "see Player::progress"),
+    ("Progress::is_finished", &[], "see Player::progress"),
+    ("WavRecorder::create", &["subrosa_call_audio_set_sink_wav"], "the same"),
+    ("read_wav", &["subrosa_call_audio_set_source_wav"], "a file is played, not read"),
+    ("DnsConfig::new", &["subrosa_config_set_dns_servers"], "the same"),
+    ("DnsConfig::system", &["subrosa_phone_new"], "the default"),
+    ("DnsConfig.servers", &["subrosa_config_set_dns_servers"], "the same"),
+    ("DnsConfig.hosts", &[], "the platform's hosts file, or none"),
+    ("DnsConfig.timeout", &[], "its default"),
+    ("DnsConfig.attempts", &[], "its default"),
+    ("Hosts::parse", &[], "see DnsConfig.hosts"),
+    ("Hosts::insert", &[], "see DnsConfig.hosts"),
+];
+
+/// What the C side lacks so far, to be given functions; nothing else may be added here.
+const NOT_YET_IN_C: &[&str] = &[
+    "Config.tls",
+    "Engine::clear_domain_tls",
+    "Engine::poll_key_log",
+    "Engine::set_domain_tls",
+    "Engine::tls_options",
+    "PeerCertificate.key",
+    "PeerCertificate.pin",
+    "PeerCertificate.revocation",
+    "PeerCertificate.users",
+    "TlsConfig.client_domains",
+    "TlsConfig.key_log",
+    "TlsConfig.provider",
+    "TlsConfig.purposes",
+    "TlsConfig.require_client_certificate",
+    "TlsConfig.revocation",
+    "TlsConfig.versions",
+    "TlsFacts.provider",
+    "platform_trust",
+];
+
+/// Types of the driver that C leaves out as a whole.
+const NOT_IN_C: &[(&str, &str)] = &[
+    ("WireBytes", "the wire tap is a callback for each packet"),
+    ("WireRecorder", "the wire tap is a callback for each packet"),
+    ("RecordedBytes", "the wire tap is a callback for each packet"),
+    ("WireDirection", "the wire tap is a callback for each packet"),
+    ("WireTransport", "the wire tap is a callback for each packet"),
+];
+
+fn exception(item: &str) -> Option<&'static [&'static str]> {
+    EXCEPTIONS.iter().find(|(name, ..)| *name == item).map(|(_, c, _)| *c)
+}
+
+/// The C symbols that stand for each Rust item; none if C lacks it.
+fn counterparts() -> BTreeMap<String, Option<Vec<String>>> {
+    let symbols = c_symbols();
+    let has = |symbol: &str| symbols.contains(symbol) || symbol == "subrosa_logger";
+    let find = |item: &String| {
+        if let Some(listed) = exception(item) {
+            let all = listed.iter().all(|symbol| has(symbol));
+            return all.then(|| listed.iter().map(|s| (*s).to_owned()).collect());
+        }
+        let found: Vec<_> = by_convention(item).into_iter().filter(|symbol| has(symbol)).collect();
+        (!found.is_empty()).then_some(found)
+    };
+    let items = rust_items();
+    let wanted = items.iter().filter(|item| {
+        !NOT_IN_C.iter().any(|(of, _)| *of == word(item)) && !NOT_YET_IN_C.contains(&item.as_str())
+    });
+    wanted.map(|item| (item.clone(), find(item))).collect()
+}
+
+#[test]
+fn what_rust_can_do_c_can_do() {
+    let counterparts = counterparts();
+    assert!(counterparts.len() > 250, "only {} items found", counterparts.len());
+    let missing: Vec<_> =
+        counterparts.iter().filter(|(_, c)| c.is_none()).map(|(rust, _)| rust).collect();
+    assert!(
+        missing.is_empty(),
+        "new in Rust, without a counterpart in C: give them one in src/ffi (by convention: \
+         Engine::x is subrosa_engine_x), or list them in EXCEPTIONS with the reason: {missing:#?}"
+    );
+}
+
+#[test]
+fn the_lists_name_nothing_that_is_gone() {
+    let items = rust_items();
+    let gone: Vec<_> = EXCEPTIONS.iter().map(|(item, ..)| item).chain(NOT_YET_IN_C).collect();
+    let gone: Vec<_> = gone.into_iter().filter(|item| !items.contains(**item)).collect();
+    assert!(gone.is_empty(), "listed, but not in Rust: {gone:?}");
+    let gone: Vec<_> = NOT_IN_C
+        .iter()
+        .map(|(of, _)| *of)
+        .filter(|of| !items.iter().any(|item| word(item) == **of))
+        .collect();
+    assert!(gone.is_empty(), "listed, but not in Rust: {gone:?}");
+    assert!(EXCEPTIONS.iter().all(|(.., reason)| !reason.is_empty()));
+}
+
+/// What C has for its own sake: life and death of handles, text, addresses.
+const C_ONLY: &[(&str, &str)] = &[
+    ("_free", "Rust drops"),
+    ("_last_error", "Rust's errors speak for themselves"),
+    ("subrosa_abi_version", "the linker checks Rust"),
+    ("subrosa_version", "the linker checks Rust"),
+    ("subrosa_status_text", "Rust's errors speak for themselves"),
+    ("subrosa_addr_parse", "std::net"),
+    ("subrosa_addr_text", "std::net"),
+    ("subrosa_call_options_init", "Default"),
+    ("subrosa_phone_clone", "Clone"),
+    ("subrosa_phone_call_security", "CallInfo"),
+    ("subrosa_phone_call_media_stats", "CallInfo"),
+    ("subrosa_phone_policy_of", "with_engine"),
+    ("subrosa_phone_forget_call", "with_engine"),
+    ("subrosa_phone_set_logger", "with_engine"),
+];
+
+#[test]
+fn what_c_can_do_rust_can_do() {
+    let counterparts = counterparts();
+    let used: BTreeSet<&String> = counterparts.values().flatten().flatten().collect();
+    let own = |symbol: &str| {
+        let listed = C_ONLY.iter().any(|(name, _)| {
+            if name.starts_with('_') { symbol.ends_with(name) } else { *name == symbol }
+        });
+        // Statuses are Rust's errors; "none" and "other" are Rust's Option and non_exhaustive;
+        // a struct's size, padding and ip are C's own.
+        let starts = ["SUBROSA_ERR_", "SUBROSA_ABI_", "SUBROSA_MAX_", "SUBROSA_OK", "SUBROSA_H"];
+        let ends = ["_NONE", "_OTHER", "_ANY"];
+        listed
+            || starts.iter().any(|start| symbol.starts_with(start))
+            || ends.iter().any(|end| symbol.ends_with(end))
+            || symbol.contains('.')
+    };
+    let symbols = c_symbols();
+    let lost: Vec<_> = symbols.iter().filter(|s| !used.contains(s) && !own(s)).collect();
+    assert!(lost.is_empty(), "in C, but not in Rust: {lost:#?}");
+    let gone: Vec<_> = C_ONLY
+        .iter()
+        .filter(|(name, _)| !name.starts_with('_') && !symbols.contains(*name))
+        .collect();
+    assert!(gone.is_empty(), "listed, but not in C: {gone:?}");
+}
+
+/// What a phone of the C interface does by itself: it has no inputs and outputs.
+const DONE_BY_THE_PHONE: &[&str] = &[
+    "Engine::new",
+    "Engine::handle_input",
+    "Engine::poll_output",
+    "Engine::accept_stream",
+    "Engine::write_pcm",
+    "Engine::read_pcm",
+    "Engine::shut_down",
+    "Engine::poll_log",
+    "Engine::set_log_level",
+    "Call::id",
+];
+
+#[test]
+fn the_phone_can_do_what_the_engine_can() {
+    let symbols = c_symbols();
+    let facts = ["state", "direction", "remote", "end_reason", "codec", "holds"];
+    for item in rust_items() {
+        let Some(("Engine" | "Call", name)) = item.split_once("::") else { continue };
+        let listed = [DONE_BY_THE_PHONE, NOT_YET_IN_C].concat().contains(&item.as_str());
+        if listed || facts.contains(&name) {
+            continue;
+        }
+        let names = ["", "call_", "get_"].map(|part| format!("subrosa_phone_{part}{name}"));
+        assert!(names.iter().any(|name| symbols.contains(name)), "{item}: none of {names:?}");
+    }
+}
