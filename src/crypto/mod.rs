@@ -6,6 +6,8 @@ pub mod digest;
 pub mod dtls;
 #[cfg(feature = "std")]
 pub mod identity;
+#[cfg(feature = "std")]
+pub mod safety_number;
 pub mod srtp;
 #[cfg(feature = "std")]
 pub mod tls;

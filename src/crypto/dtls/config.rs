@@ -23,14 +23,9 @@ const QUEUE: usize = 30;
 /// dimpl says "in ten years" where it has no timer.
 const NO_TIMER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Makes an instance of dimpl; to be called while a generator and a key are lent.
-pub(super) fn make(
-    role: DtlsRole,
-    versions: DtlsVersions,
-    certificate: &[u8],
-    seed: u64,
-    now: time::Instant,
-) -> Result<Dtls, Error> {
+/// The settings of one session; to be called while a generator and a key are lent, because
+/// dimpl tries the provider out.
+pub(super) fn settings(seed: u64) -> Result<Arc<Config>, Error> {
     let config = Config::builder()
         .with_crypto_provider(provider())
         .dangerously_set_rng_seed(seed)
@@ -41,6 +36,17 @@ pub(super) fn make(
         .flight_retries(RETRANSMISSIONS)
         .handshake_timeout(HANDSHAKE_TIMEOUT)
         .build()?;
+    Ok(Arc::new(config))
+}
+
+/// Makes an instance of dimpl; to be called while a generator and a key are lent.
+pub(super) fn instance(
+    config: &Arc<Config>,
+    role: DtlsRole,
+    versions: DtlsVersions,
+    certificate: &[u8],
+    now: time::Instant,
+) -> Dtls {
     let certificate =
         DtlsCertificate { certificate: certificate.to_vec(), private_key: b"lent".to_vec() };
     let new = match versions {
@@ -48,9 +54,9 @@ pub(super) fn make(
         DtlsVersions::Only12 => Dtls::new_12,
         DtlsVersions::Only13 => Dtls::new_13,
     };
-    let mut dtls = new(Arc::new(config), certificate, now);
+    let mut dtls = new(config.clone(), certificate, now);
     dtls.set_active(role == DtlsRole::Active);
-    Ok(dtls)
+    dtls
 }
 
 /// The engine's time in dimpl's type.

@@ -36,6 +36,7 @@ mod keys;
 mod lend;
 mod provider;
 mod records;
+mod rivals;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,19 @@
 //! What a datagram is before it is decrypted (RFC 7983, RFC 6347 §4.1, RFC 9147 §4).
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::rivals::HelloRandom;
+
 /// Length of a plaintext record's header (RFC 6347 §4.1).
 const HEADER_LEN: usize = 13;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+/// The random that makes a ServerHello a HelloRetryRequest (RFC 8446 §4.1.3).
+const HELLO_RETRY_REQUEST: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
 
 /// True for what belongs to DTLS on a port that RTP, RTCP and STUN share (RFC 7983 §7).
 pub fn is_dtls(datagram: &[u8]) -> bool {
@@ -61,6 +69,29 @@ pub(super) fn has_client_hello(datagram: &[u8]) -> bool {
     })
 }
 
+/// The random of a ClientHello at the start of a datagram, unless it is a later fragment: header
+/// of 12 bytes, version of 2 (RFC 6347 §4.2.2).
+pub(super) fn client_hello_random(datagram: &[u8]) -> Option<HelloRandom> {
+    match split_record(datagram)? {
+        (HANDSHAKE, 0, body @ [CLIENT_HELLO, ..], _) => {
+            let first_fragment = body.get(6..9)? == [0; 3];
+            if first_fragment { body.get(14..46)?.try_into().ok() } else { None }
+        }
+        _ => None,
+    }
+}
+
+/// True if a datagram of ours starts with a ServerHello that is no HelloRetryRequest: the client
+/// has returned its cookie.
+pub(super) fn is_server_hello(datagram: &[u8]) -> bool {
+    match split_record(datagram) {
+        Some((HANDSHAKE, 0, body @ [SERVER_HELLO, ..], _)) => {
+            body.get(14..46).is_some_and(|random| random != HELLO_RETRY_REQUEST)
+        }
+        _ => false,
+    }
+}
+
 /// True if a datagram starts with what a client may get as the first answer: a ServerHello or a
 /// HelloVerifyRequest.
 pub(super) fn starts_with_server_answer(datagram: &[u8]) -> bool {
@@ -102,6 +133,20 @@ mod tests {
     }
 
     #[test]
+    fn hello_randoms_are_found_in_first_fragments() {
+        let header = |kind: u8, offset: u8| [kind, 0, 0, 34, 0, 0, 0, 0, offset, 0, 0, 34, 3, 3];
+        let hello = |kind, offset, random: [u8; 32]| {
+            record(HANDSHAKE, 0, &[&header(kind, offset)[..], &random].concat())
+        };
+        assert_eq!(client_hello_random(&hello(1, 0, [7; 32])), Some([7; 32]));
+        assert_eq!(client_hello_random(&hello(1, 1, [7; 32])), None);
+        assert_eq!(client_hello_random(&hello(2, 0, [7; 32])), None);
+        assert!(is_server_hello(&hello(2, 0, [7; 32])));
+        assert!(!is_server_hello(&hello(2, 0, HELLO_RETRY_REQUEST)));
+        assert!(!is_server_hello(&hello(3, 0, [7; 32])));
+    }
+
+    #[test]
     fn dtls_is_told_from_rtp_and_stun() {
         assert!(is_dtls(&[20]) && is_dtls(&[63]));
         assert!(!is_dtls(&[]) && !is_dtls(&[0]) && !is_dtls(&[64]) && !is_dtls(&[128]));
@@ -114,6 +159,8 @@ mod tests {
             let (before, _) = before_forgeable_alert(&raw);
             prop_assert!(before.len() <= raw.len());
             has_client_hello(&raw);
+            client_hello_random(&raw);
+            is_server_hello(&raw);
             starts_with_server_answer(&raw);
         }
     }

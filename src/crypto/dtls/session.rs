@@ -4,12 +4,14 @@
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use std::sync::Arc;
 
-use dimpl::{Dtls, Error, Output, ProtocolVersion};
+use dimpl::{Config, Dtls, Error, Output, ProtocolVersion};
 
 use super::config::{self, Clock};
 use super::keys::{self, DtlsSrtpKeys};
 use super::lend::{Ratchet, lend};
+use super::rivals::{Rivals, Route};
 use super::{DtlsIdentity, Fingerprint, FingerprintHash, Fingerprints, records};
 use crate::time::{Duration, Instant};
 use crate::util::{BoundedQueue, Rng, RngExt};
@@ -124,6 +126,8 @@ pub struct DtlsCounters {
     pub unexpected: u64,
     /// A ClientHello after the handshake.
     pub late_hellos: u64,
+    /// A ClientHello of somebody else, after a client had returned its cookie.
+    pub rival_hellos: u64,
     /// An alert that anybody could have sent.
     pub forgeable_alerts: u64,
     /// While there was no association: after the end, or in the pause after an error.
@@ -144,6 +148,8 @@ struct Answer {
     keys: Option<DtlsSrtpKeys>,
     connected: bool,
     closed: bool,
+    /// A ServerHello went out: the client returned its cookie.
+    proven: bool,
 }
 
 /// A DTLS-SRTP association with one peer address; see the [module](super).
@@ -154,8 +160,11 @@ pub struct DtlsSession {
     expected: Option<Fingerprints>,
     rng: Ratchet,
     clock: Clock,
+    /// `None` after the end.
+    config: Option<Arc<Config>>,
     /// `None` in the pause after an error, and after the end.
     dtls: Option<Dtls>,
+    rivals: Rivals,
     buffer: Vec<u8>,
     outgoing: BoundedQueue<Vec<u8>>,
     timer: Option<Instant>,
@@ -189,7 +198,9 @@ impl DtlsSession {
             expected,
             rng: Ratchet::new(rng),
             clock: Clock::new(now),
+            config: None,
             dtls: None,
+            rivals: Rivals::default(),
             buffer: vec![0; HANDSHAKE_BUFFER],
             outgoing: BoundedQueue::new(MAX_QUEUED),
             timer: None,
@@ -202,6 +213,7 @@ impl DtlsSession {
             state: DtlsState::Handshaking,
             counters: DtlsCounters::default(),
         };
+        session.configure();
         session.start(now);
         session
     }
@@ -278,9 +290,26 @@ impl DtlsSession {
             self.alert = Some(alert);
             datagram = before;
         }
-        if !datagram.is_empty() {
+        if self.is_for_us(now, datagram) {
             self.drive(now, |dtls| dtls.handle_packet(datagram));
         }
+    }
+
+    /// Finds the instance of dimpl for a datagram; `false` if there is none.
+    fn is_for_us(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        if self.role == DtlsRole::Passive
+            && let Some(random) = records::client_hello_random(datagram)
+        {
+            match self.rivals.route(random, &mut self.dtls) {
+                Route::Current => {}
+                Route::New => self.renew(now),
+                Route::Refused => {
+                    self.counters.rival_hellos = self.counters.rival_hellos.saturating_add(1);
+                    return false;
+                }
+            }
+        }
+        !datagram.is_empty()
     }
 
     /// Copies the next datagram for the peer into `buf` (1200 bytes are always enough) and
@@ -320,24 +349,31 @@ impl DtlsSession {
         self.end(DtlsState::Closed);
     }
 
-    /// Makes a fresh instance of dimpl.
-    fn start(&mut self, now: Instant) {
-        self.attempts = self.attempts.saturating_add(1);
+    fn configure(&mut self) {
         let seed = self.rng.next_u64();
-        let std_now = self.clock.to_std(now);
-        let (role, versions, identity) = (self.role, self.versions, &self.identity);
-        let made = lend(&mut self.rng, identity.key(), || {
-            config::make(role, versions, identity.certificate(), seed, std_now)
-        });
-        match made {
-            Ok(dtls) => {
-                self.dtls = Some(dtls);
-                self.drive(now, |_| Ok(()));
-            }
+        match lend(&mut self.rng, self.identity.key(), || config::settings(seed)) {
+            Ok(config) => self.config = Some(config),
             Err(error) => {
                 self.end(DtlsState::Failed(DtlsFailure::Handshake { reason: error.to_string() }));
             }
         }
+    }
+
+    /// Begins another attempt.
+    fn start(&mut self, now: Instant) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.renew(now);
+    }
+
+    /// Makes a fresh instance of dimpl.
+    fn renew(&mut self, now: Instant) {
+        let Some(config) = &self.config else { return };
+        let std_now = self.clock.to_std(now);
+        let (role, versions, identity) = (self.role, self.versions, &self.identity);
+        self.dtls = Some(lend(&mut self.rng, identity.key(), || {
+            config::instance(config, role, versions, identity.certificate(), std_now)
+        }));
+        self.drive(now, |_| Ok(()));
     }
 
     fn restart_if_due(&mut self, now: Instant) {
@@ -372,6 +408,9 @@ impl DtlsSession {
             self.connected = true;
             // No more certificates: what is read from now on is no longer than a datagram.
             self.buffer = vec![0; MAX_DATAGRAM];
+        }
+        if answer.proven {
+            self.rivals.prove();
         }
         self.judge();
         if answer.closed {
@@ -422,6 +461,12 @@ impl DtlsSession {
             return;
         }
         let timed_out = matches!(error, Error::Timeout(_));
+        let proven = self.rivals.proven();
+        self.rivals.forget_current();
+        if self.role == DtlsRole::Passive && !proven {
+            // Whoever sent that hello need not be the peer.
+            return self.renew(now);
+        }
         if timed_out && self.role == DtlsRole::Active {
             let alert = self.alert;
             self.end(DtlsState::Failed(DtlsFailure::TimedOut { alert }));
@@ -440,7 +485,9 @@ impl DtlsSession {
     fn end(&mut self, state: DtlsState) {
         self.state = state;
         self.held = None;
+        self.config = None;
         self.dtls = None;
+        self.rivals = Rivals::default();
         self.timer = None;
         self.restart_at = None;
         self.buffer = Vec::new();
@@ -459,6 +506,7 @@ fn drain(
     for _ in 0..MAX_OUTPUTS {
         match dtls.poll_output(buffer) {
             Output::Packet(datagram) => {
+                answer.proven |= records::is_server_hello(datagram);
                 outgoing.push(datagram.to_vec());
             }
             Output::PeerCert(certificate) => answer.peer = Some(certificate.to_vec()),

@@ -289,6 +289,51 @@ fn a_forged_hello_after_the_handshake_harms_nothing() {
 }
 
 #[test]
+fn a_forged_hello_before_the_real_one_harms_nothing() {
+    for versions in [V12, V13, ALL] {
+        let mut pair = Pair::new([versions; 2], 1);
+        for seed in 90..99 {
+            let mut attacker = Pair::new([versions; 2], seed);
+            attacker.poll();
+            for hello in &attacker.under_way[0] {
+                pair.ends[1].handle_datagram(pair.now, hello);
+            }
+        }
+        // The attacker, off the path, does not see what the server answers.
+        let mut lost = [0; 1_200];
+        while pair.ends[1].poll_output(&mut lost).is_some() {}
+        pair.run_lossy(0, 1, Duration::from_secs(30));
+        pair.assert_established();
+    }
+}
+
+#[test]
+fn forged_hellos_between_the_real_ones_harm_nothing() {
+    for versions in [V12, V13, ALL] {
+        let mut pair = Pair::new([versions; 2], 1);
+        pair.deliver(|_| 1);
+        for seed in 90..93 {
+            let mut attacker = Pair::new([versions; 2], seed);
+            attacker.poll();
+            for hello in &attacker.under_way[0] {
+                pair.ends[1].handle_datagram(pair.now, hello);
+                // One that dimpl cannot take.
+                let mut broken = hello.clone();
+                broken[25] = 0;
+                broken[40] ^= 1;
+                pair.ends[1].handle_datagram(pair.now, &broken);
+            }
+            // The answers go to the attacker's address.
+            while pair.ends[1].poll_output(&mut [0; 1_200]).is_some() {}
+            pair.deliver(|_| 1);
+        }
+        pair.run_lossy(0, 1, Duration::from_secs(30));
+        pair.assert_established();
+        assert!(pair.ends[1].counters().rival_hellos + pair.ends[1].counters().late_hellos > 0);
+    }
+}
+
+#[test]
 fn forged_alerts_and_garbage_during_the_handshake_harm_nothing() {
     let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
     for versions in [V12, V13, ALL] {
