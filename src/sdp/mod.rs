@@ -43,4 +43,4 @@ pub const MAX_ATTRIBUTES: usize = 256;
 /// The most a=crypto lines that one m= line may have.
 pub const MAX_CRYPTO_LINES: usize = 16;
 /// The most a=fingerprint lines of one m= line, or of the session, that are looked at.
-pub const MAX_FINGERPRINTS: usize = 16;
+pub const MAX_FINGERPRINTS: usize = 8;

@@ -81,6 +81,39 @@ fn the_answer_may_use_other_payload_types_than_the_offer() {
 }
 
 #[test]
+fn every_answered_codec_may_be_received() {
+    let mut negotiator = Negotiator::new(1);
+    negotiator.create_offer(&plain()).unwrap();
+    let answer =
+        "m=audio 5000 RTP/AVP 0 9 96\r\na=rtpmap:96 telephone-event/8000\r\na=ptime:40\r\n";
+    let media = negotiator.handle_answer(peer(answer)).unwrap();
+    let received = |codecs: &[NegotiatedCodec]| -> Vec<(String, u8, u8)> {
+        let one =
+            |c: &NegotiatedCodec| (c.name.clone(), c.send_payload_type, c.receive_payload_type);
+        codecs.iter().map(one).collect()
+    };
+    assert_eq!(received(&media.codecs), [("PCMU".into(), 0, 0), ("G722".into(), 9, 9)]);
+    assert_eq!(received(&media.events), [("telephone-event".into(), 96, 101)]);
+    assert_eq!(media.ptime, 40);
+    // One encoding under two numbers, events at two clocks: all may come.
+    let mut local = plain();
+    local.codecs.push(CodecDescription { channels: 2, ..codec(111, "opus", 48000) });
+    local.codecs.push(codec(110, "telephone-event", 48000));
+    let offer = peer(
+        "m=audio 5000 RTP/AVP 107 0 96 97 98 99\r\na=rtpmap:107 opus/48000/2\r\n\
+         a=rtpmap:96 PCMU/8000\r\na=rtpmap:97 telephone-event/48000\r\n\
+         a=rtpmap:98 telephone-event/8000\r\na=rtpmap:99 telephone-event/16000\r\n",
+    );
+    let (_, media) = self::answer(offer, &local).unwrap();
+    let types = |codecs: &[NegotiatedCodec]| -> Vec<u8> {
+        codecs.iter().map(|c| c.receive_payload_type).collect()
+    };
+    assert_eq!(types(&media.codecs), [107, 0, 96]);
+    assert_eq!(types(&media.events), [97, 98]);
+    assert_eq!(media.dtmf.map(|d| d.send_payload_type), Some(97));
+}
+
+#[test]
 fn holds_are_answered_from_the_other_side() {
     for (offered, ours, expected) in [
         ("sendrecv", Direction::SendRecv, Direction::SendRecv),

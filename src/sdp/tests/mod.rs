@@ -1,9 +1,11 @@
 //! The rules of RFC 3264 and RFC 4568 on whole descriptions.
 
+mod dtls;
 mod exchange;
 mod hostile;
 mod keying;
 mod print;
+mod shapes;
 
 use super::*;
 use crate::util::Secret;
@@ -73,4 +75,31 @@ pub(super) fn wire(description: &SessionDescription) -> SessionDescription {
 
 pub(super) fn names(media: &NegotiatedMedia) -> Vec<String> {
     media.codecs.iter().map(|c| format!("{}/{}", c.name, c.send_payload_type)).collect()
+}
+
+pub(super) fn fingerprint(value: u8) -> Fingerprint {
+    Fingerprint::new("sha-256", vec![value; 32]).unwrap()
+}
+
+/// A DTLS side with the certificate of this number.
+pub(super) fn dtls(value: u8) -> LocalDtls {
+    LocalDtls::new(vec![fingerprint(value)])
+}
+
+pub(super) fn security(local: LocalMedia, security: MediaSecurity) -> LocalMedia {
+    LocalMedia { security, ..local }
+}
+
+/// A whole exchange over the wire: what the offerer and what the answerer agreed on.
+pub(super) fn exchange(
+    offerer: &mut Negotiator,
+    ours: &LocalMedia,
+    answerer: &mut Negotiator,
+    theirs: &LocalMedia,
+) -> (NegotiatedMedia, NegotiatedMedia) {
+    let offer = offerer.create_offer(ours).unwrap();
+    answerer.handle_offer(wire(&offer)).unwrap();
+    let (answer, there) = answerer.create_answer(theirs).unwrap();
+    let here = offerer.handle_answer(wire(&answer)).unwrap();
+    (here, there)
 }
