@@ -29,7 +29,11 @@ lint() {
   run firmware-features cargo check --no-default-features --features ffi
   run doc env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --features sim,ffi
 }
-tests() { run test cargo test; }
+tests() {
+  run test cargo test
+  run test-tls-features cargo test --features aws-lc,platform-roots --test tls --test tls_rules \
+    --test tls_engines --test tls_hybrid --test platform_roots
+}
 c_part() {
   run c-header cargo test --test c_header
   [ -f tests/c_abi.rs ] && run c-tests cargo test --test c_abi

@@ -107,7 +107,12 @@ pub struct NameMatch {
 /// `sip:` URIs come first: if the certificate has any, DNS names do not count, and one with a
 /// user part identifies that user, not the domain. Comparison is of the whole name, without
 /// regard to case; a wildcard matches nothing, and neither does a name with a NUL or any other
-/// byte that no host name has. The subject's common name is never used.
+/// byte that no host name has. Internationalized names are compared in their A-label form
+/// (RFC 5280 §7.2), the only one that a SIP URI can carry.
+///
+/// In two places this is stricter than RFC 5922 demands: a `sip:` URI with a user part keeps DNS
+/// names from counting too, and the subject's common name is never used, where §7.1 allows it
+/// for a certificate without subjectAltName.
 pub fn find_match<'a>(
     dialled: &Dialled,
     names: impl Iterator<Item = AltName<'a>> + Clone,
