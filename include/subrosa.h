@@ -469,6 +469,21 @@
 #define SUBROSA_KEYING_OTHER 2
 
 /**
+ * No revocation lists were given.
+ */
+#define SUBROSA_REVOCATION_NOT_CHECKED 0
+
+/**
+ * There are lists, but none of the certificate's issuer.
+ */
+#define SUBROSA_REVOCATION_UNKNOWN 1
+
+/**
+ * A list of its issuer does not name it.
+ */
+#define SUBROSA_REVOCATION_NOT_REVOKED 2
+
+/**
  * Success.
  */
 #define SUBROSA_OK 0
@@ -569,6 +584,22 @@
 #define SUBROSA_ABI_VERSION 1
 
 /**
+ * TLS runs on ring, with the engine's randomness.
+ */
+#define SUBROSA_TLS_PROVIDER_RING 0
+
+/**
+ * TLS runs on AWS-LC, with its own randomness: hybrid post-quantum key exchange. A library
+ * without the feature `aws-lc` does not have it.
+ */
+#define SUBROSA_TLS_PROVIDER_AWS_LC 1
+
+/**
+ * Room that subrosa_engine_poll_key_log needs.
+ */
+#define SUBROSA_KEY_LOG_LINE 512
+
+/**
  * An account under construction, freed by who made it.
  */
 typedef struct subrosa_account_config subrosa_account_config;
@@ -605,6 +636,11 @@ typedef struct subrosa_engine subrosa_engine;
  * the program that commands it has a handle of its own, by subrosa_phone_clone.
  */
 typedef struct subrosa_phone subrosa_phone;
+
+/**
+ * TLS options of a domain, under construction; freed by who made them.
+ */
+typedef struct subrosa_tls_options subrosa_tls_options;
 
 /**
  * 0 on success, else one of the negative SUBROSA_ERR_ constants. Others may be added.
@@ -1123,6 +1159,18 @@ typedef struct subrosa_security_report {
      */
     int32_t tls_key_logged;
     /**
+     * Whose cryptography TLS ran on: a SUBROSA_TLS_PROVIDER_.
+     */
+    int32_t tls_provider;
+    /**
+     * What is known of the peer's certificate's revocation: a SUBROSA_REVOCATION_.
+     */
+    int32_t peer_revocation;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    int32_t reserved;
+    /**
      * Packets protected by SRTP and SRTCP.
      */
     uint64_t packets_protected;
@@ -1158,6 +1206,19 @@ typedef struct subrosa_security_report {
      * The subject of the trust anchor behind it; empty without one.
      */
     struct subrosa_str peer_anchor;
+    /**
+     * The user that the peer's certificate names, the first if there are several, for example
+     * "alice@example.com"; empty if it names none.
+     */
+    struct subrosa_str peer_user;
+    /**
+     * The peer's public key, as a pin of it would be given: "sha256/" and base64.
+     */
+    struct subrosa_str peer_key;
+    /**
+     * The pin that held; empty without pins.
+     */
+    struct subrosa_str peer_pin;
     /**
      * The SRTP suite of what we send; empty for plain RTP.
      */
@@ -2150,6 +2211,33 @@ subrosa_status subrosa_phone_record_ring(struct subrosa_phone *phone,
                                          const struct subrosa_audio_ring *ring);
 
 /**
+ * As subrosa_engine_tls_options.
+ */
+subrosa_status subrosa_phone_tls_options(const struct subrosa_phone *phone,
+                                         struct subrosa_tls_options **out);
+
+/**
+ * As subrosa_engine_set_domain_tls.
+ */
+subrosa_status subrosa_phone_set_domain_tls(struct subrosa_phone *phone,
+                                            struct subrosa_str domain,
+                                            const struct subrosa_tls_options *options);
+
+/**
+ * As subrosa_engine_clear_domain_tls.
+ */
+subrosa_status subrosa_phone_clear_domain_tls(struct subrosa_phone *phone,
+                                              struct subrosa_str domain);
+
+/**
+ * As subrosa_engine_poll_key_log.
+ */
+subrosa_status subrosa_phone_poll_key_log(struct subrosa_phone *phone,
+                                          char *buf,
+                                          size_t room,
+                                          size_t *len);
+
+/**
  * How secure a call is, or was.
  */
 subrosa_status subrosa_call_security(const struct subrosa_engine *engine,
@@ -2183,6 +2271,115 @@ subrosa_status subrosa_version(struct subrosa_str *out);
  * A status in words, NUL-terminated, for ever; "unknown status" for any other number.
  */
 const char *subrosa_status_text(subrosa_status status);
+
+/**
+ * Whose cryptography TLS runs on, a SUBROSA_TLS_PROVIDER_; ring unless set.
+ */
+subrosa_status subrosa_config_set_tls_provider(struct subrosa_config *config, int32_t number);
+
+/**
+ * Adds certificate revocation lists (PEM), for servers and for clients. An expired list refuses
+ * the connection unless `use_expired` is 1; with `need_listed` 1 a certificate that no list
+ * covers is refused.
+ */
+subrosa_status subrosa_config_add_revocation_pem(struct subrosa_config *config,
+                                                 struct subrosa_str lists,
+                                                 int32_t use_expired,
+                                                 int32_t need_listed);
+
+/**
+ * With `required` 1, connections that are accepted must bring a certificate that the CAs vouch
+ * for. A `domain` that is not empty is added to those of which it must stand for one.
+ */
+subrosa_status subrosa_config_set_client_certificates(struct subrosa_config *config,
+                                                      int32_t required,
+                                                      struct subrosa_str domain);
+
+/**
+ * With 1, the secrets of every connection are given away by subrosa_engine_poll_key_log: for
+ * debugging alone.
+ */
+subrosa_status subrosa_config_set_key_log(struct subrosa_config *config, int32_t on);
+
+/**
+ * The versions of TLS, both ways: 0x0304 for TLS 1.3 alone, 0x0303 for TLS 1.2 alone, 0 for both.
+ */
+subrosa_status subrosa_config_set_tls_versions(struct subrosa_config *config, int32_t version);
+
+/**
+ * With 1, a certificate whose key purposes name TLS alone is refused (RFC 5924 to the letter;
+ * public authorities issue nothing else).
+ */
+subrosa_status subrosa_config_set_sip_purpose_only(struct subrosa_config *config, int32_t on);
+
+/**
+ * Makes options as they are for domains that have none of their own.
+ */
+subrosa_status subrosa_engine_tls_options(const struct subrosa_engine *engine,
+                                          struct subrosa_tls_options **out);
+
+/**
+ * Frees options; NULL is fine.
+ */
+void subrosa_tls_options_free(struct subrosa_tls_options *options);
+
+/**
+ * What the last failing function on these options had to say, as a sentence.
+ */
+subrosa_status subrosa_tls_options_last_error(const struct subrosa_tls_options *options,
+                                              struct subrosa_str *out);
+
+/**
+ * The CAs to trust for the domain, as PEM text; empty trusts nobody.
+ */
+subrosa_status subrosa_tls_options_set_trust_pem(struct subrosa_tls_options *options,
+                                                 struct subrosa_str cas);
+
+/**
+ * The certificate chain to present to the domain and its private key, both as PEM text.
+ */
+subrosa_status subrosa_tls_options_set_identity_pem(struct subrosa_tls_options *options,
+                                                    struct subrosa_str chain,
+                                                    struct subrosa_str key);
+
+/**
+ * Adds a pin, "sha256/" and the base64 of a public key's SHA-256: one of the pins must stand in
+ * the domain's chain. Add a second one of a key kept offline; at most 16.
+ */
+subrosa_status subrosa_tls_options_add_pin(struct subrosa_tls_options *options,
+                                           struct subrosa_str pin);
+
+/**
+ * As subrosa_config_add_revocation_pem, for the domain.
+ */
+subrosa_status subrosa_tls_options_add_revocation_pem(struct subrosa_tls_options *options,
+                                                      struct subrosa_str lists,
+                                                      int32_t use_expired,
+                                                      int32_t need_listed);
+
+/**
+ * Gives a domain TLS options of its own: connections opened from now on have them. The options
+ * can be changed and given again; they still have to be freed.
+ */
+subrosa_status subrosa_engine_set_domain_tls(struct subrosa_engine *engine,
+                                             struct subrosa_str domain,
+                                             const struct subrosa_tls_options *options);
+
+/**
+ * Takes a domain's own TLS options away; SUBROSA_ERR_WRONG_STATE if it had none.
+ */
+subrosa_status subrosa_engine_clear_domain_tls(struct subrosa_engine *engine,
+                                               struct subrosa_str domain);
+
+/**
+ * The next line of the TLS key log (SSLKEYLOGFILE format, without the line's end), into at least
+ * SUBROSA_KEY_LOG_LINE bytes; `len` is 0 if there is none. Write it to a file of its own, and
+ * wipe the buffer.
+ */
+subrosa_status subrosa_engine_poll_key_log(struct subrosa_engine *engine,
+                                           char *buf,
+                                           size_t room,
+                                           size_t *len);
 
 #ifdef __cplusplus
 }  // extern "C"

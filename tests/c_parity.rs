@@ -318,6 +318,19 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("TlsFacts.peer", &["subrosa_security_report.peer_subject"], "its fields"),
     ("PeerCertificate.subject", &["subrosa_security_report.peer_subject"], "prefixed"),
     ("PeerCertificate.anchor", &["subrosa_security_report.peer_anchor"], "prefixed"),
+    ("Config.tls", &["subrosa_config_set_tls_versions"], "its fields"),
+    ("TlsConfig.provider", &["subrosa_config_set_tls_provider", "SUBROSA_TLS_PROVIDER_RING", "SUBROSA_TLS_PROVIDER_AWS_LC"], "by number"),
+    ("TlsConfig.versions", &["subrosa_config_set_tls_versions"], "prefixed"),
+    ("TlsConfig.revocation", &["subrosa_config_add_revocation_pem"], "lists are added"),
+    ("TlsConfig.purposes", &["subrosa_config_set_sip_purpose_only"], "two values"),
+    ("TlsConfig.require_client_certificate", &["subrosa_config_set_client_certificates"], "with the domains"),
+    ("TlsConfig.client_domains", &["subrosa_config_set_client_certificates"], "one by one"),
+    ("TlsConfig.key_log", &["subrosa_config_set_key_log", "SUBROSA_KEY_LOG_LINE"], "the same"),
+    ("TlsFacts.provider", &["subrosa_security_report.tls_provider"], "prefixed"),
+    ("PeerCertificate.users", &["subrosa_security_report.peer_user"], "the first"),
+    ("PeerCertificate.key", &["subrosa_security_report.peer_key"], "prefixed"),
+    ("PeerCertificate.pin", &["subrosa_security_report.peer_pin"], "as text"),
+    ("PeerCertificate.revocation", &["subrosa_security_report.peer_revocation", "SUBROSA_REVOCATION_NOT_CHECKED", "SUBROSA_REVOCATION_UNKNOWN", "SUBROSA_REVOCATION_NOT_REVOKED"], "prefixed"),
     ("PeerCertificate.names", &[], "a list; that one of them was dialled is peer_verified"),
     ("PeerCertificate.domains", &[], "a list; that one of them was dialled is peer_verified"),
     ("PeerCertificate.matched", &["subrosa_security_report.peer_verified"], "whether, not by which rule"),
@@ -375,26 +388,7 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
 ];
 
 /// What the C side lacks so far, to be given functions; nothing else may be added here.
-const NOT_YET_IN_C: &[&str] = &[
-    "Config.tls",
-    "Engine::clear_domain_tls",
-    "Engine::poll_key_log",
-    "Engine::set_domain_tls",
-    "Engine::tls_options",
-    "PeerCertificate.key",
-    "PeerCertificate.pin",
-    "PeerCertificate.revocation",
-    "PeerCertificate.users",
-    "TlsConfig.client_domains",
-    "TlsConfig.key_log",
-    "TlsConfig.provider",
-    "TlsConfig.purposes",
-    "TlsConfig.require_client_certificate",
-    "TlsConfig.revocation",
-    "TlsConfig.versions",
-    "TlsFacts.provider",
-    "platform_trust",
-];
+const NOT_YET_IN_C: &[&str] = &["platform_trust"];
 
 /// Types of the driver that C leaves out as a whole.
 const NOT_IN_C: &[(&str, &str)] = &[
@@ -470,6 +464,14 @@ const C_ONLY: &[(&str, &str)] = &[
     ("subrosa_phone_call_security", "CallInfo"),
     ("subrosa_phone_call_media_stats", "CallInfo"),
     ("subrosa_phone_policy_of", "with_engine"),
+    ("subrosa_phone_tls_options", "with_engine"),
+    ("subrosa_phone_set_domain_tls", "with_engine"),
+    ("subrosa_phone_clear_domain_tls", "with_engine"),
+    ("subrosa_phone_poll_key_log", "with_engine"),
+    ("subrosa_tls_options_set_trust_pem", "TlsClientOptions"),
+    ("subrosa_tls_options_set_identity_pem", "TlsClientOptions"),
+    ("subrosa_tls_options_add_pin", "TlsClientOptions"),
+    ("subrosa_tls_options_add_revocation_pem", "TlsClientOptions"),
     ("subrosa_phone_forget_call", "with_engine"),
     ("subrosa_phone_set_logger", "with_engine"),
 ];

@@ -80,7 +80,7 @@ pub unsafe extern "C" fn subrosa_config_free(config: *mut subrosa_config) {
 }
 
 /// Changes a configuration that made no engine yet.
-unsafe fn set(
+pub(super) unsafe fn set(
     config: *mut subrosa_config,
     change: impl FnOnce(&mut Config) -> Result<(), Failure>,
 ) -> subrosa_status {
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn subrosa_config_set_listen_tls(
     unsafe { set(config, change) }
 }
 
-fn bad_certificate(error: TlsSettingsError) -> Failure {
+pub(super) fn bad_certificate(error: TlsSettingsError) -> Failure {
     Failure::new(SUBROSA_ERR_CERTIFICATE, error)
 }
 

@@ -34,10 +34,13 @@ mod output;
 mod phone;
 #[cfg(feature = "driver")]
 mod phone_call;
+#[cfg(feature = "driver")]
+mod phone_tls;
 mod pointer;
 mod random;
 mod report;
 mod status;
+mod tls;
 
 pub use account::*;
 pub use addr::*;
@@ -55,6 +58,9 @@ pub use output::*;
 pub use phone::*;
 #[cfg(feature = "driver")]
 pub use phone_call::*;
+#[cfg(feature = "driver")]
+pub use phone_tls::*;
 pub use pointer::subrosa_str;
 pub use report::*;
 pub use status::*;
+pub use tls::*;

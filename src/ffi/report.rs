@@ -6,7 +6,8 @@ use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
 use super::pointer::{OutStruct, Versioned, subrosa_str};
 use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
-use crate::crypto::tls::TlsVersion;
+use super::tls::{SUBROSA_TLS_PROVIDER_RING, provider_number};
+use crate::crypto::tls::{Revocation, TlsVersion};
 use crate::engine::{EngineStats, Keying, MediaLeg, Padlock, SecurityReport};
 use crate::media::session::MediaStats;
 
@@ -32,6 +33,13 @@ fn keying(leg: &Option<MediaLeg>) -> i32 {
         Some(_) => SUBROSA_KEYING_OTHER,
     }
 }
+
+/// No revocation lists were given.
+pub const SUBROSA_REVOCATION_NOT_CHECKED: i32 = 0;
+/// There are lists, but none of the certificate's issuer.
+pub const SUBROSA_REVOCATION_UNKNOWN: i32 = 1;
+/// A list of its issuer does not name it.
+pub const SUBROSA_REVOCATION_NOT_REVOKED: i32 = 2;
 
 /// How secure a call is, with the evidence. Set `size` to sizeof before asking.
 #[repr(C)]
@@ -63,6 +71,12 @@ pub struct subrosa_security_report {
     pub tls_fips: i32,
     /// The secrets of the connection went into the key log: it is no secret any more: 1 or 0.
     pub tls_key_logged: i32,
+    /// Whose cryptography TLS ran on: a SUBROSA_TLS_PROVIDER_.
+    pub tls_provider: i32,
+    /// What is known of the peer's certificate's revocation: a SUBROSA_REVOCATION_.
+    pub peer_revocation: i32,
+    /// 0; keeps the layout the same everywhere.
+    pub reserved: i32,
     /// Packets protected by SRTP and SRTCP.
     pub packets_protected: u64,
     /// Packets whose authentication was good.
@@ -81,6 +95,13 @@ pub struct subrosa_security_report {
     pub peer_subject: subrosa_str,
     /// The subject of the trust anchor behind it; empty without one.
     pub peer_anchor: subrosa_str,
+    /// The user that the peer's certificate names, the first if there are several, for example
+    /// "alice@example.com"; empty if it names none.
+    pub peer_user: subrosa_str,
+    /// The peer's public key, as a pin of it would be given: "sha256/" and base64.
+    pub peer_key: subrosa_str,
+    /// The pin that held; empty without pins.
+    pub peer_pin: subrosa_str,
     /// The SRTP suite of what we send; empty for plain RTP.
     pub srtp_suite_out: subrosa_str,
     /// The SRTP suite of what we receive; empty for plain RTP.
@@ -130,6 +151,14 @@ impl subrosa_security_report {
             own_certificate_sent: i32::from(tls.is_some_and(|tls| tls.own_certificate_sent)),
             tls_fips: i32::from(tls.is_some_and(|tls| tls.fips)),
             tls_key_logged: i32::from(tls.is_some_and(|tls| tls.key_logged)),
+            tls_provider: tls
+                .map_or(SUBROSA_TLS_PROVIDER_RING, |tls| provider_number(tls.provider)),
+            peer_revocation: match peer.map(|peer| peer.revocation) {
+                Some(Revocation::NotRevoked) => SUBROSA_REVOCATION_NOT_REVOKED,
+                Some(Revocation::Unknown) => SUBROSA_REVOCATION_UNKNOWN,
+                _ => SUBROSA_REVOCATION_NOT_CHECKED,
+            },
+            reserved: 0,
             packets_protected: report.packets_protected,
             packets_authenticated: report.packets_authenticated,
             auth_failures: report.auth_failures,
@@ -139,6 +168,12 @@ impl subrosa_security_report {
             tls_key_exchange: texts.lend(tls.and_then(|tls| tls.key_exchange).unwrap_or_default()),
             peer_subject: texts.lend(peer.map_or("", |peer| peer.subject.as_str())),
             peer_anchor: texts.lend(peer.map_or("", |peer| peer.anchor.as_str())),
+            peer_user: texts
+                .lend(peer.and_then(|peer| peer.users.first()).map_or("", String::as_str)),
+            peer_key: texts.lend(&peer.map(|peer| peer.key.to_string()).unwrap_or_default()),
+            peer_pin: texts.lend(
+                &peer.and_then(|peer| peer.pin).map(|pin| pin.pin.to_string()).unwrap_or_default(),
+            ),
             srtp_suite_out: texts.lend(suite(&report.media_out)),
             srtp_suite_in: texts.lend(suite(&report.media_in)),
             padlock_text: texts.lend(report.padlock().as_str()),

@@ -170,6 +170,49 @@ static void policies(subrosa_engine *engine) {
     CHECK(policy == SUBROSA_POLICY_REQUIRED);
 }
 
+static void tls(subrosa_engine *engine) {
+    subrosa_tls_options *options = NULL;
+    subrosa_config *config = new_config(3);
+    char line[SUBROSA_KEY_LOG_LINE];
+    size_t len = 77;
+    subrosa_str why = {NULL, 0}, domain = str("example.com");
+    subrosa_str pin = str("sha256/AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
+    IS(subrosa_config_set_tls_provider(config, 2), SUBROSA_ERR_INVALID);
+    IS(subrosa_config_set_tls_provider(config, SUBROSA_TLS_PROVIDER_RING), SUBROSA_OK);
+    IS(subrosa_config_add_revocation_pem(config, str("no list"), 0, 0), SUBROSA_ERR_CERTIFICATE);
+    IS(subrosa_config_add_revocation_pem(config, str(""), 1, 0), SUBROSA_OK);
+    IS(subrosa_config_set_client_certificates(config, 1, domain), SUBROSA_OK);
+    IS(subrosa_config_set_key_log(config, 1), SUBROSA_OK);
+    IS(subrosa_config_set_tls_versions(config, 0x0302), SUBROSA_ERR_INVALID);
+    IS(subrosa_config_set_tls_versions(config, 0x0304), SUBROSA_OK);
+    IS(subrosa_config_set_sip_purpose_only(config, 1), SUBROSA_OK);
+    IS(subrosa_config_set_key_log(NULL, 1), SUBROSA_ERR_NULL);
+    subrosa_config_free(config);
+    IS(subrosa_engine_tls_options(engine, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_tls_options(engine, &options), SUBROSA_OK);
+    IS(subrosa_tls_options_add_pin(options, str("sha256/short")), SUBROSA_ERR_INVALID);
+    IS(subrosa_tls_options_last_error(options, &why), SUBROSA_OK);
+    CHECK(why.len > 0);
+    IS(subrosa_tls_options_add_pin(options, pin), SUBROSA_OK);
+    IS(subrosa_tls_options_set_trust_pem(options, str("nonsense")), SUBROSA_ERR_CERTIFICATE);
+    IS(subrosa_tls_options_set_trust_pem(options, str("")), SUBROSA_OK);
+    IS(subrosa_tls_options_set_identity_pem(options, str("a"), str("b")), SUBROSA_ERR_CERTIFICATE);
+    IS(subrosa_tls_options_add_revocation_pem(options, str("no"), 0, 0), SUBROSA_ERR_CERTIFICATE);
+    IS(subrosa_engine_set_domain_tls(engine, str("*.example.com"), options), SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_set_domain_tls(engine, domain, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_set_domain_tls(NULL, domain, options), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_set_domain_tls(engine, domain, options), SUBROSA_OK);
+    IS(subrosa_engine_clear_domain_tls(engine, domain), SUBROSA_OK);
+    IS(subrosa_engine_clear_domain_tls(engine, domain), SUBROSA_ERR_WRONG_STATE);
+    subrosa_tls_options_free(options);
+    subrosa_tls_options_free(NULL);
+    IS(subrosa_engine_poll_key_log(engine, line, sizeof line - 1, &len), SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_poll_key_log(engine, line, sizeof line, NULL), SUBROSA_ERR_NULL);
+    CHECK(len == 77);
+    IS(subrosa_engine_poll_key_log(engine, line, sizeof line, &len), SUBROSA_OK);
+    CHECK(len == 0);
+}
+
 static void statistics(subrosa_engine *engine) {
     subrosa_engine_stats stats = {.size = sizeof stats};
     IS(subrosa_engine_get_stats(engine, &stats), SUBROSA_OK);
@@ -202,6 +245,7 @@ int main(void) {
     calls(engine);
     inputs(engine);
     policies(engine);
+    tls(engine);
     statistics(engine);
     later_versions(engine);
     subrosa_engine_free(engine);
