@@ -159,7 +159,7 @@ impl Does {
     }
 }
 
-/// As a datagram; and on a stream, where that is not the same. REGISTER and MESSAGE are methods
+/// What each makes the engine do; where a stream differs is said below. REGISTER and MESSAGE are methods
 /// that a phone does not take (405).
 const EXPECTED: &[(&str, Does)] = &[
     ("wsinv", Answer(481)),

@@ -206,7 +206,11 @@ impl UriParts {
 
     fn read_tel(&mut self, bytes: &[u8]) -> Result<(), UriError> {
         let end = span(bytes, 4, PHONE);
-        if end == 4 {
+        let number = bytes.get(4..end).unwrap_or_default();
+        let local = number.strip_prefix(b"+").unwrap_or(number);
+        // Not separators alone, and a plus only in front.
+        let dials = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b'*' | b'#');
+        if !local.iter().any(dials) || local.contains(&b'+') {
             return Err(UriError::Number);
         }
         self.scheme = Scheme::Tel;
