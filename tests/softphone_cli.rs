@@ -3,53 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs)]
 
-use std::io::Write;
+#[path = "support/registrar.rs"]
+mod registrar;
+#[path = "support/softphone.rs"]
+mod softphone;
+
 use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Once;
+use std::process::Stdio;
 use std::thread;
 
-/// Builds the example: `cargo test` has done that already, `cargo test --test` has not.
-fn build() {
-    static BUILD: Once = Once::new();
-    BUILD.call_once(|| {
-        let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-        cargo.args(["build", "--quiet", "--example", "softphone"]);
-        cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-        if cfg!(not(debug_assertions)) {
-            cargo.arg("--release");
-        }
-        if cfg!(feature = "audio-device") {
-            cargo.args(["--features", "audio-device"]);
-        }
-        assert!(cargo.status().unwrap().success(), "the example does not build");
-    });
-}
-
-fn softphone() -> Command {
-    build();
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    if path.ends_with("deps") {
-        path.pop();
-    }
-    let name = format!("softphone{}", std::env::consts::EXE_SUFFIX);
-    let mut command = Command::new(path.join("examples").join(name));
-    command.env_remove("SUBROSA_PASSWORD");
-    command
-}
-
-/// Runs the phone; returns its status, what it printed, and its one sentence of failure.
-fn run(arguments: &[&str]) -> (i32, String, String) {
-    let output = softphone().args(arguments).stdin(Stdio::null()).output().unwrap();
-    outcome(&output)
-}
-
-fn outcome(output: &Output) -> (i32, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-}
+use registrar::{Registrar, Seen, copied};
+use softphone::{LOOPBACK, answering, outcome, run, softphone};
 
 /// It failed with this status and one line that contains `part`.
 fn assert_fails(arguments: &[&str], status: i32, part: &str) {
@@ -73,12 +38,12 @@ fn help_documents_every_option_and_every_exit_status() {
             options += 1;
         }
     }
-    assert_eq!(options, 31, "options found in the source");
+    assert_eq!(options, 33, "options found in the source");
     let failure = include_str!("../examples/softphone/failure.rs");
     let statuses = failure.split("enum Status {").nth(1).unwrap().split('}').next().unwrap();
     let values: Vec<&str> =
         statuses.split(" = ").skip(1).map(|s| s.split(',').next().unwrap()).collect();
-    assert_eq!(values.len(), 10);
+    assert_eq!(values.len(), 12);
     for value in values {
         assert!(help.contains(&format!("{value}  ")), "status {value} is not in --help");
     }
@@ -106,7 +71,9 @@ fn wrong_options_are_told_apart_from_everything_else() {
         assert_fails(arguments, 2, part);
     }
     if cfg!(not(feature = "audio-device")) {
-        assert_fails(&["--device"], 2, "--features audio-device");
+        for option in [&["--device"][..], &["--input", "x"], &["--list-devices"]] {
+            assert_fails(option, 2, "--features audio-device");
+        }
     }
 }
 
@@ -118,8 +85,6 @@ fn a_file_that_cannot_be_used_is_named() {
     assert_fails(&["--ca", "Cargo.toml"], 3, "Cargo.toml");
     assert_fails(&["--play", "Cargo.toml"], 3, "not a WAV file");
 }
-
-const LOOPBACK: [&str; 4] = ["--bind", "127.0.0.1", "--timeout", "20"];
 
 /// A registration check over this transport at 127.0.0.1:`port`.
 fn check(transport: &str, port: u16, more: &[&str]) -> (i32, String, String) {
@@ -148,19 +113,6 @@ fn a_far_end_that_is_not_there_is_unreachable() {
     let mut call = vec!["--call", &target, "--policy", "off"];
     call.extend(LOOPBACK);
     assert_fails(&call, 10, "the call failed");
-}
-
-/// Header fields that a response copies from its request.
-fn copied(request: &str) -> String {
-    let wanted = ["via:", "from:", "to:", "call-id:", "cseq:", "v:", "f:", "t:", "i:"];
-    request
-        .lines()
-        .filter(|line| wanted.iter().any(|w| line.to_ascii_lowercase().starts_with(w)))
-        .map(|line| {
-            let tagged = line.to_ascii_lowercase().starts_with("to:") && !line.contains("tag=");
-            if tagged { format!("{line};tag=server\r\n") } else { format!("{line}\r\n") }
-        })
-        .collect()
 }
 
 /// A registrar on UDP that answers every request with this status and these header fields.
@@ -227,70 +179,110 @@ fn certificate(domain: &str) -> (PathBuf, PathBuf) {
     (cert, key)
 }
 
-/// A phone that runs in the background and is ended with the test.
-struct Background(Child);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts a phone that answers; returns where it listens.
-fn answering(arguments: &[&str]) -> (Background, String) {
-    let mut command = softphone();
-    command.args(LOOPBACK).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-    let wanted = if arguments.contains(&"--listen-tls") { "(TLS)" } else { "(UDP)" };
-    let line = lines.by_ref().map(Result::unwrap).find(|l| l.contains(wanted)).unwrap();
-    // What it prints later must not fill the pipe.
-    thread::spawn(move || lines.for_each(drop));
-    let address = line.split_whitespace().nth(2).unwrap().to_owned();
-    (Background(child), address)
-}
-
 #[test]
 fn a_certificate_of_nobody_known_is_not_trusted() {
     let (cert, key) = certificate("127.0.0.1");
     let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
     let listen = ["--auto-answer", "--listen-tls", "0", "--cert", cert, "--key", key];
-    let (_bob, address) = answering(&listen);
-    let target = format!("sip:bob@{address};transport=tls");
+    let bob = answering(&listen);
+    let target = format!("sip:bob@{};transport=tls", bob.address);
     let mut call = vec!["--call", &target, "--policy", "required"];
     call.extend(LOOPBACK);
     assert_fails(&call, 12, "not");
 }
 
-#[test]
-fn one_phone_calls_another_speaks_and_records() {
-    let folder = std::env::temp_dir();
-    let file = |name: &str| folder.join(format!("subrosa-cli-{}-{name}", std::process::id()));
-    let (speech, heard) = (file("speech.wav"), file("heard.wav"));
-    let tone: Vec<i16> =
-        (0..16_000).map(|n| if n / 20 % 2 == 0 { 8_000 } else { -8_000 }).collect();
-    let wav = subrosa::media::wav::Wav { sample_rate: 16_000, samples: tone };
-    std::fs::File::create(&speech).unwrap().write_all(&wav.to_bytes()).unwrap();
-    let record = ["--auto-answer", "--policy", "off", "--record", heard.to_str().unwrap()];
-    let (mut bob, address) = answering(&record);
+/// A call to a phone that answers with `arguments`, under no policy.
+fn call_to(address: &str, more: &[&str]) -> (i32, String, String) {
     let target = format!("sip:bob@{address}");
-    let mut call = vec!["--call", &target, "--policy", "off", "--play", speech.to_str().unwrap()];
-    call.extend(LOOPBACK);
-    let (code, out, err) = run(&call);
-    assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    assert!(out.contains("answered: [not encrypted]") && out.contains("we hung up"), "{out}");
-    assert!(bob.0.wait().unwrap().success());
-    let heard = subrosa::media::wav::Wav::parse(&std::fs::read(&heard).unwrap()).unwrap();
-    let loud = heard.samples.iter().filter(|s| s.unsigned_abs() > 4_000).count();
-    assert!(loud > 10_000, "{loud} loud samples of {}", heard.samples.len());
+    let mut call = vec!["--call", &target, "--policy", "off", "--bind", "127.0.0.1"];
+    call.extend(more);
+    run(&call)
 }
 
 #[test]
-fn a_busy_phone_refuses_the_call() {
-    let (_bob, address) = answering(&["--call", "sip:nobody@127.0.0.1:9", "--policy", "off"]);
-    let target = format!("sip:bob@{address}");
-    let mut call = vec!["--call", &target, "--policy", "off"];
-    call.extend(LOOPBACK);
-    assert_fails(&call, 13, "486");
+fn busy_declined_and_no_answer_have_statuses_of_their_own() {
+    let busy = answering(&["--call", "sip:nobody@127.0.0.1:9", "--policy", "off"]);
+    let (code, out, err) = call_to(&busy.address, &[]);
+    assert_eq!((code, err.lines().count()), (17, 1), "{out}{err}");
+    assert!(err.contains("busy: 486"), "{err}");
+
+    let mut declining = answering(&["--policy", "off"]);
+    let address = declining.address.clone();
+    let caller = thread::spawn(move || call_to(&address, &[]));
+    declining.wait_for("incoming call");
+    declining.type_line("reject");
+    let (code, out, err) = caller.join().unwrap();
+    assert_eq!((code, err.lines().count()), (18, 1), "{out}{err}");
+    assert!(err.contains("declined: 603"), "{err}");
+
+    // The same phone again, which now lets it ring.
+    let (code, out, err) = call_to(&declining.address, &["--timeout", "2"]);
+    assert_eq!((code, err.lines().count()), (14, 1), "{out}{err}");
+    assert!(out.contains("ringing (180)") && err.contains("nobody answered"), "{out}{err}");
+    declining.type_line("quit");
+    assert_eq!(declining.end(), 0);
+}
+
+/// An authority's PEM in a file, and a certificate and key for 127.0.0.1 under it.
+fn authority() -> (PathBuf, String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let path = std::env::temp_dir().join(format!("subrosa-cli-{}-ca.pem", std::process::id()));
+    std::fs::write(&path, params.self_signed(&key).unwrap().pem()).unwrap();
+    let issuer = rcgen::Issuer::new(params, key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    (path, params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
+}
+
+#[test]
+fn it_registers_and_un_registers_over_every_transport() {
+    let (ca, chain, key) = authority();
+    for transport in ["udp", "tcp", "tls"] {
+        let registrar = Registrar::start(transport, Some((&chain, &key)), "alice", "secret");
+        let policy = if transport == "tls" { "required" } else { "off" };
+        let more = ["--policy", policy, "--ca", ca.to_str().unwrap()];
+        let more = [&more[..], &["--password", "secret"]].concat();
+        let (code, out, err) = check(transport, registrar.port, &more);
+        assert_eq!((code, err.as_str()), (0, ""), "{transport}: {out}");
+        let told = format!("registered as sip:alice@example.com over {}", transport.to_uppercase());
+        assert!(out.contains(&told), "{out}");
+        let seen = registrar.seen();
+        assert!(matches!(seen[..2], [Seen::Challenged, Seen::Registered { .. }]), "{seen:?}");
+        assert_eq!(seen.last(), Some(&Seen::Unregistered), "{transport}: {seen:?}");
+        let Seen::Registered { contact } = &seen[1] else { panic!("{seen:?}") };
+        let named = contact.contains(&format!("transport={transport}"));
+        assert!(named || transport == "udp", "{contact}");
+
+        // The wrong password, and none at all.
+        for password in [&["--password", "wrong"][..], &[]] {
+            let (code, out, err) =
+                check(transport, registrar.port, &[&more[..4], password].concat());
+            assert_eq!((code, err.lines().count()), (11, 1), "{transport}: {out}{err}");
+        }
+        assert!(registrar.seen().contains(&Seen::Refused));
+    }
+}
+
+#[test]
+fn a_registrar_with_a_certificate_of_nobody_known_learns_nothing() {
+    let (_, chain, key) = authority();
+    let registrar = Registrar::start("tls", Some((&chain, &key)), "alice", "secret");
+    let (code, out, err) = check("tls", registrar.port, &["--password", "secret"]);
+    assert_eq!((code, err.lines().count()), (12, 1), "{out}{err}");
+    assert!(err.contains("certificate"), "{err}");
+    assert_eq!(registrar.seen(), []);
+}
+
+#[test]
+fn a_registrar_that_says_nothing_is_unreachable() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let registrar = format!("sip:127.0.0.1:{port};transport=udp");
+    let mut command = softphone();
+    command.args(["--check", "--aor", "sip:alice@example.com", "--registrar", &registrar]);
+    command.args(["--bind", "127.0.0.1", "--policy", "off", "--timeout", "1"]);
+    let (code, out, err) = outcome(&command.stdin(Stdio::null()).output().unwrap());
+    assert_eq!((code, err.lines().count()), (10, 1), "{out}{err}");
 }

@@ -8,13 +8,12 @@ use subrosa::wire::sip::Uri;
 
 /// What the commands are.
 pub(crate) const HELP: &str = "\
-  call URI      call somebody           hold          put the far end on hold
-  answer        answer the call         resume        take it off hold
-  reject        refuse the call         dtmf DIGITS   press keys
-  hangup        end the call            play FILE     play a WAV file to the far end
-  mute, unmute  stop and go on speaking
-  status        what is going on        record FILE   record the far end
-  quit          hang up, un-register and end";
+  call URI        call somebody             status       what is going on
+  answer, reject  an incoming call          stats        packets, loss, jitter, drops
+  hangup          end the call              report       how secure the call is, and why
+  hold, resume    the far end               play FILE    play a WAV file to the far end
+  mute, unmute    our microphone            record FILE  record the far end, as WAV
+  dtmf DIGITS     press keys                quit         hang up, un-register and end";
 
 /// A command.
 #[derive(Debug)]
@@ -30,6 +29,8 @@ pub(crate) enum Command {
     Play(String),
     Record(String),
     Status,
+    Stats,
+    Report,
     Help,
     Quit,
     Nothing,
@@ -62,19 +63,22 @@ pub(crate) fn parse(line: &str) -> Command {
         "record" if rest.is_empty() => needs("a file name"),
         "record" => Command::Record(rest.to_owned()),
         "status" => Command::Status,
+        "stats" => Command::Stats,
+        "report" => Command::Report,
         "help" | "?" => Command::Help,
         "quit" | "exit" => Command::Quit,
         other => Command::Wrong(format!("there is no command {other:?}; type help")),
     }
 }
 
-/// Reads standard input on a thread of its own; its end is `quit`.
-pub(crate) fn read_stdin() -> Receiver<Command> {
+/// Reads standard input on a thread of its own: each line, and the command that it is. If
+/// `end_quits`, the end of the input is `quit`.
+pub(crate) fn read_stdin(end_quits: bool) -> Receiver<(String, Command)> {
     let (sender, receiver) = sync_channel(16);
     std::thread::spawn(move || {
         let lines = std::io::stdin().lock().lines().map_while(Result::ok);
-        let commands = lines.map(|line| parse(&line)).chain([Command::Quit]);
-        for command in commands {
+        let end = end_quits.then(|| (String::new(), Command::Quit));
+        for command in lines.map(|line| (line.clone(), parse(&line))).chain(end) {
             if sender.send(command).is_err() {
                 return;
             }

@@ -18,6 +18,8 @@ pub(crate) enum Status {
     NoAnswer = 14,
     Security = 15,
     Failed = 16,
+    Busy = 17,
+    Declined = 18,
 }
 
 /// Why the phone gives up.
@@ -47,10 +49,14 @@ impl Failure {
         Some(match reason {
             EndReason::LocalHangUp | EndReason::RemoteHangUp => return None,
             EndReason::Refused { status, reason } => {
-                let sentence = format!("the call was refused: {status} {reason}");
-                let status =
-                    if matches!(status, 401 | 407) { Status::Credentials } else { Status::Refused };
-                Self::new(status, sentence)
+                let (kind, what) = match status {
+                    401 | 407 => (Status::Credentials, "the call was refused"),
+                    408 | 480 => (Status::NoAnswer, "nobody answered the call"),
+                    486 | 600 => (Status::Busy, "the far end is busy"),
+                    603 | 607 => (Status::Declined, "the call was declined"),
+                    _ => (Status::Refused, "the call was refused"),
+                };
+                Self::new(kind, format!("{what}: {status} {reason}"))
             }
             EndReason::NoAnswer | EndReason::Cancelled => {
                 Self::new(Status::NoAnswer, "nobody answered the call")

@@ -3,8 +3,11 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod commands;
+mod display;
 mod failure;
+mod meter;
 mod options;
+mod report;
 mod session;
 mod setup;
 
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
             println!("softphone {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
+        Ok(Request::ListDevices) => setup::list_devices(),
         Ok(Request::Run(options)) => run(*options),
         Err(failure) => Err(failure),
     };

@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) record: Option<PathBuf>,
     pub(crate) rate: u32,
     pub(crate) device: bool,
+    pub(crate) input: Option<String>,
+    pub(crate) output: Option<String>,
     pub(crate) quiet: bool,
 }
 
@@ -55,6 +57,7 @@ pub(crate) struct Options {
 pub(crate) enum Request {
     Help,
     Version,
+    ListDevices,
     Run(Box<Options>),
 }
 
@@ -90,6 +93,8 @@ impl Options {
             record: None,
             rate: 16_000,
             device: false,
+            input: None,
+            output: None,
             quiet: false,
         })
     }
@@ -114,6 +119,10 @@ pub(crate) fn parse() -> Result<Request, Failure> {
         match name.as_str() {
             "help" => return Ok(Request::Help),
             "version" => return Ok(Request::Version),
+            "list-devices" => {
+                needs_devices("list-devices")?;
+                return Ok(Request::ListDevices);
+            }
             _ if options.set_flag(&name) => {}
             _ => options.set_value(&name, &mut parser)?,
         }
@@ -167,6 +176,8 @@ impl Options {
             "timeout" => self.timeout = seconds(&value).map_err(wrong)?,
             "dtmf" => self.dtmf = digits(&value).map_err(wrong)?,
             "codec" => self.codecs = codecs(&value).map_err(wrong)?,
+            "input" => self.input = Some(value),
+            "output" => self.output = Some(value),
             "play" => self.play = Some(value.into()),
             "record" => self.record = Some(value.into()),
             _ => self.rate = rate(&value).map_err(wrong)?,
@@ -185,17 +196,25 @@ impl Options {
         if self.listen_tls.is_some() && self.cert.is_none() {
             return Err(Failure::usage("--listen-tls needs --cert and --key"));
         }
-        if self.device && cfg!(not(feature = "audio-device")) {
-            let why = "--device needs a build with --features audio-device";
-            return Err(Failure::usage(why));
+        self.device |= self.input.is_some() || self.output.is_some();
+        if self.device {
+            needs_devices("device")?;
         }
         self.register |= self.check;
         Ok(())
     }
 }
 
+/// Microphone and loudspeaker are in this build.
+fn needs_devices(option: &str) -> Result<(), Failure> {
+    if cfg!(feature = "audio-device") {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("--{option} needs a build with --features audio-device")))
+}
+
 /// Options that take a value.
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 27] = [
     "aor",
     "name",
     "user",
@@ -218,6 +237,8 @@ const KNOWN: [&str; 25] = [
     "timeout",
     "dtmf",
     "codec",
+    "input",
+    "output",
     "play",
     "record",
     "rate",

@@ -1,15 +1,19 @@
 //! The phone at work: one call at a time, events shown, commands carried out.
 
+use std::io::Stdout;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use subrosa::driver::{CallAudio, Phone, PhoneError, Player, Progress, WavRecorder};
-use subrosa::engine::{AccountId, CallId, CallOptions, CallState, EndReason, Event};
+use subrosa::driver::{CallAudio, CallInfo, Phone, PhoneError, Player, Progress, WavRecorder};
+use subrosa::engine::{AccountId, CallId, CallOptions, EndReason, Event};
 use subrosa::wire::sip::Uri;
 
 use crate::commands::{self, Command};
+use crate::display::Display;
 use crate::failure::{Failure, Status};
+use crate::meter::Meters;
 use crate::options::Options;
+use crate::report;
 use crate::setup::Microphone;
 
 /// How long one DTMF digit lasts, and the pause after it.
@@ -24,6 +28,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 struct Current {
     id: CallId,
+    muted: bool,
     answered: Option<Instant>,
     progress: Option<Progress>,
     played: Option<Instant>,
@@ -37,7 +42,11 @@ pub(crate) struct Session {
     account: AccountId,
     options: Options,
     microphone: Option<Microphone>,
+    display: Display<Stdout>,
+    meters: Meters,
     call: Option<Current>,
+    /// The last call that ended, for its report and figures.
+    last: Option<CallId>,
     registered: bool,
     /// The call of --call was placed.
     dialled: bool,
@@ -57,9 +66,12 @@ impl Session {
         Self {
             phone,
             account,
+            display: Display::terminal(options.quiet),
             options,
             microphone,
+            meters: Meters::default(),
             call: None,
+            last: None,
             registered: false,
             dialled: false,
             started: Instant::now(),
@@ -68,16 +80,20 @@ impl Session {
         }
     }
 
-    fn say(&self, text: &str) {
-        if !self.options.quiet {
-            println!("{text}");
-        }
+    fn say(&mut self, text: &str) {
+        self.display.say(text);
     }
 
     /// Runs until the task is done, or the user quits.
     pub(crate) fn run(&mut self) -> Result<(), Failure> {
-        let typed = (!self.options.is_one_shot()).then(commands::read_stdin);
-        if typed.is_some() {
+        let outcome = self.work();
+        self.display.close();
+        outcome
+    }
+
+    fn work(&mut self) -> Result<(), Failure> {
+        let typed = commands::read_stdin(!self.options.is_one_shot());
+        if !self.options.is_one_shot() {
             self.say("type help for the commands");
         }
         if !self.options.register {
@@ -87,10 +103,9 @@ impl Session {
             if let Some(event) = self.phone.next_event(LOOK) {
                 self.handle_event(event)?;
             }
-            if let Some(typed) = &typed {
-                self.obey(typed)?;
-            }
+            self.obey(&typed)?;
             self.pass_time()?;
+            self.show_state()?;
         }
         Ok(())
     }
@@ -116,17 +131,18 @@ impl Session {
     fn audio(&self) -> Result<(CallAudio, Option<Progress>), Failure> {
         let mut audio = CallAudio::new(self.options.rate);
         if let Some(microphone) = &self.microphone {
-            audio = microphone.attach(audio);
+            audio = microphone.attach(audio, &self.meters);
         }
         let mut progress = None;
         if let Some(path) = &self.options.play {
             let player = Player::open(path, self.options.rate)?;
             let player = if self.options.looping { player.looping() } else { player };
             progress = (!self.options.looping).then(|| player.progress());
-            audio = audio.source(player);
+            audio = audio.source(self.meters.spoken.source(player));
         }
         if let Some(path) = &self.options.record {
-            audio = audio.sink(WavRecorder::create(path, self.options.rate)?);
+            let recorder = WavRecorder::create(path, self.options.rate)?;
+            audio = audio.sink(self.meters.heard.sink(recorder));
         }
         Ok((audio, progress))
     }
@@ -134,6 +150,7 @@ impl Session {
     fn set_call(&mut self, id: CallId, progress: Option<Progress>) {
         self.call = Some(Current {
             id,
+            muted: false,
             answered: None,
             progress,
             played: None,
@@ -183,7 +200,7 @@ impl Session {
                 let retry = retry_in.map_or("not trying again".to_owned(), |after| {
                     format!("trying again in {} s", after.as_secs())
                 });
-                println!("{}; {retry}", failure.sentence);
+                self.display.answer(&format!("{}; {retry}", failure.sentence));
             }
             Event::CertificateRejected { domain, problem } => {
                 let sentence = format!("the certificate of {domain} is not trusted: {problem}");
@@ -247,7 +264,7 @@ impl Session {
         Ok(())
     }
 
-    fn show_security(&self, what: &str, call: CallId) -> Result<(), Failure> {
+    fn show_security(&mut self, what: &str, call: CallId) -> Result<(), Failure> {
         if let Some(info) = self.phone.call(call)? {
             self.say(&format!("{what}: [{}] {}", info.security.padlock(), info.security));
         }
@@ -259,6 +276,8 @@ impl Session {
             return Ok(());
         }
         self.call = None;
+        self.last = Some(id);
+        self.meters = Meters::default();
         self.show_figures(id)?;
         let failure = match reason {
             EndReason::Failed(reason) => Some(self.because("the call failed", reason)),
@@ -272,7 +291,7 @@ impl Session {
         match failure {
             Some(failure) if self.options.is_one_shot() => Err(failure),
             Some(failure) => {
-                println!("{}", failure.sentence);
+                self.display.answer(&failure.sentence);
                 Ok(())
             }
             None => {
@@ -293,16 +312,31 @@ impl Session {
         }
     }
 
-    fn show_figures(&self, id: CallId) -> Result<(), Failure> {
+    fn show_figures(&mut self, id: CallId) -> Result<(), Failure> {
         if let Some(media) = self.phone.call(id)?.and_then(|info| info.media) {
-            self.say(&format!(
-                "packets sent {}, received {}, lost {}, jitter {:.1} ms",
-                media.packets_sent,
-                media.packets_received,
-                media.lost,
-                media.jitter.as_secs_f64() * 1_000.0
-            ));
+            self.say(&report::figures(&media));
         }
+        Ok(())
+    }
+
+    /// The live line.
+    fn show_state(&mut self) -> Result<(), Failure> {
+        if !self.display.is_due() {
+            return Ok(());
+        }
+        let line = match &self.call {
+            None if self.registered => format!("registered as {}", self.options.aor),
+            None => "no call".to_owned(),
+            Some(call) => match self.phone.call(call.id)? {
+                None => return Ok(()),
+                Some(info) => {
+                    let seconds = call.answered.map(|at| at.elapsed().as_secs());
+                    let paint = self.display.paint();
+                    report::live(&info, seconds, call.muted, &self.meters, paint)
+                }
+            },
+        };
+        self.display.state(&line);
         Ok(())
     }
 
@@ -312,7 +346,12 @@ impl Session {
         let Some(call) = &mut self.call else {
             let waiting = self.options.is_one_shot() && !self.done;
             if waiting && now.duration_since(self.started) > self.options.timeout {
-                return Err(Failure::new(Status::NoAnswer, "nothing happened in time"));
+                return Err(if self.options.register && !self.registered {
+                    let sentence = "cannot register: the server did not answer in time";
+                    Failure::new(Status::Unreachable, sentence)
+                } else {
+                    Failure::new(Status::NoAnswer, "nobody called in time")
+                });
             }
             return Ok(());
         };
@@ -337,12 +376,12 @@ impl Session {
         Ok(())
     }
 
-    fn obey(&mut self, typed: &Receiver<Command>) -> Result<(), Failure> {
-        while let Ok(command) = typed.try_recv() {
-            match self.carry_out(command) {
-                Ok(()) => {}
+    fn obey(&mut self, typed: &Receiver<(String, Command)>) -> Result<(), Failure> {
+        while let Ok((line, command)) = typed.try_recv() {
+            self.display.typed(&line);
+            if let Err(failure) = self.carry_out(command) {
                 // A mistake at the keyboard does not end the phone.
-                Err(failure) => println!("{}", failure.sentence),
+                self.display.answer(&failure.sentence);
             }
         }
         Ok(())
@@ -353,20 +392,31 @@ impl Session {
         call.ok_or_else(|| Failure::new(Status::Failed, "there is no call"))
     }
 
+    /// The current call, or the one that ended last.
+    fn latest(&self) -> Result<CallInfo, Failure> {
+        let id = self.current().or_else(|none| self.last.ok_or(none))?;
+        let info = self.phone.call(id)?;
+        info.ok_or_else(|| Failure::new(Status::Failed, "the call is forgotten"))
+    }
+
     fn carry_out(&mut self, command: Command) -> Result<(), Failure> {
         match command {
             Command::Nothing => {}
-            Command::Wrong(sentence) => println!("{sentence}"),
-            Command::Help => println!("{}", commands::HELP),
+            Command::Wrong(sentence) => self.display.answer(&sentence),
+            Command::Help => self.display.answer(commands::HELP),
             Command::Quit => self.done = true,
-            Command::Call(_) if self.call.is_some() => println!("hang up first"),
+            Command::Call(_) if self.call.is_some() => self.display.answer("hang up first"),
             Command::Call(target) => self.dial(target)?,
             Command::Answer => self.answer(self.current()?)?,
             Command::Reject => self.phone.reject(self.current()?, 603)?,
             Command::HangUp => self.phone.hang_up(self.current()?)?,
             Command::Hold => self.phone.hold(self.current()?)?,
             Command::Resume => self.phone.resume(self.current()?)?,
-            Command::Mute(muted) => self.phone.mute(self.current()?, muted)?,
+            Command::Mute(muted) => {
+                self.phone.mute(self.current()?, muted)?;
+                self.call.iter_mut().for_each(|call| call.muted = muted);
+                self.say(if muted { "muted" } else { "not muted any more" });
+            }
             Command::Dtmf(digits) => {
                 if let Some(call) = &mut self.call {
                     call.digits.splice(..0, digits.chars().rev());
@@ -374,32 +424,36 @@ impl Session {
                 self.current()?;
             }
             Command::Play(path) => {
-                self.phone.play(self.current()?, Player::open(path, self.options.rate)?)?;
+                let player = Player::open(path, self.options.rate)?;
+                self.phone.play(self.current()?, self.meters.spoken.source(player))?;
             }
             Command::Record(path) => {
                 let recorder = WavRecorder::create(path, self.options.rate)?;
-                self.phone.record(self.current()?, recorder)?;
+                self.phone.record(self.current()?, self.meters.heard.sink(recorder))?;
             }
             Command::Status => self.show_status()?,
+            Command::Stats => {
+                let (info, driver) = (self.latest()?, self.phone.driver_stats()?);
+                self.display.answer(&report::stats(&info, &driver));
+            }
+            Command::Report => {
+                let info = self.latest()?;
+                self.display.answer(&report::security(&info));
+            }
         }
         Ok(())
     }
 
-    fn show_status(&self) -> Result<(), Failure> {
+    fn show_status(&mut self) -> Result<(), Failure> {
         if let Some(account) = self.phone.account(self.account)? {
-            println!("{}: {:?}, policy {}", account.aor, account.state, account.policy);
+            self.display.answer(&report::account(&account));
         }
         let Some(call) = &self.call else {
-            println!("no call");
+            self.display.answer("no call");
             return Ok(());
         };
         if let Some(info) = self.phone.call(call.id)? {
-            let state = match info.state {
-                CallState::Established => "established".to_owned(),
-                other => format!("{other:?}").to_lowercase(),
-            };
-            println!("{}: {state} [{}] {}", info.remote, info.security.padlock(), info.security);
-            self.show_figures(call.id)?;
+            self.display.answer(&report::call(&info));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use subrosa::driver::{CallAudio, Phone};
 use subrosa::engine::{AccountConfig, AccountId, Config};
 
 use crate::failure::{Failure, Status};
+use crate::meter::Meters;
 use crate::options::Options;
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -59,6 +60,8 @@ pub(crate) fn start(options: &Options) -> Result<(Phone, AccountId), Failure> {
         subrosa::driver::read_wav(path, options.rate)?;
     }
     let phone = Phone::builder(config(options)?).start()?;
+    // The user's word is the policy of the own domain, too: an account alone can only be stricter.
+    phone.set_domain_policy(options.aor.host_str(), options.policy)?;
     let account = phone.add_account(account(options))?;
     Ok((phone, account))
 }
@@ -77,15 +80,40 @@ impl Microphone {
         if !options.device {
             return Ok(None);
         }
-        let device = subrosa::driver::AudioDevice::open(options.rate)
+        let (input, output) = (options.input.as_deref(), options.output.as_deref());
+        let device = subrosa::driver::AudioDevice::open_named(options.rate, input, output)
             .map_err(|e| Failure::new(Status::Start, e.to_string()))?;
         Ok(Some(Self { device }))
     }
 
     /// Speaks and listens through them.
-    pub(crate) fn attach(&self, audio: CallAudio) -> CallAudio {
-        audio.source(self.device.source()).sink(self.device.sink())
+    pub(crate) fn attach(&self, audio: CallAudio, meters: &Meters) -> CallAudio {
+        let source = meters.spoken.source(self.device.source());
+        audio.source(source).sink(meters.heard.sink(self.device.sink()))
     }
+}
+
+/// Prints the microphones and loudspeakers of the system.
+#[cfg(feature = "audio-device")]
+pub(crate) fn list_devices() -> Result<(), Failure> {
+    use subrosa::driver::AudioDevice;
+    let lists = [
+        ("microphones (--input)", AudioDevice::microphones()),
+        ("loudspeakers (--output)", AudioDevice::loudspeakers()),
+    ];
+    for (title, devices) in lists {
+        let devices = devices.map_err(|e| Failure::new(Status::Start, e.to_string()))?;
+        println!("{title}");
+        let width = devices.iter().map(|device| device.id.chars().count()).max().unwrap_or(0);
+        for device in &devices {
+            let mark = if device.is_default { '*' } else { ' ' };
+            println!("{mark} {:width$}  {}", device.id, device.name);
+        }
+        if devices.is_empty() {
+            println!("  none");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(not(feature = "audio-device"))]
@@ -96,7 +124,13 @@ impl Microphone {
     }
 
     /// Leaves the audio as it is.
-    pub(crate) fn attach(&self, audio: CallAudio) -> CallAudio {
+    pub(crate) fn attach(&self, audio: CallAudio, _: &Meters) -> CallAudio {
         audio
     }
+}
+
+/// None in this build: --list-devices is refused as an option.
+#[cfg(not(feature = "audio-device"))]
+pub(crate) fn list_devices() -> Result<(), Failure> {
+    Ok(())
 }

@@ -143,6 +143,9 @@ impl Progress {
 
 /// Frames of drift correction work on this many samples less or more.
 const STRETCH: usize = 2;
+/// Beyond this many times the target it is no drift but delay, such as what a microphone heard
+/// before the call: the oldest samples go.
+const MAX_TARGETS: usize = 4;
 
 #[derive(Debug)]
 struct Shared {
@@ -175,7 +178,7 @@ impl AudioRing {
 
     /// Corrects the drift between a producer and a consumer whose clocks differ, such as a sound
     /// card's and the system's: reading takes a few samples more or less, stretched smoothly, so
-    /// that about `target` samples stay in store.
+    /// that about `target` samples stay in store. Far more than that is cut at once.
     #[must_use]
     pub fn correct_drift(self, target: usize) -> Self {
         self.lock().target = Some(target);
@@ -224,6 +227,14 @@ impl AudioRing {
 impl Shared {
     /// Takes `pcm.len()` samples, a few more or less where drift is corrected.
     fn take(&mut self, pcm: &mut [i16]) -> usize {
+        if let Some(target) = self.target {
+            let most = target.saturating_mul(MAX_TARGETS).max(pcm.len());
+            if self.samples.len() > most {
+                let stale = self.samples.len().saturating_sub(target.max(pcm.len()));
+                self.samples.drain(..stale);
+                self.overflowed = self.overflowed.saturating_add(stale as u64);
+            }
+        }
         let stored = self.samples.len();
         let wanted = pcm.len();
         let consumed = match self.target {
@@ -322,8 +333,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stale_is_left_out_at_once() {
+        let ring = AudioRing::new(8_000).correct_drift(960);
+        ring.push(&[1; 7_000]);
+        ring.push(&[2; 1_000]);
+        let mut pcm = [0; 320];
+        ring.pop(&mut pcm);
+        assert_eq!((pcm, ring.len(), ring.lost()), ([2; 320], 640, (7_040, 0)));
+    }
+
+    #[test]
     fn stretching_keeps_the_ends() {
-        let ring = AudioRing::new(100).correct_drift(4);
+        let ring = AudioRing::new(100).correct_drift(6);
         ring.push(&(0..20).map(|n| n * 100).collect::<Vec<i16>>());
         let mut pcm = [0; 8];
         ring.pop(&mut pcm);

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{FromSample, Sample, SampleFormat, SizedSample, Stream, SupportedStreamConfig};
+use cpal::{
+    BufferSize, FromSample, Sample, SampleFormat, SizedSample, Stream, StreamConfig,
+    SupportedBufferSize, SupportedStreamConfig,
+};
 
 use super::audio::AudioRing;
 use crate::media::resample::{Resampler, UnsupportedRate};
@@ -13,6 +16,11 @@ use crate::media::resample::{Resampler, UnsupportedRate};
 const TARGET_MS: usize = 60;
 /// Room for bursts of a device with large periods, in ms.
 const CAPACITY_MS: usize = 500;
+/// Periods of the device per second that are asked for: as often as the driver's tick.
+const PERIODS_PER_SECOND: u32 = 50;
+
+const MICROPHONE: &str = "microphone";
+const LOUDSPEAKER: &str = "loudspeaker";
 
 /// A microphone or a loudspeaker cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +29,14 @@ pub enum DeviceError {
     /// The system has none.
     #[error("there is no {0}: connect one, or play and record files instead")]
     Missing(&'static str),
+    /// None has this name, or several have.
+    #[error("there is not one {device} called {name:?}: choose one of the list")]
+    Unknown {
+        /// Microphone or loudspeaker.
+        device: &'static str,
+        /// The name that was asked for.
+        name: String,
+    },
     /// The system refuses it.
     #[error("the {device} cannot be used: {error}")]
     Refused {
@@ -34,8 +50,19 @@ pub enum DeviceError {
     Rate(#[from] UnsupportedRate),
 }
 
-/// The default microphone and loudspeaker, running at a call's sample rate as long as this value
-/// lives.
+/// A microphone or loudspeaker that the system offers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct DeviceInfo {
+    /// What the system calls it, to be given to [`AudioDevice::open_named`].
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// It is taken if none is named.
+    pub is_default: bool,
+}
+
+/// A microphone and a loudspeaker, running at a call's sample rate as long as this value lives.
 pub struct AudioDevice {
     microphone: AudioRing,
     loudspeaker: AudioRing,
@@ -50,23 +77,66 @@ impl fmt::Debug for AudioDevice {
 }
 
 impl AudioDevice {
-    /// Opens both and starts them.
+    /// The microphones of the system.
+    ///
+    /// # Errors
+    /// [`DeviceError::Refused`] if the system gives no list.
+    pub fn microphones() -> Result<Vec<DeviceInfo>, DeviceError> {
+        let host = cpal::default_host();
+        let devices = host.input_devices().map_err(refused(MICROPHONE))?;
+        Ok(infos(devices, host.default_input_device()))
+    }
+
+    /// The loudspeakers of the system.
+    ///
+    /// # Errors
+    /// [`DeviceError::Refused`] if the system gives no list.
+    pub fn loudspeakers() -> Result<Vec<DeviceInfo>, DeviceError> {
+        let host = cpal::default_host();
+        let devices = host.output_devices().map_err(refused(LOUDSPEAKER))?;
+        Ok(infos(devices, host.default_output_device()))
+    }
+
+    /// Opens the default microphone and loudspeaker and starts them.
     ///
     /// # Errors
     /// [`DeviceError`] says which is missing or refused.
     pub fn open(sample_rate: u32) -> Result<Self, DeviceError> {
+        Self::open_named(sample_rate, None, None)
+    }
+
+    /// Opens the devices with these ids, or with names that contain these words, and starts them.
+    /// `None` is the default one.
+    ///
+    /// # Errors
+    /// [`DeviceError`] says which is missing, unknown or refused.
+    pub fn open_named(
+        sample_rate: u32,
+        microphone: Option<&str>,
+        loudspeaker: Option<&str>,
+    ) -> Result<Self, DeviceError> {
+        let host = cpal::default_host();
+        let input = match microphone {
+            None => host.default_input_device().ok_or(DeviceError::Missing(MICROPHONE))?,
+            Some(name) => {
+                choose(MICROPHONE, name, host.input_devices().map_err(refused(MICROPHONE))?)?
+            }
+        };
+        let output = match loudspeaker {
+            None => host.default_output_device().ok_or(DeviceError::Missing(LOUDSPEAKER))?,
+            Some(name) => {
+                choose(LOUDSPEAKER, name, host.output_devices().map_err(refused(LOUDSPEAKER))?)?
+            }
+        };
         let samples = |ms: usize| ms.saturating_mul(sample_rate as usize) / 1000;
         let ring = || AudioRing::new(samples(CAPACITY_MS)).correct_drift(samples(TARGET_MS));
         let (microphone, loudspeaker) = (ring(), ring());
-        let host = cpal::default_host();
-        let input = host.default_input_device().ok_or(DeviceError::Missing("microphone"))?;
-        let config = input.default_input_config().map_err(refused("microphone"))?;
+        let config = input.default_input_config().map_err(refused(MICROPHONE))?;
         let capture = open_input(&input, &config, sample_rate, microphone.clone())?;
-        let output = host.default_output_device().ok_or(DeviceError::Missing("loudspeaker"))?;
-        let config = output.default_output_config().map_err(refused("loudspeaker"))?;
+        let config = output.default_output_config().map_err(refused(LOUDSPEAKER))?;
         let playback = open_output(&output, &config, sample_rate, loudspeaker.clone())?;
-        capture.play().map_err(refused("microphone"))?;
-        playback.play().map_err(refused("loudspeaker"))?;
+        capture.play().map_err(refused(MICROPHONE))?;
+        playback.play().map_err(refused(LOUDSPEAKER))?;
         Ok(Self { microphone, loudspeaker, _streams: [capture, playback] })
     }
 
@@ -79,6 +149,60 @@ impl AudioDevice {
     pub fn sink(&self) -> AudioRing {
         self.loudspeaker.clone()
     }
+}
+
+fn id_of(device: &cpal::Device) -> Option<String> {
+    device.id().ok().map(|id| id.id().to_owned())
+}
+
+fn name_of(device: &cpal::Device) -> String {
+    device.description().map(|d| d.name().to_owned()).unwrap_or_default()
+}
+
+fn infos(
+    devices: impl Iterator<Item = cpal::Device>,
+    default: Option<cpal::Device>,
+) -> Vec<DeviceInfo> {
+    let default = default.as_ref().and_then(id_of);
+    let info = |device: cpal::Device| {
+        let id = id_of(&device)?;
+        let is_default = default.as_ref() == Some(&id);
+        Some(DeviceInfo { id, name: name_of(&device), is_default })
+    };
+    devices.filter_map(info).collect()
+}
+
+/// The device with this id, or the only one whose name contains these words.
+fn choose(
+    device: &'static str,
+    name: &str,
+    devices: impl Iterator<Item = cpal::Device>,
+) -> Result<cpal::Device, DeviceError> {
+    let mut named = Vec::new();
+    for candidate in devices {
+        if id_of(&candidate).is_some_and(|id| id == name) {
+            return Ok(candidate);
+        }
+        if name_of(&candidate).to_lowercase().contains(&name.to_lowercase()) {
+            named.push(candidate);
+        }
+    }
+    match (named.pop(), named.is_empty()) {
+        (Some(only), true) => Ok(only),
+        _ => Err(DeviceError::Unknown { device, name: name.to_owned() }),
+    }
+}
+
+/// The device's own format, with short periods if it takes them: a long one is a delay.
+fn stream_config(config: &SupportedStreamConfig) -> StreamConfig {
+    let mut wanted = config.config();
+    let period = config.sample_rate() / PERIODS_PER_SECOND;
+    if let SupportedBufferSize::Range { min, max } = config.buffer_size()
+        && (*min..=*max).contains(&period)
+    {
+        wanted.buffer_size = BufferSize::Fixed(period);
+    }
+    wanted
 }
 
 fn refused(device: &'static str) -> impl Fn(cpal::Error) -> DeviceError {
@@ -97,7 +221,7 @@ fn open_input(
         SampleFormat::U8 => capture::<u8>(device, config, rate, ring),
         SampleFormat::U16 => capture::<u16>(device, config, rate, ring),
         SampleFormat::F32 => capture::<f32>(device, config, rate, ring),
-        other => Err(unknown_format("microphone", other)),
+        other => Err(unknown_format(MICROPHONE, other)),
     }
 }
 
@@ -113,7 +237,7 @@ fn open_output(
         SampleFormat::U8 => playback::<u8>(device, config, rate, ring),
         SampleFormat::U16 => playback::<u16>(device, config, rate, ring),
         SampleFormat::F32 => playback::<f32>(device, config, rate, ring),
-        other => Err(unknown_format("loudspeaker", other)),
+        other => Err(unknown_format(LOUDSPEAKER, other)),
     }
 }
 
@@ -148,8 +272,8 @@ where
             ring.push(pcm);
         });
     };
-    let stream = device.build_input_stream(config.config(), heard, ignore, None);
-    stream.map_err(refused("microphone"))
+    let stream = device.build_input_stream(stream_config(config), heard, ignore, None);
+    stream.map_err(refused(MICROPHONE))
 }
 
 fn playback<T>(
@@ -175,6 +299,6 @@ where
             frame.fill(sample);
         }
     };
-    let stream = device.build_output_stream(config.config(), spoken, ignore, None);
-    stream.map_err(refused("loudspeaker"))
+    let stream = device.build_output_stream(stream_config(config), spoken, ignore, None);
+    stream.map_err(refused(LOUDSPEAKER))
 }

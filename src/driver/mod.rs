@@ -49,7 +49,7 @@ mod wire;
 pub use audio::{AudioRing, AudioSink, AudioSource, CallAudio, Player, Progress, Silence};
 pub use clock::{Clock, OsRng, wall_clock};
 #[cfg(feature = "audio-device")]
-pub use device::{AudioDevice, DeviceError};
+pub use device::{AudioDevice, DeviceError, DeviceInfo};
 pub use dns::{DnsConfig, Hosts};
 pub use files::{AudioFileError, WavRecorder, read_wav};
 pub use phone::{CallInfo, Phone, PhoneBuilder, PhoneError};

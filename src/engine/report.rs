@@ -146,7 +146,7 @@ impl fmt::Display for SecurityReport {
         match &self.signalling {
             None => {}
             Some(SignallingLeg { tls: Some(tls), .. }) => {
-                write!(f, "; signalling: {:?} {}", tls.version, tls.cipher_suite)?;
+                write!(f, "; signalling: {}, {}", tls.version, tls.cipher_suite)?;
             }
             Some(leg) => write!(f, "; signalling: {} in the clear", leg.transport)?,
         }

@@ -1,5 +1,7 @@
 //! The evidence: what a handshake negotiated and with whom.
 
+use core::fmt;
+
 use super::pins::{PinMatch, SpkiPin};
 use super::provider::TlsProvider;
 use super::revocation::Revocation;
@@ -13,6 +15,15 @@ pub enum TlsVersion {
     V1_2,
     /// TLS 1.3 (RFC 8446).
     V1_3,
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1_2 => "TLS 1.2",
+            Self::V1_3 => "TLS 1.3",
+        })
+    }
 }
 
 /// What a completed handshake negotiated.

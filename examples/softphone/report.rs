@@ -1,0 +1,180 @@
+//! What the phone says about its account, its call and how secure that is.
+
+use std::fmt::Write;
+
+use subrosa::driver::{CallInfo, DriverStats};
+use subrosa::engine::{AccountState, AccountStatus, CallState, MediaLeg, Padlock};
+use subrosa::media::session::MediaStats;
+
+use crate::display::Paint;
+use crate::meter::Meters;
+
+const RED: u8 = 31;
+const GREEN: u8 = 32;
+const YELLOW: u8 = 33;
+
+/// One line of figures.
+pub(crate) fn figures(media: &MediaStats) -> String {
+    format!(
+        "packets sent {}, received {}, lost {}, jitter {:.1} ms",
+        media.packets_sent,
+        media.packets_received,
+        media.lost,
+        milliseconds(media.jitter)
+    )
+}
+
+fn milliseconds(time: std::time::Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+fn state(info: &CallInfo) -> &'static str {
+    match (info.state, info.holds) {
+        (CallState::Established, (true, true)) => "on hold at both ends",
+        (CallState::Established, (true, false)) => "on hold",
+        (CallState::Established, (false, true)) => "held by the far end",
+        (CallState::Established, _) => "established",
+        (CallState::Ended, _) => "ended",
+        _ => "calling",
+    }
+}
+
+/// The live line of a call: at most 80 columns.
+pub(crate) fn live(
+    info: &CallInfo,
+    seconds: Option<u64>,
+    muted: bool,
+    meters: &Meters,
+    paint: Paint,
+) -> String {
+    let padlock = info.security.padlock();
+    let color = match padlock {
+        Padlock::EncryptedToProvider => GREEN,
+        Padlock::SignallingOnly => YELLOW,
+        _ => RED,
+    };
+    let Some(seconds) = seconds else { return format!("{}, {}", state(info), info.remote) };
+    let mut line = format!("{} ", paint.color(color, &format!("● {padlock}")));
+    // Writing to a String cannot fail.
+    let _ = write!(line, " {:02}:{:02}  {}", seconds / 60, seconds % 60, state(info));
+    if muted {
+        let _ = write!(line, ", {}", paint.color(YELLOW, "muted"));
+    }
+    if let (Some(media), Some(codec)) = (&info.media, info.codec) {
+        let (spoken, heard) = (meters.spoken.level(), meters.heard.level());
+        let _ = write!(
+            line,
+            "  {} {spoken}{heard}  lost {}  {:.0} ms",
+            codec.as_str(),
+            media.lost,
+            milliseconds(media.jitter)
+        );
+    }
+    line
+}
+
+/// The account in one line.
+pub(crate) fn account(account: &AccountStatus) -> String {
+    let state = match account.state {
+        AccountState::Registered { .. } => "registered",
+        AccountState::Registering => "registering",
+        AccountState::Failed => "not registered, the last attempt failed",
+        _ => "not registered",
+    };
+    format!("{}: {state}, policy {}", account.aor, account.policy)
+}
+
+/// The call in one line.
+pub(crate) fn call(info: &CallInfo) -> String {
+    format!("{}: {}, {}", info.remote, state(info), info.security)
+}
+
+/// All figures of the call, and what the driver had to drop.
+pub(crate) fn stats(info: &CallInfo, driver: &DriverStats) -> String {
+    let Some(media) = &info.media else { return "no media yet".to_owned() };
+    let rtt =
+        media.rtt.map_or("not known yet".into(), |rtt| format!("{:.1} ms", milliseconds(rtt)));
+    let codec = info.codec.map_or("no codec", |codec| codec.as_str());
+    rows(&[
+        ("codec", codec.to_owned()),
+        ("sent", format!("{} packets, {} bytes", media.packets_sent, media.bytes_sent)),
+        ("received", format!("{} packets, {} bytes", media.packets_received, media.bytes_received)),
+        ("lost", format!("{} here, {} at the far end", media.lost, media.remote_lost)),
+        (
+            "order",
+            format!(
+                "{} late, {} twice, {} out of order",
+                media.late, media.duplicate, media.reordered
+            ),
+        ),
+        ("jitter", format!("{:.1} ms", milliseconds(media.jitter))),
+        ("round trip", rtt),
+        (
+            "garbage",
+            format!(
+                "{} refused by SRTP, {} no RTP, {} no RTCP, {} from elsewhere",
+                media.refused.iter().sum::<u64>(),
+                media.malformed_rtp,
+                media.malformed_rtcp,
+                media.wrong_source
+            ),
+        ),
+        (
+            "driver",
+            format!(
+                "{} ticks skipped, {} datagrams refused",
+                driver.ticks_skipped, driver.datagrams_refused
+            ),
+        ),
+    ])
+}
+
+/// How secure the call is, with the evidence.
+pub(crate) fn security(info: &CallInfo) -> String {
+    let report = &info.security;
+    let leg = report.signalling.as_ref();
+    let tls = leg.and_then(|leg| leg.tls.as_ref());
+    let signalling = match (leg, tls) {
+        (None, _) => "none yet".to_owned(),
+        (Some(leg), None) => format!("{} in the clear", leg.transport),
+        (_, Some(tls)) => {
+            let exchange = tls.key_exchange.unwrap_or("no key exchange");
+            format!("{}, {}, {exchange}", tls.version, tls.cipher_suite)
+        }
+    };
+    let peer = tls.and_then(|tls| tls.peer.as_ref());
+    let certificate = peer.map_or("none shown".to_owned(), |peer| {
+        format!("{} by {}", peer.domains.join(", "), peer.anchor)
+    });
+    let voice = |leg: &Option<MediaLeg>| match leg.as_ref().map(|leg| leg.suite) {
+        None => "none yet".to_owned(),
+        Some(None) => "plain RTP".to_owned(),
+        Some(Some(suite)) => format!("SRTP {}, keys by SDES", suite.sdp_name()),
+    };
+    rows(&[
+        ("padlock", report.padlock().to_string()),
+        ("policy", report.policy.to_string()),
+        ("signalling", signalling),
+        ("certificate", certificate),
+        ("voice out", voice(&report.media_out)),
+        ("voice in", voice(&report.media_in)),
+        (
+            "packets",
+            format!(
+                "{} protected, {} authenticated, {} failed, {} replayed, {} plain refused",
+                report.packets_protected,
+                report.packets_authenticated,
+                report.auth_failures,
+                report.replays,
+                report.plain_dropped
+            ),
+        ),
+    ])
+}
+
+fn rows(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines: Vec<String> =
+        rows.iter().map(|(name, value)| format!("  {name:width$}  {value}")).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,7 @@
+//! The parts of the examples that are worth a test of their own: what is on the screen, and what
+//! the verdict of the secure call rests on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs, dead_code)]
+
+#[path = "../examples/softphone/display.rs"]
+mod display;

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Real audio devices: two softphones with a microphone and a loudspeaker each, on PulseAudio null
+# sinks of a private daemon. usage: audio_device.sh [WORKDIR]
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
+packages=(pulseaudio pulseaudio-utils libasound2-plugins libasound2-dev sox python3 python3-numpy)
+missing=()
+for p in "${packages[@]}"; do dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p"); done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "installing: ${missing[*]}"
+  for _ in 1 2 3; do
+    $sudo apt-get update -q >/dev/null 2>&1
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${missing[@]}" \
+      >/dev/null 2>&1 && break
+  done
+fi
+cargo build --release --example softphone --features audio-device || exit 1
+work=${1:-$(mktemp -d)} || exit 2
+/usr/bin/python3 tests/interop/audio_device.py "$work" "${CARGO_TARGET_DIR:-target}/release/examples/softphone"
+status=$?
+echo "logs and recordings: $work"
+exit $status
