@@ -7,6 +7,8 @@
 mod bytes;
 #[path = "engine/peer.rs"]
 mod peer;
+#[path = "engine/secure.rs"]
+mod secure;
 #[path = "engine/steps.rs"]
 mod steps;
 #[path = "engine/world.rs"]

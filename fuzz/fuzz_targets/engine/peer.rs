@@ -65,16 +65,18 @@ impl Ids {
     }
 }
 
-fn body(bytes: &mut Bytes<'_>) -> (String, Vec<u8>) {
+/// `tag` names the line that is answered.
+fn body(bytes: &mut Bytes<'_>, tag: &str) -> (String, Vec<u8>) {
+    let crypto = CRYPTO.replace("crypto:1", &format!("crypto:{tag}"));
     let sdp = || "application/sdp".to_string();
     match bytes.u8() % 10 {
         0 => (String::new(), Vec::new()),
         1 => (sdp(), PLAIN.into()),
-        2 => (sdp(), CRYPTO.into()),
+        2 => (sdp(), crypto.into()),
         3 => (sdp(), format!("{PLAIN}a=sendonly\r\n").into()),
-        4 => (sdp(), format!("{CRYPTO}a=inactive\r\n").into()),
+        4 => (sdp(), format!("{crypto}a=inactive\r\n").into()),
         5 => (sdp(), PLAIN.replace("4000", "0").into()),
-        6 => (sdp(), CRYPTO.replace("SAVP", "AVP").replace("_80", "_32").into()),
+        6 => (sdp(), crypto.replace("SAVP", "AVP").replace("_80", "_32").into()),
         7 => (sdp(), [PLAIN.as_bytes(), bytes.block()].concat()),
         8 => (sdp(), bytes.block().to_vec()),
         _ => {
@@ -115,9 +117,9 @@ fn extras(bytes: &mut Bytes<'_>, out: &mut String) {
     }
 }
 
-fn finish(mut head: String, bytes: &mut Bytes<'_>) -> Vec<u8> {
+fn finish(mut head: String, bytes: &mut Bytes<'_>, tag: &str) -> Vec<u8> {
     extras(bytes, &mut head);
-    let (kind, body) = body(bytes);
+    let (kind, body) = body(bytes, tag);
     if !kind.is_empty() {
         head.push_str(&format!("Content-Type: {kind}\r\n"));
     }
@@ -147,7 +149,16 @@ pub fn request(sent: Option<&Message>, bytes: &mut Bytes<'_>) -> Vec<u8> {
             ids.target, ids.from, ids.to, ids.call_id
         ),
         bytes,
+        "1",
     )
+}
+
+/// The tag of the suite that the far end has, in the engine's offer.
+fn crypto_tag(offer: &Message) -> String {
+    let body = String::from_utf8_lossy(offer.body());
+    let line = body.lines().find(|l| l.contains("AES_CM_128_HMAC_SHA1_80"));
+    let tag = line.and_then(|l| l.strip_prefix("a=crypto:")?.split(' ').next());
+    tag.unwrap_or("1").to_string()
 }
 
 /// A response to a request that the engine sent.
@@ -168,7 +179,7 @@ pub fn response(sent: &Message, bytes: &mut Bytes<'_>) -> Option<Vec<u8>> {
     let head = text.split("\r\n\r\n").next()?;
     // The length is written anew with the body.
     let head: Vec<&str> = head.lines().filter(|l| !l.starts_with("Content-Length")).collect();
-    Some(finish(format!("{}\r\n", head.join("\r\n")), bytes))
+    Some(finish(format!("{}\r\n", head.join("\r\n")), bytes, &crypto_tag(sent)))
 }
 
 /// Raw bytes, control characters of which stand for the ids of a dialog.

@@ -15,12 +15,13 @@ const TARGETS: [&str; 8] = [
     "sip:bob@192.0.2.9;transport=udp",
     "sip:bob@192.0.2.9:5070",
     "sip:bob@192.0.2.9;transport=tcp",
-    "sips:bob@192.0.2.9",
+    "sips:bob@bob.test",
     "sip:bob@example.com",
     "sip:bob@example.com;transport=udp?Subject=x",
     "tel:+1234",
     "sip:bob@[2001:db8::9]",
 ];
+const DOMAINS: [&str; 3] = ["192.0.2.9", "example.com", "bob.test"];
 const REMOTES: [&str; 4] = [peer::HOST, "192.0.2.9:5070", "192.0.2.66:5060", "192.0.2.9:4000"];
 const SPANS: [u64; 8] = [1, 20, 100, 500, 4_000, 32_000, 200_000, 3_600_000];
 const FAR_RECORDS: usize = 80;
@@ -69,22 +70,22 @@ pub fn step(world: &mut World, bytes: &mut Bytes<'_>) {
         20 => resolved(world, bytes),
         21 => stream(world, bytes),
         22 => {
-            let (remote, local) = (address("192.0.2.9:33333"), address("192.0.2.1:5060"));
-            if let Some(listener) = world.listener
-                && let Ok(stream) = world.engine.accept_stream(world.now, listener, remote, local)
-            {
-                world.streams.push(stream);
+            if let Some(listener) = bytes.of(&world.listeners) {
+                world.accept(listener, address("192.0.2.9:33333"));
             }
-            world.drain();
         }
-        _ => match bytes.u8() % 4 {
+        _ => match bytes.u8() % 8 {
             0 => world.input(Input::NetworkChanged),
             1 => {
                 let unix = UnixTime::from_secs(u64::from(bytes.u16()) << 16);
                 world.input(Input::WallClock(unix));
             }
+            2 => {
+                let domain = bytes.of(&DOMAINS).unwrap_or(DOMAINS[0]);
+                world.set_policy(domain, bytes.u8());
+            }
             n => {
-                world.bound(n == 2);
+                world.bound(n & 1 == 0);
                 world.drain();
             }
         },
@@ -151,7 +152,11 @@ fn command(world: &mut World, which: u8, bytes: &mut Bytes<'_>) {
 
 fn account(world: &mut World, bytes: &mut Bytes<'_>) {
     let choice = bytes.u8();
-    let aor = if choice & 1 == 0 { "sip:alice@192.0.2.9" } else { "sip:alice@example.com" };
+    let aor = match choice & 0x41 {
+        0 => "sip:alice@192.0.2.9",
+        1 => "sip:alice@example.com",
+        _ => "sip:alice@bob.test",
+    };
     let mut account = AccountConfig::new(Uri::parse(aor).expect("a URI"));
     account.register = choice & 2 != 0;
     account.password = Some(Secret::new("sEcReT".into()));
@@ -197,6 +202,10 @@ fn deliver(world: &mut World, mut message: Vec<u8>, bytes: &mut Bytes<'_>) {
         1 => message.len() / 2 + 1,
         _ => usize::MAX,
     };
+    if let Some(far) = world.far.get_mut(&stream) {
+        message.chunks(step).for_each(|data| far.write(data));
+        return world.drain();
+    }
     for data in message.chunks(step) {
         let _ = world.engine.handle_input(world.now, Input::StreamData { stream, data });
     }
@@ -208,8 +217,11 @@ fn media(world: &mut World, bytes: &mut Bytes<'_>) {
     let Some(socket) = bytes.of(&world.sockets) else { return };
     let kind = bytes.u8();
     let (pt, seq) = (bytes.u8() & 0x7f, bytes.u16());
-    let mut packet = match kind % 4 {
+    let mut packet = match kind % 8 {
         0 => bytes.block().to_vec(),
+        4 => world.srtp.packet(pt, seq, &[0x55; 160]),
+        5 => world.srtp.packet(101, seq, &[pt % 18, 0x80 | pt, kind, 0xff]),
+        6 => world.srtp.report(bytes.block().to_vec()),
         1 => {
             let mut packet = vec![0x80, pt];
             packet.extend(seq.to_be_bytes());

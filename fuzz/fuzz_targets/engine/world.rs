@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use subrosa::crypto::tls::TrustAnchors;
 use subrosa::engine::{
-    AccountId, CallError, CallId, CallState, Config, Engine, Event, Input, MediaError, Output,
-    SecurityPolicy,
+    AccountConfig, AccountId, CallError, CallId, CallState, Config, Engine, Event, Input,
+    MediaError, Output, SecurityPolicy,
 };
 use subrosa::sip::dns::{DnsAnswer, DnsRecord, QueryId};
 use subrosa::sip::{ListenerId, SocketId, StreamId};
-use subrosa::time::{Duration, Instant, UnixTime};
+use subrosa::time::{Duration, Instant};
 use subrosa::util::SeededRng;
 use subrosa::wire::sip::Message;
+
+use crate::secure::{self, Far, Sender};
 
 /// Outputs that one input may bring.
 const MAX_OUTPUTS: usize = 2_000;
@@ -47,13 +49,25 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// The host binds, connects and resolves by itself; it has a small buffer; the policy of the far
+/// end's domain stays at its default; TLS is there; no call goes without it.
+const BINDS: u8 = 1;
+const CONNECTS: u8 = 2;
+const RESOLVES: u8 = 4;
+const SMALL: u8 = 8;
+const DEFAULT_POLICY: u8 = 16;
+const TLS: u8 = 32;
+const REQUIRED: u8 = 64;
+
 pub struct World {
     pub engine: Engine,
     pub now: Instant,
-    /// Bits: 1 the host binds by itself, 2 connects, 4 resolves; 8 small buffer, 16 policy on.
     mode: u8,
     pub sip: Option<SocketId>,
-    pub listener: Option<ListenerId>,
+    pub listeners: Vec<ListenerId>,
+    /// Far ends that speak TLS.
+    pub far: BTreeMap<StreamId, Far>,
+    pub srtp: Sender,
     pub sockets: Vec<SocketId>,
     pub binds: VecDeque<(SocketId, SocketAddr)>,
     pub streams: Vec<StreamId>,
@@ -66,6 +80,7 @@ pub struct World {
     pub sent: VecDeque<Message>,
     pub deadline: Option<Instant>,
     heap: usize,
+    wide: Vec<u8>,
 }
 
 pub fn address(text: &str) -> SocketAddr {
@@ -75,16 +90,28 @@ pub fn address(text: &str) -> SocketAddr {
 impl World {
     pub fn new(mode: u8) -> Self {
         let heap = HEAP.load(Relaxed);
-        let mut config =
-            Config::new(Box::new(SeededRng::new(7)), UnixTime::from_secs(1_800_000_000));
+        let mut config = Config::new(Box::new(SeededRng::new(7)), secure::UNIX);
         config.local_ip = [192, 0, 2, 1].into();
         config.udp_port = Some(5060);
         config.listen_tcp = Some(address("192.0.2.1:5060"));
         config.trust = TrustAnchors::none();
         config.max_calls = MAX_CALLS;
+        if mode & TLS != 0 {
+            config.listen_tls = Some(address("192.0.2.1:5061"));
+            config.identity = Some(secure::identity());
+            config.trust = secure::trust();
+        }
         let now = Instant::from_millis(1);
         let mut engine = Engine::new(config, now).expect("a configuration");
-        if mode & 16 == 0 {
+        if mode & REQUIRED != 0 {
+            for domain in ["192.0.2.9", "example.com", "bob.test"] {
+                engine.set_domain_policy(now, domain, SecurityPolicy::Required).expect("a domain");
+            }
+            // It is never removed, so calls that nobody is named in have its policy.
+            let mut account = AccountConfig::new("sip:alice@bob.test".parse().expect("a URI"));
+            account.register = false;
+            engine.add_account(now, account).expect("an account");
+        } else if mode & DEFAULT_POLICY == 0 {
             engine.set_domain_policy(now, "192.0.2.9", SecurityPolicy::Off).expect("a domain");
         }
         let mut world = Self {
@@ -92,7 +119,9 @@ impl World {
             now,
             mode,
             sip: None,
-            listener: None,
+            listeners: Vec::new(),
+            far: BTreeMap::new(),
+            srtp: Sender::new(),
             sockets: Vec::new(),
             binds: VecDeque::new(),
             streams: Vec::new(),
@@ -104,6 +133,7 @@ impl World {
             sent: VecDeque::new(),
             deadline: None,
             heap,
+            wide: vec![0; 65_536],
         };
         world.drain();
         world
@@ -115,6 +145,46 @@ impl World {
         self.drain();
     }
 
+    /// The user changes a domain's policy while everything runs; a mandatory one stays.
+    pub fn set_policy(&mut self, domain: &str, choice: u8) {
+        let policy = match choice % 3 {
+            _ if self.mode & REQUIRED != 0 => SecurityPolicy::Required,
+            0 => SecurityPolicy::Off,
+            1 => SecurityPolicy::Preferred,
+            _ => SecurityPolicy::Required,
+        };
+        self.engine.set_domain_policy(self.now, domain, policy).expect("a domain");
+        self.drain();
+    }
+
+    /// The engine accepts a connection; the far end speaks TLS where that is expected.
+    pub fn accept(&mut self, listener: ListenerId, remote: SocketAddr) {
+        let secure = self.listeners.first() != Some(&listener);
+        let local = address(if secure { "192.0.2.1:5061" } else { "192.0.2.1:5060" });
+        let accepted = self.engine.accept_stream(self.now, listener, remote, local);
+        if let Ok(stream) = accepted {
+            self.streams.push(stream);
+            if secure {
+                self.far.insert(stream, Far::client());
+            }
+        }
+        self.drain();
+    }
+
+    /// What the far ends of TLS have to say.
+    fn pump(&mut self) -> bool {
+        let mut any = false;
+        for (stream, far) in &mut self.far {
+            let data = far.take();
+            if !data.is_empty() {
+                any = true;
+                let input = Input::StreamData { stream: *stream, data: &data };
+                let _ = self.engine.handle_input(self.now, input);
+            }
+        }
+        any
+    }
+
     /// A call that the engine knows or knew.
     pub fn announce(&mut self, call: CallId) {
         assert!(self.ends.insert(call.to_raw(), 0).is_none(), "an id was given twice");
@@ -123,8 +193,20 @@ impl World {
 
     /// Does what the engine wants, and checks what must hold.
     pub fn drain(&mut self) {
-        let mut small = self.mode & 8 != 0;
-        let (mut narrow, mut wide) = ([0; 600], vec![0; 65_536]);
+        self.outputs();
+        for _ in 0..16 {
+            if !self.pump() {
+                break;
+            }
+            self.outputs();
+        }
+        self.check();
+    }
+
+    fn outputs(&mut self) {
+        let mut small = self.mode & SMALL != 0;
+        let mut narrow = [0; 600];
+        let mut wide = std::mem::take(&mut self.wide);
         let mut outputs = 0;
         self.deadline = loop {
             outputs += 1;
@@ -139,11 +221,16 @@ impl World {
                 }
                 Output::Datagram { socket, payload, .. } => {
                     assert!(self.sockets.contains(&socket), "a datagram on a closed socket");
-                    if self.sip == Some(socket) { payload.to_vec() } else { Vec::new() }
+                    let sip = self.sip == Some(socket);
+                    assert!(sip || self.mode & REQUIRED == 0 || self.protects(), "plain media");
+                    if sip { payload.to_vec() } else { Vec::new() }
                 }
                 Output::StreamData { stream, data } => {
                     assert!(self.streams.contains(&stream), "data on a closed stream");
-                    data.to_vec()
+                    match self.far.get_mut(&stream) {
+                        Some(far) => far.read(data),
+                        None => data.to_vec(),
+                    }
                 }
                 output => {
                     let output = Step::of(output);
@@ -151,13 +238,21 @@ impl World {
                     continue;
                 }
             };
-            small = self.mode & 8 != 0;
+            small = self.mode & SMALL != 0;
             if let Ok(message) = Message::parse(&next) {
                 self.sent.truncate(REMEMBERED - 1);
                 self.sent.push_front(message);
             }
         };
-        self.check();
+        self.wide = wide;
+    }
+
+    /// Some call has keys: one must be the one whose media leaves.
+    fn protects(&mut self) -> bool {
+        self.engine.call_ids().into_iter().any(|id| {
+            let report = self.engine.call(id).map(|c| c.security());
+            report.and_then(|r| r.media_out).is_some_and(|leg| leg.suite.is_some())
+        })
     }
 
     fn carry_out(&mut self, step: Step) {
@@ -166,7 +261,7 @@ impl World {
                 self.sip.get_or_insert(socket);
                 self.sockets.push(socket);
                 self.binds.push_back((socket, local));
-                if self.mode & 1 != 0 || self.sip == Some(socket) {
+                if self.mode & BINDS != 0 || self.sip == Some(socket) {
                     self.bound(true);
                 }
             }
@@ -175,9 +270,12 @@ impl World {
                 self.sockets.retain(|s| *s != socket);
                 self.binds.retain(|(s, _)| *s != socket);
             }
-            Step::Connect(stream) => {
+            Step::Connect(stream, remote) => {
                 self.streams.push(stream);
-                if self.mode & 2 != 0 {
+                if self.mode & TLS != 0 && remote.port() == 5061 {
+                    self.far.insert(stream, Far::server());
+                }
+                if self.mode & CONNECTS != 0 {
                     let local = address("192.0.2.1:40000");
                     let input = Input::StreamConnected { stream, local };
                     self.engine.handle_input(self.now, input).expect("it was asked for");
@@ -186,15 +284,16 @@ impl World {
             Step::CloseStream(stream) => {
                 assert!(self.streams.contains(&stream), "a stream is closed twice");
                 self.streams.retain(|s| *s != stream);
+                self.far.remove(&stream);
             }
             Step::Listen(listener, local) => {
-                self.listener = Some(listener);
+                self.listeners.push(listener);
                 let input = Input::Listening { listener, local };
                 self.engine.handle_input(self.now, input).expect("it was asked for");
             }
             Step::Resolve(query) => {
                 self.queries.push(query);
-                if self.mode & 4 != 0 {
+                if self.mode & RESOLVES != 0 {
                     let record = DnsRecord::A([192, 0, 2, 9].into());
                     let answer = DnsAnswer::Records(vec![record]);
                     let _ = self.engine.handle_input(self.now, Input::Resolved { query, answer });
@@ -245,7 +344,7 @@ impl World {
         assert!(self.streams.len() <= 256, "too many streams");
         let heap = HEAP.load(Relaxed).saturating_sub(self.heap);
         assert!(heap < MAX_HEAP, "the engine holds {heap} bytes");
-        let mut buf = [0; 2048];
+        let mut buf = [0; 512];
         assert!(matches!(self.engine.poll_output(&mut buf), Output::Timeout(_)), "not the end");
         for raw in &self.forgotten {
             assert!(self.engine.call(CallId::from_raw(*raw)).is_none(), "a stale id lives");
@@ -312,7 +411,7 @@ impl World {
 enum Step {
     Bind(SocketId, SocketAddr),
     CloseUdp(SocketId),
-    Connect(StreamId),
+    Connect(StreamId, SocketAddr),
     CloseStream(StreamId),
     Listen(ListenerId, SocketAddr),
     Resolve(QueryId),
@@ -324,7 +423,7 @@ impl Step {
         match output {
             Output::BindUdp { socket, local } => Self::Bind(socket, local),
             Output::CloseUdp { socket } => Self::CloseUdp(socket),
-            Output::Connect { stream, .. } => Self::Connect(stream),
+            Output::Connect { stream, remote } => Self::Connect(stream, remote),
             Output::CloseStream { stream } => Self::CloseStream(stream),
             Output::Listen { listener, local } => Self::Listen(listener, local),
             Output::Resolve { query, .. } => Self::Resolve(query),
