@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::call::Purpose;
+use super::call::{Direction, Purpose};
 use super::config::AccountConfig;
 use super::error::AccountError;
 use super::event::{Event, FailureReason};
@@ -105,6 +105,15 @@ impl AccountEntry {
         self.config.register && !self.removing
     }
 
+    /// Nothing more is asked of the server.
+    fn give_up(&mut self) {
+        (self.route, self.registration, self.retry_at) = (None, None, None);
+    }
+
+    pub(super) fn is_being_removed(&self) -> bool {
+        self.removing
+    }
+
     pub(super) fn is_gone(&self) -> bool {
         self.removing
             && self.registration.as_ref().is_none_or(|r| {
@@ -191,8 +200,11 @@ impl Engine {
         let entry = self.accounts.get_mut(id).ok_or(AccountError::Unknown(id))?;
         entry.removing = true;
         entry.retry_at = None;
-        if let Some(registration) = &mut entry.registration {
-            registration.stop();
+        entry.ladder.climb = None;
+        match &mut entry.registration {
+            Some(registration) if entry.flow.is_some() => registration.stop(),
+            // Without a way nothing can be un-registered: the binding runs out.
+            _ => entry.give_up(),
         }
         self.deliver(now);
         Ok(())
@@ -202,6 +214,8 @@ impl Engine {
     pub fn account(&self, id: AccountId) -> Option<AccountStatus> {
         let entry = self.accounts.get(id).filter(|e| !e.removing)?;
         let state = match entry.registration.as_ref().map(Registration::state) {
+            _ if entry.flow.is_none() && entry.retry_at.is_some() => AccountState::Failed,
+            _ if entry.flow.is_none() && entry.config.register => AccountState::Registering,
             Some(RegistrationState::Registered { expires }) => {
                 AccountState::Registered { until: expires }
             }
@@ -284,7 +298,10 @@ impl Engine {
         entry.route = None;
         // A bad certificate does not get better by asking often.
         let retry_in = entry.backoff.failed(&mut self.rng);
-        entry.retry_at = (!entry.removing).then(|| now + retry_in);
+        entry.retry_at = Some(now + retry_in);
+        if entry.removing {
+            entry.give_up();
+        }
         if let Some(registration) = &mut entry.registration {
             registration.handle_failure(now, RegistrationFailure::Transport, &mut self.rng);
             while registration.poll_change().is_some() {}
@@ -301,7 +318,10 @@ impl Engine {
                 entry.flow = None;
                 entry.route = None;
                 let retry_in = entry.backoff.failed(&mut self.rng);
-                entry.retry_at = (!entry.removing).then(|| now + retry_in);
+                entry.retry_at = Some(now + retry_in);
+                if entry.removing {
+                    entry.give_up();
+                }
             }
         }
     }
@@ -461,15 +481,20 @@ impl Engine {
         if account.config.password.is_none() {
             return false;
         }
-        // Our own server: the flow that the account registered over, or the proxy that it is told
-        // to use. Anybody else is answered only for the realm that the account names.
+        // Our own server: the flow that the account registered over; for an outgoing call the proxy
+        // that the account is told to use, or the server of the realm that it names. A caller who
+        // challenges our BYE is a stranger.
         let same = |flow: FlowId| self.flows.is_same_server(flow, pending.flow);
-        let own = account.flow.is_some_and(same) || account.config.outbound_proxy.is_some();
+        let Some(entry) = self.calls.get(call) else { return false };
+        // Who has given up does not ask again.
+        if purpose == Purpose::Invite && entry.machine.is_cancelling() {
+            return false;
+        }
+        let by_proxy = account.config.outbound_proxy.is_some() || account.config.realm.is_some();
+        let ours = entry.machine.direction == Direction::Outgoing && by_proxy;
+        let own = account.flow.is_some_and(same) || ours;
         let realm = account.config.realm.clone();
-        let allowed = |asked: &str| match &realm {
-            Some(realm) => realm == asked,
-            None => own,
-        };
+        let allowed = |asked: &str| own && realm.as_deref().is_none_or(|realm| realm == asked);
         let credentials = account.credentials();
         let Some(entry) = self.calls.get_mut(call) else { return false };
         let auth = entry.auth.get_or_insert_with(|| DigestClient::new(credentials));

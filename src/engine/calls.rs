@@ -20,12 +20,17 @@ use crate::sip::auth::DigestClient;
 use crate::sip::resolve::ResolveError;
 use crate::sip::route::Route;
 use crate::sip::transaction::{ClientTxId, ServerTxId};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::util::Rng;
-use crate::wire::sip::{HeaderName, Message, Method, NameAddr, Scheme, Uri};
+use crate::wire::sip::{
+    HeaderName, Message, MessageBuilder, Method, NameAddr, Scheme, Uri, UriRef,
+};
 
 /// Ended calls whose statistics and report are kept.
 const KEPT: usize = 64;
+
+/// How often the connection of a direct call is pinged.
+const DIRECT_KEEP_ALIVE: Duration = Duration::from_secs(90);
 
 /// A call with what ties it to the world.
 #[derive(Debug)]
@@ -51,6 +56,8 @@ pub(super) struct CallEntry {
     pub(super) failover: Option<EndReason>,
     /// An incoming call that was accepted before its media ports were bound.
     pub(super) accept_wanted: bool,
+    /// Early media was wanted before its media ports were bound.
+    pub(super) early_wanted: bool,
 }
 
 impl CallEntry {
@@ -72,6 +79,7 @@ impl CallEntry {
             waiting: Vec::new(),
             failover: None,
             accept_wanted: false,
+            early_wanted: false,
         }
     }
 
@@ -106,11 +114,11 @@ impl CallEntry {
     pub(super) fn note_media(&mut self) {
         if let Some(plan) = self.machine.media.plan() {
             let leg = MediaLeg {
-                suite: plan.keys.as_ref().map(|(local, _)| local.suite()),
+                suite: plan.keys.as_ref().and_then(|(local, _)| local.suite()),
                 keying: if plan.keys.is_some() { Keying::Sdes } else { Keying::None },
             };
             let inbound = MediaLeg {
-                suite: plan.keys.as_ref().map(|(_, remote)| remote.suite()),
+                suite: plan.keys.as_ref().and_then(|(_, remote)| remote.suite()),
                 keying: leg.keying,
             };
             self.report.media_out = Some(leg);
@@ -196,12 +204,18 @@ impl Engine {
     pub(super) fn call_way_ready(&mut self, now: Instant, id: CallId, flow: FlowId) {
         let secure = self.flow_is_secure(flow);
         let leg = self.signalling_leg(flow);
+        let account = self.calls.get(id).and_then(|e| e.machine.account);
+        let account_flow = account.and_then(|a| self.accounts.get(a)).and_then(|a| a.flow);
         let Some(entry) = self.calls.get_mut(id) else { return };
         entry.flow = Some(flow);
         entry.machine.signalling_secure = secure;
         entry.report.signalling = leg;
         if let Some(route) = &entry.route {
             entry.report.ladder = route.steps().to_vec();
+        }
+        // A connection of this call's own is kept open, also through the far end's patience.
+        if account_flow != Some(flow) && self.flows.is_stream(flow) {
+            self.flows.set_keep_alive(now, flow, DIRECT_KEEP_ALIVE, false, &mut self.rng);
         }
         self.try_invite(id);
         self.waiting_requests(now, id);
@@ -240,14 +254,13 @@ impl Engine {
 
     /// A request that starts a transaction.
     pub(super) fn request(&mut self, now: Instant, tx: ServerTxId, message: Message, flow: FlowId) {
-        if let Some(id) = self.call_of_request(&message) {
-            if let Some(entry) = self.calls.get_mut(id) {
-                entry.flow = Some(flow);
-                entry.machine.handle_request(now, tx, &message, &mut self.rng);
-            }
-            return;
+        let dialog = self.call_of_request(&message);
+        let requires = message.tokens(HeaderName::Require).next().is_some();
+        if let Some(id) = dialog.filter(|_| !requires || *message.method() == Method::Bye) {
+            return self.request_in_dialog(now, id, tx, &message, flow);
         }
         let (status, phrase) = match message.method() {
+            _ if dialog.is_some() => (420, "Bad Extension"),
             _ if message.to().tag().is_some() => {
                 self.stats.strays = self.stats.strays.saturating_add(1);
                 (481, "Call/Transaction Does Not Exist")
@@ -255,7 +268,7 @@ impl Engine {
             _ if message.request_uri().is_some_and(|uri| uri.scheme() == Scheme::Other) => {
                 (416, "Unsupported URI Scheme")
             }
-            _ if message.tokens(HeaderName::Require).next().is_some() => (420, "Bad Extension"),
+            _ if requires => (420, "Bad Extension"),
             Method::Options => (200, "OK"),
             Method::Invite => match self.incoming_call(now, tx, &message, flow) {
                 Ok(()) => return,
@@ -265,6 +278,42 @@ impl Engine {
             _ => (405, "Method Not Allowed"),
         };
         self.refuse(now, tx, &message, status, phrase);
+    }
+
+    fn request_in_dialog(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        tx: ServerTxId,
+        message: &Message,
+        flow: FlowId,
+    ) {
+        let Some(entry) = self.calls.get(id) else { return };
+        // Who takes part in a secure call speaks over a secure connection of the same peer.
+        if entry.machine.signalling_secure && !self.is_flow_of(entry, flow) {
+            self.stats.foreign_requests = self.stats.foreign_requests.saturating_add(1);
+            return self.refuse(now, tx, message, 403, "Not Over This Connection");
+        }
+        let leg = self.signalling_leg(flow);
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        if entry.machine.handle_request(now, tx, message, &mut self.rng) {
+            entry.flow = Some(flow);
+            if leg.is_some() {
+                entry.report.signalling = leg;
+            }
+        }
+    }
+
+    /// True if a secure call's requests may come over this flow: the call's own, or another one
+    /// under TLS on which the same peer proved the same identity.
+    fn is_flow_of(&self, entry: &CallEntry, flow: FlowId) -> bool {
+        if entry.flow == Some(flow) {
+            return true;
+        }
+        let before = entry.report.signalling.as_ref().and_then(|leg| leg.tls.as_ref());
+        let before = before.and_then(|facts| facts.peer.as_ref());
+        let now = self.flows.facts(flow).and_then(|facts| facts.peer.as_ref());
+        self.flow_is_secure(flow) && now == before
     }
 
     fn refuse(
@@ -290,8 +339,19 @@ impl Engine {
         if status != 200 {
             self.stats.refused_requests = self.stats.refused_requests.saturating_add(1);
         }
-        let sent =
-            response.finish().ok().is_some_and(|r| self.transactions.respond(now, tx, r).is_ok());
+        self.answer(now, tx, response);
+    }
+
+    /// Answers a transaction. A response that cannot be built (it repeats what the request said,
+    /// which may be too long for one) ends the transaction without an answer.
+    pub(super) fn answer(&mut self, now: Instant, tx: ServerTxId, response: MessageBuilder) {
+        let sent = match response.finish() {
+            Ok(response) => self.transactions.respond(now, tx, response).is_ok(),
+            Err(_) => {
+                self.transactions.abandon(tx);
+                false
+            }
+        };
         if !sent {
             self.stats.unsendable = self.stats.unsendable.saturating_add(1);
         }
@@ -315,6 +375,10 @@ impl Engine {
         }
         if !accepts_sdp(message) {
             return Err((406, "Not Acceptable"));
+        }
+        let sips = message.request_uri().is_some_and(|u| u.scheme() == Scheme::Sips);
+        if sips && !self.flow_is_secure(flow) {
+            return Err((403, "SIPS Needs TLS"));
         }
         let account = self.account_of(message);
         let effective = self.call_policy(account, SecurityPolicy::Off);
@@ -352,20 +416,23 @@ impl Engine {
         Ok(())
     }
 
-    /// The account that an INVITE is for: its Request-URI's user, else its To.
+    /// The account that an INVITE is for: the one whose address it names in Request-URI or To,
+    /// else one whose user the Request-URI names at our own address; of several the strictest.
     fn account_of(&self, message: &Message) -> Option<AccountId> {
-        let user = |uri: crate::wire::sip::UriRef<'_>| uri.user_unescaped();
-        let called = message.request_uri().and_then(user);
-        let to = user(message.to().uri());
-        let find = |wanted: &Option<alloc::vec::Vec<u8>>| {
-            self.accounts
-                .iter()
-                .find(|(_, a)| {
-                    wanted.is_some() && a.config.aor.as_ref().user_unescaped() == *wanted
-                })
-                .map(|(id, _)| id)
+        let named = [message.request_uri(), Some(message.to().uri())];
+        let same_user = |a: &AccountEntry, uri: UriRef<'_>| {
+            let user = uri.user_unescaped();
+            user.is_some() && a.config.aor.as_ref().user_unescaped() == user
         };
-        find(&called).or_else(|| find(&to))
+        let wanted = || self.accounts.iter().filter(|(_, a)| !a.is_being_removed());
+        let exact = wanted().find(|(_, a)| {
+            let host = a.config.aor.as_ref().host();
+            named.iter().flatten().any(|uri| same_user(a, *uri) && uri.host() == host)
+        });
+        let by_user = wanted()
+            .filter(|(_, a)| named.iter().flatten().any(|uri| same_user(a, *uri)))
+            .max_by_key(|(_, a)| self.policy_of_account(&a.config).policy);
+        exact.or(by_user).map(|(id, _)| id)
     }
 
     /// Accepts an incoming call, as soon as its media ports are bound.
@@ -395,7 +462,34 @@ impl Engine {
         Ok(())
     }
 
+    /// Starts early media, as soon as the media ports are bound.
+    pub(super) fn early_media(&mut self, id: CallId, sample_rate: u32) -> Result<(), CallError> {
+        check_rate(sample_rate)?;
+        let entry = self.calls.get_mut(id).ok_or(CallError::UnknownCall(id))?;
+        let state = entry.machine.state();
+        if state != CallState::Incoming || entry.machine.pending_offer().is_none() {
+            let command = "start early media in";
+            return Err(CallError::WrongState { command, state: state.as_str() });
+        }
+        entry.machine.options.sample_rate = sample_rate;
+        entry.early_wanted = true;
+        self.try_early(id);
+        Ok(())
+    }
+
+    fn try_early(&mut self, id: CallId) {
+        if let Some(entry) = self.calls.get_mut(id)
+            && entry.early_wanted
+            && entry.ports_ready
+        {
+            entry.early_wanted = false;
+            // The state was checked when the wish was taken; the caller may have gone since.
+            let _ = entry.machine.early_media(&mut self.rng);
+        }
+    }
+
     pub(super) fn try_accept(&mut self, now: Instant, id: CallId) {
+        self.try_early(id);
         if let Some(entry) = self.calls.get_mut(id)
             && entry.accept_wanted
             && entry.ports_ready
@@ -457,6 +551,7 @@ impl Engine {
         Ok(())
     }
 
+    /// No port for a call's media: it is refused, taken back or ended, as its state demands.
     pub(super) fn media_failed(&mut self, id: CallId) {
         if let Some(entry) = self.calls.get_mut(id) {
             entry.machine.fail(FailureReason::NoMediaPort);

@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use super::{AccountId, CallId};
+use crate::media::session::NoMediaReason;
 use crate::sip::Transport;
 use crate::time::Duration;
 
@@ -88,6 +89,18 @@ pub enum Event {
         call: CallId,
         /// `0`-`9`, `*`, `#`, `A`-`D`.
         digit: char,
+    },
+    /// Nothing usable has been heard for ten seconds although the call receives.
+    NoMedia {
+        /// The call.
+        call: CallId,
+        /// What is likely wrong.
+        reason: NoMediaReason,
+    },
+    /// Media is heard again.
+    MediaResumed {
+        /// The call.
+        call: CallId,
     },
     /// The call is over: the last event of this call. Its id lives on, for the statistics and the
     /// report, until `forget_call` or until newer ended calls displace it.

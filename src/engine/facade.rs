@@ -99,6 +99,18 @@ impl Call<'_> {
     pub fn ring(&mut self, now: Instant) -> Result<(), CallError> {
         self.command(now, |e, _| e.machine.ring())
     }
+    /// Lets audio flow before the call is accepted: announcements, music, a private ringback
+    /// (183 with our answer). [`accept`](Self::accept) goes on with the same media; its sample
+    /// rate is the one given here.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`] unless the call is incoming, not answered, and came with an
+    /// offer; [`CallError::BadSampleRate`].
+    pub fn early_media(&mut self, now: Instant, sample_rate: u32) -> Result<(), CallError> {
+        let result = self.engine.early_media(self.id, sample_rate);
+        self.engine.deliver(now);
+        result
+    }
     /// Answers.
     ///
     /// # Errors

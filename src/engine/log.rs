@@ -102,6 +102,12 @@ impl Engine {
     pub(super) fn log_event(&mut self, event: &Event) {
         use LogLevel::{Debug, Error, Info, Warn};
         match event {
+            Event::NoMedia { call, reason } => {
+                self.note(Warn, "media", || format!("call {call} hears nothing: {reason:?}"));
+            }
+            Event::MediaResumed { call } => {
+                self.note(Info, "media", || format!("call {call} hears the far end again"));
+            }
             Event::TransportChanged { account, transport, fallback } => {
                 let level = if *fallback { LogLevel::Warn } else { LogLevel::Info };
                 self.note(level, "registration", || {

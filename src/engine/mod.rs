@@ -314,6 +314,7 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         let mut stats = self.stats.with(self.flows.stats(), self.transactions.stats());
         stats.log_dropped = self.log.dropped();
+        stats.events_dropped = self.events.dropped();
         stats
     }
 

@@ -86,10 +86,14 @@ impl Engine {
         match self.flows.send(now, flow, message) {
             Ok(()) => {}
             Err(FlowError::NotUp) => self.transactions.transport_error(now, flow),
-            Err(_) => {
-                self.stats.unsendable = self.stats.unsendable.saturating_add(1);
-                self.transactions.transport_error(now, flow);
+            // An ACK has no transaction that could move it to TCP: long, but better than lost.
+            Err(FlowError::TooLong) => {
+                self.flows.allow_long(flow);
+                if self.flows.send(now, flow, message).is_err() {
+                    self.stats.unsendable = self.stats.unsendable.saturating_add(1);
+                }
             }
+            Err(_) => self.stats.unsendable = self.stats.unsendable.saturating_add(1),
         }
     }
 
@@ -369,10 +373,6 @@ impl Engine {
             Some(contact) => response.replace(HeaderName::Contact, contact),
             None => response,
         };
-        let sent =
-            response.finish().ok().is_some_and(|r| self.transactions.respond(now, tx, r).is_ok());
-        if !sent {
-            self.stats.unsendable = self.stats.unsendable.saturating_add(1);
-        }
+        self.answer(now, tx, response);
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::policy::EffectivePolicy;
-use crate::crypto::srtp::Suite;
+use crate::crypto::srtp::{Suite, UnprotectError};
 use crate::crypto::tls::TlsFacts;
 use crate::sip::Transport;
 use crate::sip::route::LadderStep;
@@ -119,6 +119,11 @@ impl SecurityReport {
 
     /// Takes the media's counters.
     pub(crate) fn count(&mut self, stats: &crate::media::session::MediaStats, protected: bool) {
+        self.plain_dropped = stats.plain_dropped;
+        let refused = |why: UnprotectError| stats.refused.get(why.index()).copied().unwrap_or(0);
+        self.auth_failures = refused(UnprotectError::AuthFailed);
+        self.replays =
+            refused(UnprotectError::Replayed).saturating_add(refused(UnprotectError::TooOld));
         if protected {
             self.packets_protected = stats.packets_sent.saturating_add(stats.rtcp_sent);
             self.packets_authenticated = stats.packets_received.saturating_add(stats.rtcp_received);

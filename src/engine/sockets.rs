@@ -1,5 +1,6 @@
 //! UDP sockets: the one for SIP, and each call's pair for media; the media sessions behind them.
 
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::error::{InputError, MediaError};
@@ -10,8 +11,8 @@ use super::{CallId, Engine, HostAction};
 use crate::crypto::srtp::{SrtpReceiver, SrtpSender};
 use crate::engine::call::MediaPlan;
 use crate::media::session::{
-    Channel, Direction, MediaConfig, MediaEvent, MediaSecurity, MediaSession, MediaUpdate, Payload,
-    SourceLock,
+    Channel, Direction, MAX_RECEIVE, MediaConfig, MediaEvent, MediaSecurity, MediaSession,
+    MediaUpdate, Payload, SourceLock,
 };
 use crate::sip::{SocketId, Transport};
 use crate::time::{Duration, Instant};
@@ -140,15 +141,14 @@ impl Engine {
         let unix = self.unix(now);
         let cname = self.token();
         let Some(entry) = self.calls.get_mut(id) else { return false };
-        let security = security(plan);
-        let payload = |pt| Payload { payload_type: pt, codec: plan.codec };
         let agreed = &plan.agreed;
         let codec = agreed.codecs.iter().find(|c| {
             crate::media::codec::CodecId::from_rtpmap(&c.name, c.clock_rate) == Some(plan.codec)
         });
         let Some(codec) = codec else { return false };
-        let (send, receive) =
-            (payload(codec.send_payload_type), payload(codec.receive_payload_type));
+        let send = Payload { payload_type: codec.send_payload_type, codec: plan.codec };
+        // The peer may change between all codecs that were agreed (RFC 3264 §5.1).
+        let receive: Vec<_> = agreed.codecs.iter().filter_map(received).take(MAX_RECEIVE).collect();
         let dtmf_send = agreed.dtmf.as_ref().map(|d| d.send_payload_type);
         let dtmf_receive = agreed.dtmf.as_ref().map(|d| d.receive_payload_type);
         let rtcp = agreed.remote_rtcp.unwrap_or(agreed.remote_rtp);
@@ -158,17 +158,24 @@ impl Engine {
                 .direction(direction)
                 .remote(agreed.remote_rtp, rtcp, agreed.rtcp_mux)
                 .send(send)
-                .receive(alloc::vec![receive])
+                .receive(receive)
+                .ptime_ms(u32::from(agreed.ptime.min(60)))
                 .dtmf(dtmf_send, dtmf_receive);
-            if !plan.same_keys {
-                let Some(security) = security else { return false };
-                update = update.security(security);
-            }
+            // The contexts of a stream that is SRTP go on, whatever keys change in them: new ones
+            // would use indices of the old ones again.
+            update = match (&plan.keys, session.suites()) {
+                (Some((local, remote)), Some(_)) => update.keys(local.clone(), remote.clone()),
+                _ => {
+                    let Some(security) = security(plan) else { return false };
+                    update.security(security)
+                }
+            };
             return session.handle_update(now, update).is_ok();
         }
-        let Some(security) = security else { return false };
+        let Some(security) = security(plan) else { return false };
         let mut config = MediaConfig::new(send, agreed.remote_rtp, security);
-        config.receive = alloc::vec![receive];
+        config.receive = receive;
+        config.ptime_ms = u32::from(agreed.ptime.min(60));
         config.cname = cname;
         config.dtmf_send = dtmf_send;
         config.dtmf_receive = dtmf_receive;
@@ -224,9 +231,13 @@ impl Engine {
     pub(super) fn media_events(&mut self) {
         for (call, entry) in self.calls.iter_mut() {
             while let Some(event) = entry.session.as_mut().and_then(MediaSession::poll_event) {
-                if let MediaEvent::Dtmf(digit) = event {
-                    self.events.push(Event::DtmfReceived { call, digit: digit.to_char() });
-                }
+                let event = match event {
+                    MediaEvent::Dtmf(digit) => Event::DtmfReceived { call, digit: digit.to_char() },
+                    MediaEvent::NoMedia { reason } => Event::NoMedia { call, reason },
+                    MediaEvent::MediaResumed => Event::MediaResumed { call },
+                    _ => continue,
+                };
+                self.events.push(event);
             }
         }
     }
@@ -236,11 +247,16 @@ impl Engine {
 fn security(plan: &MediaPlan) -> Option<MediaSecurity> {
     match &plan.keys {
         Some((local, remote)) => Some(MediaSecurity::Srtp {
-            sender: SrtpSender::new(local).ok()?,
-            receiver: SrtpReceiver::new(remote).ok()?,
+            sender: SrtpSender::with_keys(local).ok()?,
+            receiver: SrtpReceiver::with_keys(remote).ok()?,
         }),
         None => plain_permit(plan.rule).map(MediaSecurity::Plain),
     }
+}
+
+fn received(codec: &crate::sdp::NegotiatedCodec) -> Option<Payload> {
+    let id = crate::media::codec::CodecId::from_rtpmap(&codec.name, codec.clock_rate)?;
+    Some(Payload { payload_type: codec.receive_payload_type, codec: id })
 }
 
 fn direction(agreed: crate::sdp::Direction) -> Direction {

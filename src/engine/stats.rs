@@ -15,12 +15,16 @@ pub struct EngineStats {
     pub refused_requests: u64,
     /// Requests and responses that belong to no call.
     pub strays: u64,
+    /// Requests within a secure call that came over a connection which is not its own.
+    pub foreign_requests: u64,
     /// Malformed messages that were answered.
     pub malformed_answered: u64,
     /// Messages that could not be built or sent.
     pub unsendable: u64,
     /// Datagrams on a media socket that has no session.
     pub stray_media: u64,
+    /// Events that were dropped because nobody polled for them.
+    pub events_dropped: u64,
     /// Records of the log that were dropped because nobody polled for them.
     pub log_dropped: u64,
 }

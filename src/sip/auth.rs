@@ -314,6 +314,10 @@ impl DigestClient {
                 return Err(AuthError::Refused);
             }
         }
+        // The same nonce again: the server counts on (RFC 7616 §3.4).
+        let same_nonce =
+            known.and_then(|i| self.spaces.get(i)).filter(|s| s.challenge.nonce == challenge.nonce);
+        let nonce_count = same_nonce.map_or(0, |s| s.nonce_count);
         let hash = challenge.algorithm.hash;
         let Credentials { username, password, .. } = &self.credentials;
         let space = Space {
@@ -321,7 +325,7 @@ impl DigestClient {
             ha1: Ha1::new(hash, username, &challenge.realm, password),
             cnonce: new_cnonce(rng),
             challenge,
-            nonce_count: 0,
+            nonce_count,
             accepted: false,
             renewals,
         };

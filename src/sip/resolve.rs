@@ -108,7 +108,8 @@ impl Resolution {
         let host = uri.params().get("maddr").and_then(|m| m.parse().ok().map(Host::Ip));
         let host = host.unwrap_or(uri.host());
         let mut this = Self {
-            domain: host.to_string().trim_end_matches('.').to_ascii_lowercase(),
+            // Whoever wrote the URI may send us elsewhere, but not vouch for it (RFC 5922 §7.1).
+            domain: uri.host().to_string().trim_end_matches('.').to_ascii_lowercase(),
             secure,
             steps: VecDeque::new(),
             asked: 0,

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use crate::crypto::srtp::{MasterKey, Suite};
+use crate::crypto::srtp::{KeyError, KeyInfo, KeySet, MasterKey, MasterKeyId, Suite};
 use crate::engine::config::Codec;
 use crate::engine::event::FailureReason;
 use crate::engine::policy::{MediaRule, SecurityPolicy, rule_for_answer, rule_for_offer};
@@ -37,10 +37,8 @@ const ACCEPTED: [Suite; 6] = [
 pub(in crate::engine) struct MediaPlan {
     pub(in crate::engine) agreed: NegotiatedMedia,
     pub(in crate::engine) codec: CodecId,
-    pub(in crate::engine) keys: Option<(MasterKey, MasterKey)>,
+    pub(in crate::engine) keys: Option<(KeySet, KeySet)>,
     pub(in crate::engine) rule: MediaRule,
-    /// The keys are the ones in use already: contexts go on (RFC 4568 §7.1.4).
-    pub(in crate::engine) same_keys: bool,
 }
 
 /// The media of one call: negotiation and its outcome.
@@ -55,6 +53,8 @@ pub(in crate::engine) struct CallMedia {
     locals: Option<(SocketAddr, SocketAddr)>,
     lines: Vec<CryptoAttribute>,
     hold: bool,
+    /// What `hold` was before the offer that is open.
+    held_before: bool,
     plan: Option<MediaPlan>,
     fresh: Option<MediaPlan>,
     running: bool,
@@ -72,6 +72,7 @@ impl CallMedia {
             locals: None,
             lines: Vec::new(),
             hold: false,
+            held_before: false,
             plan: None,
             fresh: None,
             running: false,
@@ -96,6 +97,10 @@ impl CallMedia {
     pub(in crate::engine) fn is_running(&self) -> bool {
         self.running
     }
+    /// The answer in force came from the fork with this tag.
+    pub(in crate::engine) fn is_answered_by(&self, tag: &str) -> bool {
+        self.running && self.answered_by == tag
+    }
     pub(in crate::engine) fn is_stopped(&self) -> bool {
         self.stopped
     }
@@ -118,7 +123,9 @@ impl CallMedia {
         if let Some(negotiator) = &mut self.negotiator {
             negotiator.rollback();
         }
-        self.offered = None;
+        if self.offered.take().is_some() {
+            self.hold = self.held_before;
+        }
     }
 
     fn negotiator(&mut self, rng: &mut dyn Rng) -> &mut Negotiator {
@@ -180,7 +187,7 @@ impl CallMedia {
         let offer = negotiator.create_offer(&local).map_err(negotiation)?;
         self.offered = self.negotiator.clone();
         self.offered_rule = rule;
-        self.hold = hold;
+        (self.held_before, self.hold) = (self.hold, hold);
         self.answered_by.clear();
         Ok(offer.to_bytes())
     }
@@ -274,14 +281,12 @@ impl CallMedia {
         let keys = match &agreed.keys {
             None => None,
             Some(NegotiatedKeying::Sdes(keys)) => {
-                Some((master_key(&keys.local)?, master_key(&keys.remote)?))
+                Some((key_set(&keys.local)?, key_set(&keys.remote)?))
             }
             Some(_) => return Err(FailureReason::Negotiation("keying not possible".to_string())),
         };
-        let before = self.plan.as_ref().map(|p| &p.agreed.keys);
-        let same_keys = before.is_some_and(|keys| *keys == agreed.keys);
         let rule = if keys.is_some() { MediaRule::Encrypted } else { rule };
-        let plan = MediaPlan { agreed, codec, keys, rule, same_keys };
+        let plan = MediaPlan { agreed, codec, keys, rule };
         self.plan = Some(plan.clone());
         self.fresh = Some(plan);
         self.running = true;
@@ -293,11 +298,22 @@ fn offers_srtp(summary: &OfferSummary) -> bool {
     summary.suites.iter().any(|name| Suite::from_sdp_name(name).is_some())
 }
 
-fn master_key(attribute: &CryptoAttribute) -> Result<MasterKey, FailureReason> {
+/// The keys of a line for the SRTP context, with identifiers and lifetimes.
+fn key_set(attribute: &CryptoAttribute) -> Result<KeySet, FailureReason> {
     let bad = || FailureReason::Negotiation("unusable SRTP key".to_string());
     let suite = Suite::from_sdp_name(&attribute.suite).ok_or_else(bad)?;
-    let key = attribute.simple_key().ok_or_else(bad)?;
-    MasterKey::new(suite, key.key_and_salt.expose()).map_err(|_| bad())
+    let keys = attribute.keys.iter().map(|key| {
+        let mut info = KeyInfo::new(MasterKey::new(suite, key.key_and_salt.expose())?);
+        if let Some(lifetime) = key.lifetime {
+            info = info.with_lifetime(lifetime.packets())?;
+        }
+        if let Some(mki) = key.mki {
+            info = info.with_mki(MasterKeyId::from_number(mki.value, mki.length)?);
+        }
+        Ok(info)
+    });
+    let keys: Result<_, KeyError> = keys.collect();
+    keys.and_then(KeySet::new).map_err(|_| bad())
 }
 
 fn codec_lines(codecs: &[Codec]) -> Vec<CodecDescription> {

@@ -129,6 +129,8 @@ pub(super) struct CallMachine {
     invite_number: u32,
     /// The INVITE of the callee's side, until answered.
     incoming: Option<(ServerTxId, Message)>,
+    /// Our answer to its offer, if a 183 brought it already.
+    early_answer: Option<Vec<u8>>,
     change: Option<Change>,
     offers: Glare,
     answering: Option<Answering>,
@@ -173,6 +175,7 @@ impl CallMachine {
             local_tag,
             invite_number: 0,
             incoming: None,
+            early_answer: None,
             change: None,
             offers: Glare::new(direction == Direction::Outgoing),
             answering: None,
@@ -254,8 +257,16 @@ impl CallMachine {
 
     /// The same with the reason in full. Who has given up already hears that.
     pub(super) fn fail_with(&mut self, reason: EndReason) {
-        let reason = self.cancelling.take().unwrap_or(reason);
-        self.finish(reason);
+        if let Some(wanted) = self.cancelling.take() {
+            return self.finish(wanted);
+        }
+        match self.state {
+            // An INVITE that is under way is taken back.
+            CallState::Dialing | CallState::Ringing => self.give_up(reason),
+            CallState::Incoming => self.refuse_incoming(500, "Server Internal Error", reason),
+            CallState::Established => self.bye(reason),
+            CallState::Ending | CallState::Ended => self.finish(reason),
+        }
     }
 
     /// Ends the call from our side, whatever its state.
@@ -280,9 +291,18 @@ impl CallMachine {
         if matches!(self.state, CallState::Ending | CallState::Ended) {
             return;
         }
-        self.answering = None;
         self.change = None;
         self.media.stop();
+        // The callee may not send BYE before the ACK has come, or will not come (§15).
+        if self.answering.is_some() {
+            self.state = CallState::Ending;
+            self.cancelling = Some(reason);
+            return;
+        }
+        self.send_bye(reason);
+    }
+
+    pub(super) fn send_bye(&mut self, reason: EndReason) {
         if let Some(dialog) = &mut self.dialog {
             let request = dialog.request(&Method::Bye);
             self.state = CallState::Ending;

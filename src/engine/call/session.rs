@@ -114,18 +114,25 @@ impl CallMachine {
     }
 
     /// A request in the dialog, its sequence number not yet checked.
+    /// False if it does not fit the dialog.
     pub(in crate::engine) fn handle_request(
         &mut self,
         now: Instant,
         tx: ServerTxId,
         request: &Message,
         rng: &mut dyn Rng,
-    ) {
+    ) -> bool {
+        let over = matches!(self.state, CallState::Ending | CallState::Ended);
+        if over && *request.method() != Method::Bye {
+            self.respond(tx, request, 481, "Call Does Not Exist");
+            return false;
+        }
         let checked = self.dialog.as_mut().map_or(Err(481), |d| d.check_request(request));
         if let Err(status) = checked {
             let phrase =
                 if status == 481 { "Call Does Not Exist" } else { "Server Internal Error" };
-            return self.respond(tx, request, status, phrase);
+            self.respond(tx, request, status, phrase);
+            return false;
         }
         match request.method() {
             Method::Bye => self.handle_bye(tx, request),
@@ -140,6 +147,7 @@ impl CallMachine {
             }
             _ => self.respond(tx, request, 405, "Method Not Allowed"),
         }
+        true
     }
 
     fn respond(&mut self, tx: ServerTxId, request: &Message, status: u16, phrase: &str) {

@@ -203,7 +203,8 @@ impl CallMachine {
         }
         let agreed = match self.sdp(response) {
             Some(sdp) => self.media.answer(&sdp, &tag, self.signalling_secure, self.policy),
-            None if self.media.is_running() => Ok(()),
+            // The description came with a provisional response of the same fork.
+            None if self.media.is_answered_by(&tag) => Ok(()),
             None => {
                 Err(FailureReason::Negotiation("the answer has no session description".to_string()))
             }

@@ -61,6 +61,29 @@ impl CallMachine {
         }
     }
 
+    /// 183 with our answer: audio flows before the call is accepted (early media). Unreliable, so
+    /// the 200 repeats the answer.
+    pub(in crate::engine) fn early_media(&mut self, rng: &mut dyn Rng) -> Result<(), CallError> {
+        let response = self.reply(183, "Session Progress");
+        let (Some((tx, response)), None, Some(offer)) =
+            (response, &self.early_answer, self.pending_offer())
+        else {
+            return Err(self.wrong_state("start early media in"));
+        };
+        let (secure, policy) = (self.signalling_secure, self.policy);
+        match self.media.answer_to(&offer, secure, policy, false, rng) {
+            Ok(body) => {
+                let response = response.body("application/sdp", &body);
+                self.early_answer = Some(body);
+                self.act(CallAction::Respond { tx, response });
+                let call = self.id;
+                self.event(Event::SecurityChanged { call });
+            }
+            Err(reason) => self.refuse_media(&reason),
+        }
+        Ok(())
+    }
+
     fn reply(&self, status: u16, reason: &str) -> Option<(ServerTxId, MessageBuilder)> {
         let (tx, request) = self.incoming.as_ref()?;
         Some((*tx, request.response(status, reason).to_tag(&self.local_tag)))
@@ -80,6 +103,9 @@ impl CallMachine {
         let offer = self.pending_offer();
         let expects_answer = offer.is_none();
         let body = match offer {
+            Some(_) if self.early_answer.is_some() => {
+                Ok(self.early_answer.take().unwrap_or_default())
+            }
             Some(sdp) => {
                 self.media.answer_to(&sdp, self.signalling_secure, self.policy, false, rng)
             }
@@ -160,7 +186,8 @@ impl CallMachine {
             }
             Some(Reliable2xxAction::GiveUp) => {
                 self.answering = None;
-                self.bye(EndReason::Failed(FailureReason::Timeout));
+                let wanted = self.cancelling.take();
+                self.send_bye(wanted.unwrap_or(EndReason::Failed(FailureReason::Timeout)));
             }
         }
     }
@@ -171,6 +198,11 @@ impl CallMachine {
         let Some(answering) = self.answering.take_if(|a| a.clock.handle_ack(number)) else {
             return;
         };
+        // We hung up while it was on its way.
+        if self.state == CallState::Ending {
+            let wanted = self.cancelling.take().unwrap_or(EndReason::LocalHangUp);
+            return self.send_bye(wanted);
+        }
         if !answering.expects_answer {
             return;
         }

@@ -1,6 +1,6 @@
 //! What a media session is told: at its start, and when the call is renegotiated.
 
-use crate::crypto::srtp::{PlainPermit, SrtpReceiver, SrtpSender};
+use crate::crypto::srtp::{KeyError, KeySet, PlainPermit, SrtpReceiver, SrtpSender};
 use crate::media::codec::CodecId;
 use crate::media::resample::UnsupportedRate;
 use crate::time::{Duration, UnixTime};
@@ -146,6 +146,7 @@ pub struct MediaUpdate {
     pub(super) direction: Option<Direction>,
     pub(super) remote: Option<(SocketAddr, SocketAddr, bool)>,
     pub(super) security: Option<MediaSecurity>,
+    pub(super) keys: Option<(KeySet, KeySet)>,
     pub(super) send: Option<Payload>,
     pub(super) receive: Option<Vec<Payload>>,
     pub(super) dtmf: Option<(Option<u8>, Option<u8>)>,
@@ -170,9 +171,17 @@ impl MediaUpdate {
         self
     }
 
-    /// New keys (or none any more, or the first ones). The old key is still taken for two seconds.
+    /// Another protection: the first keys of a stream that was plain, or none any more.
     pub fn security(mut self, security: MediaSecurity) -> Self {
         self.security = Some(security);
+        self
+    }
+
+    /// The keys of both directions, ours and theirs, for a stream that has SRTP contexts already:
+    /// what is the same goes on, what is new begins at the next packet, and the peer's old key is
+    /// still taken for a while. The contexts are the stream's own, so that no index is used twice.
+    pub fn keys(mut self, local: KeySet, remote: KeySet) -> Self {
+        self.keys = Some((local, remote));
         self
     }
 
@@ -220,6 +229,12 @@ pub enum MediaConfigError {
     /// The packet length is out of range.
     #[error("packets of {0} ms: give 10, 20, 30, 40, 50 or 60")]
     Ptime(u32),
+    /// New keys that the contexts refuse: used before, or of another kind.
+    #[error("the keys cannot be used: {0}")]
+    Keys(#[from] KeyError),
+    /// Keys for a stream that has no SRTP contexts: give its protection whole.
+    #[error("the stream is plain: keys alone do not protect it")]
+    NotSrtp,
     /// The canonical name does not fit RTCP.
     #[error("the CNAME has {0} bytes: at most 255 fit")]
     CnameTooLong(usize),

@@ -1,13 +1,7 @@
 //! Keys of a session: what leaves is protected or permitted, what enters is authenticated.
 
 use super::config::MediaSecurity;
-use crate::crypto::srtp::{Egress, ProtectError, SrtpReceiver, Suite, UnprotectError};
-use crate::time::{Duration, Instant};
-
-/// Packets of the old key are taken for this long after a change of keys.
-const OLD_KEY: Duration = Duration::from_secs(2);
-/// Packets longer than this are not tried with the old key.
-const SCRATCH: usize = 2_048;
+use crate::crypto::srtp::{Egress, KeyError, KeySet, ProtectError, Suite, UnprotectError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -16,32 +10,50 @@ pub(super) enum Protocol {
 }
 
 #[derive(Debug)]
-struct OldKey {
-    receiver: SrtpReceiver,
-    until: Instant,
-    scratch: Vec<u8>,
-}
-
-#[derive(Debug)]
 pub(super) struct Guard {
     security: MediaSecurity,
-    old: Option<OldKey>,
 }
 
 impl Guard {
     pub(super) fn new(security: MediaSecurity) -> Self {
-        Self { security, old: None }
+        Self { security }
     }
 
-    pub(super) fn change(&mut self, now: Instant, security: MediaSecurity) {
-        let before = core::mem::replace(&mut self.security, security);
-        // From plain to plain or to SRTP there is no old key, and from SRTP to plain none is kept.
-        self.old = match (before, &self.security) {
-            (MediaSecurity::Srtp { receiver, .. }, MediaSecurity::Srtp { .. }) => {
-                Some(OldKey { receiver, until: now + OLD_KEY, scratch: vec![0; SCRATCH] })
-            }
-            _ => None,
+    pub(super) fn change(&mut self, security: MediaSecurity) {
+        self.security = security;
+    }
+
+    /// The keys of both directions as they stand now. Contexts go on where their keys do, so that
+    /// no index is used twice under one key; old keys of the peer are taken for a while.
+    /// True if this stream has contexts to change.
+    pub(super) fn rekey(&mut self, local: &KeySet, remote: &KeySet) -> Result<bool, KeyError> {
+        let MediaSecurity::Srtp { sender, receiver } = &mut self.security else {
+            return Ok(false);
         };
+        sender.rekey(local)?;
+        receiver.rekey(remote)?;
+        Ok(true)
+    }
+
+    /// Generations of the keys: of what we send, of what we take.
+    pub(super) fn generations(&self) -> Option<(u32, u32)> {
+        match &self.security {
+            MediaSecurity::Srtp { sender, receiver } => {
+                Some((sender.generation(), receiver.generation()))
+            }
+            MediaSecurity::Plain(_) => None,
+        }
+    }
+
+    /// The end of a key's lifetime is near: new keys should be agreed.
+    pub(super) fn rekey_due(&self) -> bool {
+        match &self.security {
+            MediaSecurity::Srtp { sender, receiver } => {
+                sender.usage().rekey_due()
+                    || receiver.usage().is_some_and(|usage| usage.rekey_due())
+            }
+            MediaSecurity::Plain(_) => false,
+        }
     }
 
     /// The suites of what we send and of what we take; `None` for plain.
@@ -85,31 +97,18 @@ impl Guard {
     /// Authenticates and decrypts in place; returns the length of the plain packet.
     pub(super) fn unprotect(
         &mut self,
-        now: Instant,
         protocol: Protocol,
         packet: &mut [u8],
     ) -> Result<usize, UnprotectError> {
-        let MediaSecurity::Srtp { receiver, .. } = &mut self.security else {
-            return Ok(packet.len());
-        };
-        self.old.take_if(|old| now >= old.until);
-        let Some(old) = &mut self.old else { return open(receiver, protocol, packet) };
-        // A failed attempt may spoil the packet, so the second one works on a copy.
-        let copy = old.scratch.get_mut(..packet.len());
-        let Some(copy) = copy else { return open(receiver, protocol, packet) };
-        copy.copy_from_slice(packet);
-        let new = open(receiver, protocol, packet);
-        if new.is_ok() {
-            return new;
+        match &mut self.security {
+            MediaSecurity::Srtp { receiver, .. } => open(receiver, protocol, packet),
+            MediaSecurity::Plain(_) => Ok(packet.len()),
         }
-        let len = open(&mut old.receiver, protocol, copy).map_err(|e| new.err().unwrap_or(e))?;
-        packet.iter_mut().zip(copy.iter()).take(len).for_each(|(p, c)| *p = *c);
-        Ok(len)
     }
 }
 
 fn open(
-    receiver: &mut SrtpReceiver,
+    receiver: &mut crate::crypto::srtp::SrtpReceiver,
     protocol: Protocol,
     packet: &mut [u8],
 ) -> Result<usize, UnprotectError> {

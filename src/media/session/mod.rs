@@ -237,7 +237,13 @@ impl MediaSession {
             self.dtmf_receive = receive;
         }
         if let Some(security) = update.security {
-            self.guard.change(now, security);
+            self.guard.change(security);
+            self.send_blocked = false;
+        }
+        if let Some((local, remote)) = update.keys {
+            if !self.guard.rekey(&local, &remote)? {
+                return Err(MediaConfigError::NotSrtp);
+            }
             self.send_blocked = false;
         }
         if let Some((rtp, rtcp, mux)) = update.remote {
@@ -425,6 +431,16 @@ impl MediaSession {
     /// The SRTP suites of what we send and of what we take; `None` if the stream is plain.
     pub fn suites(&self) -> Option<(Suite, Suite)> {
         self.guard.suites()
+    }
+
+    /// How often the keys were changed: of what we send, of what we take; `None` if plain.
+    pub fn key_generations(&self) -> Option<(u32, u32)> {
+        self.guard.generations()
+    }
+
+    /// The lifetime of a key nears its end: agree on new ones.
+    pub fn rekey_due(&self) -> bool {
+        self.guard.rekey_due()
     }
 
     /// Which way media flows.

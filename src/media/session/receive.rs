@@ -49,7 +49,7 @@ impl MediaSession {
             return;
         }
         let looks_plain = self.guard.is_srtp() && self.looks_like_plain_rtp(packet);
-        let Some(plain) = self.open(now, Protocol::Rtp, packet, looks_plain) else { return };
+        let Some(plain) = self.open(Protocol::Rtp, packet, looks_plain) else { return };
         let Ok(rtp) = RtpPacket::parse(plain) else {
             self.counters.malformed_rtp += 1;
             return;
@@ -98,7 +98,7 @@ impl MediaSession {
             return;
         }
         let looks_plain = self.guard.is_srtp() && Compound::parse(packet).is_ok();
-        let Some(plain) = self.open(now, Protocol::Rtcp, packet, looks_plain) else { return };
+        let Some(plain) = self.open(Protocol::Rtcp, packet, looks_plain) else { return };
         let Ok(compound) = Compound::parse(plain) else {
             self.counters.malformed_rtcp += 1;
             return;
@@ -131,12 +131,11 @@ impl MediaSession {
     /// Authenticates and decrypts; counts what fails.
     fn open<'p>(
         &mut self,
-        now: Instant,
         protocol: Protocol,
         packet: &'p mut [u8],
         looks_plain: bool,
     ) -> Option<&'p [u8]> {
-        match self.guard.unprotect(now, protocol, packet) {
+        match self.guard.unprotect(protocol, packet) {
             Ok(len) => packet.get(..len),
             Err(reason) => {
                 if let Some(count) = self.counters.refused.get_mut(reason.index()) {

@@ -486,6 +486,10 @@ impl Flows {
     pub fn remote(&self, flow: FlowId) -> Option<SocketAddr> {
         self.flows.get(flow).map(|f| f.remote)
     }
+    /// True for TCP and TLS.
+    pub fn is_stream(&self, flow: FlowId) -> bool {
+        self.flows.get(flow).is_some_and(|f| f.transport != Transport::Udp)
+    }
     /// True for a connection that the far end opened.
     pub fn is_accepted(&self, flow: FlowId) -> bool {
         self.flows.get(flow).is_some_and(|f| f.accepted)

@@ -242,6 +242,14 @@ impl TransactionLayer {
         Ok(())
     }
 
+    /// Ends a transaction without an answer: none can be built. The client's timer ends its side.
+    pub fn abandon(&mut self, id: ServerTxId) {
+        if self.servers.get(id).is_some() {
+            self.forget_server(id);
+            self.emit(TransactionEvent::ServerTerminated { tx: id });
+        }
+    }
+
     pub(super) fn server_timeout(&mut self, now: Instant, id: ServerTxId) {
         let Some(tx) = self.servers.get_mut(id) else { return };
         tx.armed = None;

@@ -1,0 +1,402 @@
+//! Crossings and foul play in calls, against scripted peers: forks, CANCEL, glare, BYE before the
+//! ACK, requests from elsewhere, challenges from strangers, descriptions that change.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+#[path = "support/peer.rs"]
+mod peer;
+
+use peer::{Peer, Turn};
+use subrosa::engine::{
+    AccountConfig, AccountId, CallId, CallOptions, CallState, EndReason, Event, SecurityPolicy,
+};
+use subrosa::sim::{EngineHost, Handle, Link, World};
+use subrosa::time::Duration;
+use subrosa::util::Secret;
+use subrosa::wire::sip::{HeaderName, Message, MessageBuilder, Method, Uri};
+
+const SDP: &str = "v=0\r\no=p 1 1 IN IP4 10.9.9.9\r\ns=-\r\nc=IN IP4 10.9.9.9\r\nt=0 0\r\n\
+                   m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
+
+fn sdp(version: u32, more: &str) -> String {
+    SDP.replace("o=p 1 1", &format!("o=p 1 {version}")) + more
+}
+
+fn ok(request: &Message, tag: &str, body: &str) -> MessageBuilder {
+    request
+        .response(200, "OK")
+        .to_tag(tag)
+        .header(HeaderName::Contact, format!("<sip:{tag}@peer.test>"))
+        .body("application/sdp", body.as_bytes())
+}
+
+struct Lab {
+    world: World,
+    alice: Handle<EngineHost>,
+    peer: Handle<Peer>,
+    account: AccountId,
+}
+
+impl Lab {
+    fn new(script: impl FnMut(&mut Turn<'_, '_>, &Message) + Send + 'static) -> Self {
+        let mut world = World::new(1);
+        world.set_default_link(Link::perfect());
+        let alice = world.add_phone("alice", |_| {}).unwrap();
+        let peer = world.add_host("peer", Peer::new(true, true, script));
+        let ip = world.ip(peer);
+        world.zone().add_address("peer.test", ip);
+        let account = world.command(alice, |engine, now| {
+            engine.set_domain_policy(now, "peer.test", SecurityPolicy::Off).unwrap();
+            let mut account = AccountConfig::new(Uri::parse("sip:alice@peer.test").unwrap());
+            account.register = false;
+            account.password = Some(Secret::new("open sesame".to_string()));
+            engine.add_account(now, account).unwrap()
+        });
+        world.run_for(Duration::from_millis(50));
+        Self { world, alice, peer, account }
+    }
+
+    fn call(&mut self) -> CallId {
+        let account = self.account;
+        self.world.command(self.alice, |engine, now| {
+            let to = Uri::parse("sip:bob@peer.test").unwrap();
+            engine.place_call(now, account, &to, CallOptions::default()).unwrap()
+        })
+    }
+
+    fn run(&mut self, ms: u64) {
+        self.world.run_for(Duration::from_millis(ms));
+    }
+
+    fn hang_up(&mut self, id: CallId) {
+        self.world
+            .command(self.alice, |engine, now| engine.call(id).unwrap().hang_up(now).unwrap());
+    }
+
+    fn state(&mut self, id: CallId) -> CallState {
+        self.world.command(self.alice, |engine, _| engine.call(id).unwrap().state())
+    }
+
+    fn ended(&self) -> Option<EndReason> {
+        self.world.host(self.alice).events().iter().find_map(|(_, e)| match e {
+            Event::CallEnded { reason, .. } => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
+    fn heard(&self, method: &str) -> Vec<Message> {
+        let seen = &self.world.host(self.peer).seen;
+        let wanted = |m: &Message| m.is_request() && m.method().as_str() == method;
+        seen.iter().map(|(_, _, m)| m.clone()).filter(wanted).collect()
+    }
+
+    fn statuses(&self) -> Vec<u16> {
+        let seen = &self.world.host(self.peer).seen;
+        seen.iter().filter_map(|(_, _, m)| m.status()).collect()
+    }
+
+    /// The peer sends a request of its own to the phone.
+    fn send(&mut self, request: &str) {
+        let to = (self.world.ip(self.alice), 5060).into();
+        let request = request.replace('\n', "\r\n");
+        self.world.act(self.peer, |_, net| net.send(5060, to, request.as_bytes()));
+    }
+
+    /// The incoming call of this phone.
+    fn incoming(&self) -> CallId {
+        let events = self.world.host(self.alice).events();
+        let call = events.iter().find_map(|(_, e)| match e {
+            Event::IncomingCall { call, .. } => Some(*call),
+            _ => None,
+        });
+        call.expect("a call comes in")
+    }
+}
+
+/// A request from the peer in the dialog of `invite`, which the phone sent.
+fn in_dialog(method: &str, number: u32, invite: &Message, tag: &str, body: &str) -> String {
+    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
+    let local = invite.from().tag().unwrap();
+    let body = body.replace("\r\n", "\n");
+    let target = invite.contacts().next().unwrap().uri().as_str().to_string();
+    format!(
+        "{method} {target} SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bK{method}{number};rport\n\
+         Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag={tag}\n\
+         To: <sip:alice@peer.test>;tag={local}\nCall-ID: {}\nCSeq: {number} {method}\n\
+         Contact: <sip:{tag}@peer.test>\n{content}Content-Length: {}\n\n{body}",
+        invite.call_id(),
+        body.len() + body.matches('\n').count(),
+    )
+}
+
+#[test]
+fn of_two_forks_that_answer_one_is_kept_and_the_other_gets_ack_and_bye() {
+    let mut lab = Lab::new(|turn, m| match m.method() {
+        Method::Invite if m.is_request() => {
+            turn.send(ok(m, "one", SDP));
+            turn.send(ok(m, "two", SDP));
+            turn.send(ok(m, "one", SDP));
+        }
+        Method::Bye if m.is_request() => turn.reply(m, 200),
+        _ => {}
+    });
+    let id = lab.call();
+    lab.run(3000);
+    assert_eq!(lab.state(id), CallState::Established);
+    let tags = |method: &str| -> Vec<String> {
+        lab.heard(method).iter().map(|m| m.to().tag().unwrap().to_string()).collect()
+    };
+    assert_eq!(tags("BYE"), ["two"]);
+    let acks = tags("ACK");
+    assert_eq!(acks.iter().filter(|t| *t == "one").count(), 2, "{acks:?}");
+    assert!(acks.contains(&"two".to_string()));
+}
+
+#[test]
+fn a_200_that_crosses_our_cancel_is_acknowledged_and_ended() {
+    let mut lab = Lab::new(|turn, m| match m.method() {
+        Method::Invite if m.is_request() => turn.reply(m, 180),
+        // It answers the call in the moment of the CANCEL.
+        Method::Cancel => turn.reply(m, 200),
+        Method::Bye => turn.reply(m, 200),
+        _ => {}
+    });
+    let id = lab.call();
+    lab.run(500);
+    let invite = lab.heard("INVITE")[0].clone();
+    lab.hang_up(id);
+    let to = (lab.world.ip(lab.alice), 5060).into();
+    let answer = ok(&invite, "peer", SDP).finish().unwrap();
+    lab.world.act(lab.peer, |_, net| net.send(5060, to, answer.as_bytes()));
+    lab.run(3000);
+    assert_eq!(lab.ended(), Some(EndReason::Cancelled));
+    assert_eq!((lab.heard("ACK").len(), lab.heard("BYE").len()), (1, 1));
+}
+
+#[test]
+fn who_gave_up_does_not_answer_a_challenge_with_another_invite() {
+    let mut first = true;
+    let mut lab = Lab::new(move |turn, m| match m.method() {
+        Method::Invite if m.is_request() && std::mem::take(&mut first) => {}
+        Method::Cancel => turn.reply(m, 200),
+        _ => {}
+    });
+    let id = lab.call();
+    lab.run(100);
+    lab.hang_up(id);
+    let invite = lab.heard("INVITE")[0].clone();
+    let challenge = invite
+        .response(407, "Who")
+        .to_tag("peer")
+        .header(HeaderName::ProxyAuthenticate, "Digest realm=\"peer.test\", nonce=\"n\"");
+    let to = (lab.world.ip(lab.alice), 5060).into();
+    let challenge = challenge.finish().unwrap();
+    lab.world.act(lab.peer, |_, net| net.send(5060, to, challenge.as_bytes()));
+    lab.run(2000);
+    assert_eq!(lab.ended(), Some(EndReason::Cancelled));
+    assert!(lab.heard("INVITE").iter().all(|m| m.cseq().number == 1));
+}
+
+#[test]
+fn re_invites_that_cross_get_491_and_ours_comes_again() {
+    let mut lab = Lab::new(|turn, m| {
+        if m.is_request() && *m.method() == Method::Invite && m.to().tag().is_none() {
+            turn.send(ok(m, "peer", SDP));
+        } else if m.is_request() && *m.method() == Method::Invite && m.cseq().number == 2 {
+            turn.reply(m, 491);
+        } else if m.is_request() && *m.method() == Method::Invite {
+            turn.send(ok(m, "peer", &sdp(2, "a=recvonly\r\n")));
+        }
+    });
+    let id = lab.call();
+    lab.run(500);
+    let invite = lab.heard("INVITE")[0].clone();
+    lab.world.command(lab.alice, |engine, now| engine.call(id).unwrap().hold(now).unwrap());
+    // Before our re-INVITE arrives, theirs is on its way.
+    let theirs = in_dialog("INVITE", 7, &invite, "peer", &sdp(2, ""));
+    lab.send(&theirs);
+    lab.run(1500);
+    assert!(lab.statuses().contains(&491), "{}", lab.world.ladder());
+    let numbers = |lab: &Lab| lab.heard("INVITE").last().unwrap().cseq().number;
+    assert_eq!(numbers(&lab), 2, "the owner of the Call-ID waits 2.1 to 4 s");
+    lab.run(3500);
+    assert_eq!(numbers(&lab), 3);
+    let held = |e: &Event| matches!(e, Event::CallMediaChanged { local_hold: true, .. });
+    assert!(lab.world.host(lab.alice).events().iter().any(|(_, e)| held(e)));
+}
+
+#[test]
+fn a_hold_that_is_refused_leaves_no_trace_in_later_answers() {
+    let mut lab = Lab::new(|turn, m| {
+        if m.is_request() && *m.method() == Method::Invite && m.to().tag().is_none() {
+            turn.send(ok(m, "peer", SDP));
+        } else if m.is_request() && *m.method() == Method::Invite {
+            turn.reply(m, 488);
+        }
+    });
+    let id = lab.call();
+    lab.run(500);
+    lab.world.command(lab.alice, |engine, now| engine.call(id).unwrap().hold(now).unwrap());
+    lab.run(500);
+    let invite = lab.heard("INVITE")[0].clone();
+    lab.send(&in_dialog("INVITE", 7, &invite, "peer", &sdp(2, "")));
+    lab.run(500);
+    let seen = &lab.world.host(lab.peer).seen;
+    let answer = seen.iter().rev().find(|(_, _, m)| m.status() == Some(200)).unwrap();
+    let body = String::from_utf8_lossy(answer.2.body()).into_owned();
+    assert!(!body.contains("sendonly") && !body.contains("inactive"), "{body}");
+}
+
+fn their_invite() -> String {
+    let body = SDP.replace("\r\n", "\n");
+    format!(
+        "INVITE sip:alice@peer.test SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKi1;rport\n\
+         Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag=b\nTo: <sip:alice@peer.test>\n\
+         Call-ID: theirs\nCSeq: 1 INVITE\nContact: <sip:bob@peer.test>\n\
+         Content-Type: application/sdp\nContent-Length: {}\n\n{body}",
+        SDP.len()
+    )
+}
+
+#[test]
+fn the_callee_keeps_its_bye_until_the_ack_has_come() {
+    let mut lab = Lab::new(|turn, m| {
+        if m.is_request() && *m.method() == Method::Bye {
+            turn.reply(m, 200);
+        }
+    });
+    lab.send(&their_invite());
+    lab.run(100);
+    let id = lab.incoming();
+    lab.world.command(lab.alice, |engine, now| {
+        engine.call(id).unwrap().accept(now, CallOptions::default()).unwrap();
+    });
+    lab.run(100);
+    lab.hang_up(id);
+    lab.run(3000);
+    assert!(lab.heard("BYE").is_empty(), "not before the ACK (RFC 3261 §15)");
+    assert!(lab.statuses().iter().filter(|s| **s == 200).count() >= 3, "the 200 is repeated");
+    let seen = &lab.world.host(lab.peer).seen;
+    let tag = seen.iter().find_map(|(_, _, m)| m.to().tag().map(str::to_string)).unwrap();
+    lab.send(&format!(
+        "ACK sip:alice@peer.test SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKa1\n\
+         Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag=b\nTo: <sip:alice@peer.test>;tag={tag}\n\
+         Call-ID: theirs\nCSeq: 1 ACK\nContent-Length: 0\n\n"
+    ));
+    lab.run(1000);
+    assert_eq!(lab.heard("BYE").len(), 1);
+    assert_eq!(lab.ended(), Some(EndReason::LocalHangUp));
+}
+
+#[test]
+fn early_media_answers_in_a_183_and_the_200_repeats_it() {
+    let mut lab = Lab::new(|_, _| {});
+    lab.send(&their_invite());
+    lab.run(100);
+    let id = lab.incoming();
+    lab.world.command(lab.alice, |engine, now| {
+        engine.call(id).unwrap().early_media(now, 16_000).unwrap();
+    });
+    lab.run(100);
+    lab.world.command(lab.alice, |engine, now| {
+        let mut pcm = [0; 320];
+        assert!(engine.read_pcm(now, id, &mut pcm).is_ok(), "audio flows");
+        assert!(engine.call(id).unwrap().early_media(now, 16_000).is_ok());
+        engine.call(id).unwrap().accept(now, CallOptions::default()).unwrap();
+    });
+    lab.run(100);
+    let seen = &lab.world.host(lab.peer).seen;
+    let body = |status| {
+        let (_, _, m) = seen.iter().find(|(_, _, m)| m.status() == Some(status)).unwrap();
+        m.body().to_vec()
+    };
+    assert!(!body(183).is_empty());
+    assert_eq!(body(183), body(200));
+}
+
+#[test]
+fn a_stranger_who_calls_gets_no_digest_for_our_bye() {
+    let mut lab = Lab::new(|turn, m| {
+        if m.is_request() && *m.method() == Method::Bye {
+            let challenge = "Digest realm=\"peer.test\", nonce=\"n\"";
+            let no = m.response(401, "Who").header(HeaderName::WwwAuthenticate, challenge);
+            turn.send(no);
+        }
+    });
+    lab.send(&their_invite());
+    lab.run(100);
+    let id = lab.incoming();
+    lab.world.command(lab.alice, |engine, now| {
+        engine.call(id).unwrap().accept(now, CallOptions::default()).unwrap();
+    });
+    lab.run(40_000);
+    assert!(lab.ended().is_some() || lab.heard("BYE").len() == 1);
+    for message in lab.heard("BYE") {
+        assert!(message.header(HeaderName::Authorization).is_none(), "{}", lab.world.ladder());
+    }
+}
+
+#[test]
+fn requests_after_the_end_unknown_extensions_and_options_get_their_answers() {
+    let mut lab = Lab::new(|turn, m| match m.method() {
+        Method::Invite if m.is_request() => turn.send(ok(m, "peer", SDP)),
+        _ => {}
+    });
+    let id = lab.call();
+    lab.run(500);
+    let invite = lab.heard("INVITE")[0].clone();
+    let options = in_dialog("OPTIONS", 3, &invite, "peer", "");
+    lab.send(&options);
+    lab.run(200);
+    assert_eq!(lab.statuses().last(), Some(&200));
+    lab.send(&in_dialog("OPTIONS", 4, &invite, "peer", "").replace("Max-F", "Require: foo\nMax-F"));
+    lab.run(200);
+    assert_eq!(lab.statuses().last(), Some(&420));
+    lab.hang_up(id);
+    lab.send(&in_dialog("INVITE", 5, &invite, "peer", &sdp(3, "")));
+    lab.run(200);
+    assert_eq!(lab.statuses().last(), Some(&481), "{}", lab.world.ladder());
+    lab.send(
+        "OPTIONS sip:alice@peer.test SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKo;rport\n\
+         Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag=o\nTo: <sip:alice@peer.test>\n\
+         Call-ID: o\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n",
+    );
+    lab.run(200);
+    let (_, _, last) = lab.world.host(lab.peer).seen.last().unwrap();
+    assert_eq!(last.status(), Some(200));
+    assert!(last.header(HeaderName::Allow).unwrap().contains("INVITE"));
+    assert_eq!(last.header(HeaderName::Accept), Some("application/sdp"));
+}
+
+#[test]
+fn a_sips_call_is_not_taken_in_the_clear() {
+    let mut lab = Lab::new(|_, _| {});
+    lab.send(&their_invite().replace("INVITE sip:", "INVITE sips:"));
+    lab.run(200);
+    assert_eq!(lab.statuses().last(), Some(&403));
+}
+
+#[test]
+fn a_request_that_cannot_be_answered_leaves_nothing_behind() {
+    let mut lab = Lab::new(|_, _| {});
+    let via = "Via: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKx\n".repeat(1260);
+    for n in 0..300 {
+        let huge = their_invite()
+            .replace(
+                "Via: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKi1;rport\n",
+                &format!("Via: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKh{n};rport\n{via}"),
+            )
+            .replace("Call-ID: theirs", &format!("Call-ID: h{n}"));
+        lab.send(&huge);
+        lab.run(20);
+    }
+    lab.run(40_000);
+    lab.send(&their_invite());
+    lab.run(300);
+    assert!(
+        lab.statuses().contains(&100) || !lab.statuses().contains(&503),
+        "{:?}",
+        lab.statuses().last()
+    );
+    lab.incoming();
+}
