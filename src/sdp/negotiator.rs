@@ -6,7 +6,7 @@ use super::{
     CodecDescription, LocalMedia, MAX_MEDIA, MediaDescription, MediaKind, NegotiatedMedia,
     NegotiationError, Origin, SessionDescription,
 };
-use alloc::{string::ToString, vec::Vec};
+use alloc::{boxed::Box, string::ToString, vec::Vec};
 use core::net::IpAddr;
 
 /// Where the exchange stands (RFC 3264 §4: one offer at a time).
@@ -47,7 +47,7 @@ enum Open {
     Local {
         offer: SessionDescription,
         lines: Vec<usize>,
-        local: LocalMedia,
+        local: Box<LocalMedia>,
     },
     Remote(SessionDescription),
 }
@@ -116,7 +116,7 @@ impl Negotiator {
             }
         }
         let offer = self.describe(local.rtp.ip(), media);
-        self.open = Open::Local { offer: offer.clone(), lines, local: local.clone() };
+        self.open = Open::Local { offer: offer.clone(), lines, local: Box::new(local.clone()) };
         Ok(offer)
     }
 

@@ -99,6 +99,20 @@ fn the_sessions_fingerprints_serve_streams_without_their_own() {
 }
 
 #[test]
+fn a_broken_fingerprint_of_the_session_is_no_plain_answer() {
+    let local = local(MediaSecurity::opportunistic().with_dtls(dtls(1)));
+    let mut negotiator = Negotiator::new(1);
+    negotiator.create_offer(&local).unwrap();
+    let answer = parse(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+         a=fingerprint:sha-256 00\r\nm=audio 5000 RTP/AVP 0\r\n",
+    );
+    assert_eq!((answer.media[0].refused_fingerprints, answer.ignored), (1, 1));
+    let result = negotiator.handle_answer(answer);
+    assert_eq!(result, Err(NegotiationError::NoUsableFingerprint));
+}
+
+#[test]
 fn more_fingerprints_than_the_limit_are_counted() {
     let lines: String = (0..100).map(|n| format!("a=fingerprint:{}\r\n", fingerprint(n))).collect();
     let parsed = peer(&with(&lines));

@@ -313,6 +313,20 @@ fn the_keying_in_use_goes_on_where_both_are_offered() {
     assert_eq!((keying(&media), media.new_association), ("dtls", false));
 }
 
+#[test]
+fn the_line_in_use_goes_on_where_another_is_offered_too() {
+    let ours = local(both(MediaSecurity::opportunistic()));
+    let handshake = offered("UDP/TLS/RTP/SAVP", false, true);
+    let secure = offered("RTP/SAVP", true, false);
+    let mut negotiator = Negotiator::new(1);
+    let ended = secure.replace("5000", "0");
+    negotiator.handle_offer(peer(&format!("{handshake}{ended}"))).unwrap();
+    negotiator.create_answer(&ours).unwrap();
+    negotiator.handle_offer(peer(&format!("{handshake}{secure}"))).unwrap();
+    let (_, media) = negotiator.create_answer(&ours).unwrap();
+    assert_eq!((media.index, keying(&media), media.new_association), (0, "dtls", false));
+}
+
 fn any_security(number: u8) -> impl Strategy<Value = MediaSecurity> {
     let shapes =
         vec![OfferShape::Plain, OfferShape::Opportunistic, OfferShape::Secure, OfferShape::Dual];
