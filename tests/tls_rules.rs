@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex};
 
 use rcgen::ExtendedKeyUsagePurpose as Purpose;
 use rcgen::{KeyPair, SanType, SerialNumber};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use subrosa::crypto::identity::{Dialled, MatchRule};
 use subrosa::crypto::tls::{
     CertificateProblem as Problem, ChainVerifier, ClientCertificates, ExpiredList, KeyPurposes,
@@ -175,14 +177,10 @@ fn a_pin_must_hold_beside_the_chain() {
     let middle = root.below("Middle CA");
     let key = KeyPair::generate().unwrap();
     let named = params(vec![dns("example.com")]);
-    let (identity, der) = middle.sign_with(&named, &key, &middle.pem);
+    let (identity, own) = middle.sign_with(&named, &key, &middle.pem);
     let server = serve(identity);
-    let leaf = SpkiPin::of_certificate(&der).unwrap();
-    let of_pem = |pem: &str| {
-        let der = rustls::pki_types::pem::PemObject::from_pem_slice(pem.as_bytes()).unwrap();
-        let der: rustls::pki_types::CertificateDer<'_> = der;
-        SpkiPin::of_certificate(&der).unwrap()
-    };
+    let leaf = SpkiPin::of_certificate(&own).unwrap();
+    let of_pem = |pem: &str| SpkiPin::of_certificate(&der(pem)).unwrap();
     let stranger = SpkiPin::new([9; 32]);
     let pinned = |pins: &[SpkiPin]| {
         options(&root, |o| o.pins = Some(PinSet::new(pins.iter().copied()).unwrap()))
@@ -215,6 +213,26 @@ fn a_pin_must_hold_beside_the_chain() {
     // Renewed with the same key, the certificate still fits.
     let (renewed, _) = middle.sign_with(&named, &key, &middle.pem);
     assert!(dial(&pinned(&[leaf]), &serve(renewed), "example.com").is_ok());
+}
+
+#[test]
+fn a_pin_may_stand_in_another_path_of_a_cross_signed_authority() {
+    let (old, new) = (authority("Old CA"), authority("New CA"));
+    let (middle, second) = old.crossed("Middle CA", &new);
+    let both = middle.pem.clone() + &second;
+    let server = serve(middle.sign(&params(vec![dns("example.com")]), &both));
+    let mut trust = old.anchors();
+    trust.add_der(&der(&new.pem)).unwrap();
+    for root in [&old, &new] {
+        let pins = PinSet::new([SpkiPin::of_certificate(&der(&root.pem)).unwrap()]).ok();
+        let client = options(&old, |o| (o.anchors, o.pins) = (trust.clone(), pins));
+        let facts = dial(&client, &server, "example.com").unwrap();
+        assert_eq!(facts.pin().unwrap().at, PinnedKey::Anchor);
+    }
+}
+
+fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
 fn lists(pems: &[String]) -> RevocationLists {

@@ -54,6 +54,16 @@ impl Authority {
         Authority { issuer: Issuer::new(params, key), pem }
     }
 
+    /// An authority below this one and, with the same key, below another: its second
+    /// certificate comes in PEM.
+    pub fn crossed(&self, name: &str, other: &Authority) -> (Authority, String) {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let params = ca_params(name);
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        let second = params.signed_by(&key, &other.issuer).unwrap().pem();
+        (Authority { issuer: Issuer::new(params, key), pem }, second)
+    }
+
     /// A certificate made of these parameters with a fresh P-256 key; `chain` (PEM) follows it.
     pub fn sign(&self, params: &CertificateParams, chain: &str) -> TlsIdentity {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();

@@ -86,24 +86,34 @@ impl Gate {
         let algorithms = provider.signature_verification_algorithms.all;
         let usage = Accepted(self.purposes, self.role);
         let anchors = &self.trust.anchors;
-        let verify = |revocation: Option<RevocationOptions<'_>>| {
-            cert.verify_for_usage(algorithms, anchors, rest, now, usage, revocation, None)
+        type Accepts<'a> = Option<&'a dyn Fn(&VerifiedPath<'_>) -> Result<(), webpki::Error>>;
+        let verify = |revocation: Option<RevocationOptions<'_>>, accepts: Accepts<'_>| {
+            cert.verify_for_usage(algorithms, anchors, rest, now, usage, revocation, accepts)
         };
         let lists = self.revocation.lists();
-        let path = match (self.revocation.judging(&lists), self.revocation.is_empty()) {
+        let judging = self.revocation.judging(&lists);
+        if judging.is_none() && !self.revocation.is_empty() {
             // Every issuer must be covered, and there is no list at all.
-            (None, false) => return Err(CertificateProblem::RevocationUnknown),
-            (judging, _) => verify(judging).map_err(|e| problem(&e, leaf))?,
-        };
+            return Err(CertificateProblem::RevocationUnknown);
+        }
+        let mut path = verify(judging, None).map_err(|e| problem(&e, leaf))?;
         let revocation = match self.revocation.covering(&lists) {
             None => Revocation::NotChecked,
-            Some(covering) if verify(Some(covering)).is_ok() => Revocation::NotRevoked,
+            Some(covering) if verify(Some(covering), None).is_ok() => Revocation::NotRevoked,
             Some(_) => Revocation::Unknown,
         };
-        let pin = match &self.pins {
-            None => None,
-            Some(pins) => Some(pins.find(&path).ok_or_else(|| mismatch(leaf))?),
-        };
+        let mut pin = None;
+        if let Some(pins) = &self.pins {
+            // With cross-signed authorities there may be another path, which the pin stands in.
+            if pins.find(&path).is_none() {
+                let pinned = |path: &VerifiedPath<'_>| match pins.find(path) {
+                    Some(_) => Ok(()),
+                    None => Err(webpki::Error::UnknownIssuer),
+                };
+                path = verify(judging, Some(&pinned)).map_err(|_| mismatch(leaf))?;
+            }
+            pin = Some(pins.find(&path).ok_or_else(|| mismatch(leaf))?);
+        }
         Ok(Verdict { anchor: anchor_name(&path), pin, revocation })
     }
 
