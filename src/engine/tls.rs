@@ -38,15 +38,16 @@ pub struct TlsConfig {
 impl Config {
     /// What connections are opened with, for domains that have nothing of their own.
     fn tls_options(&self) -> TlsClientOptions {
-        let mut options = TlsClientOptions::default();
-        options.anchors = self.trust.clone();
-        options.identity.clone_from(&self.identity);
-        options.versions = self.tls.versions;
-        options.revocation = self.tls.revocation.clone();
-        options.purposes = self.tls.purposes;
-        options.provider = self.tls.provider;
-        options.key_log = self.tls.key_log;
-        options
+        TlsClientOptions {
+            anchors: self.trust.clone(),
+            identity: self.identity.clone(),
+            versions: self.tls.versions,
+            pins: None,
+            revocation: self.tls.revocation.clone(),
+            purposes: self.tls.purposes,
+            provider: self.tls.provider,
+            key_log: self.tls.key_log,
+        }
     }
 
     /// The settings of both sides; without an identity nothing is accepted.
