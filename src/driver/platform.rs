@@ -1,6 +1,5 @@
 //! The operating system's trust store, as a chain verifier (feature `platform-roots`).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
@@ -50,7 +49,7 @@ impl ChainVerifier for Platform {
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
         let (leaf, rest) = chain.split_first().ok_or(CertificateProblem::Missing)?;
         let name = match dialled {
-            Dialled::Ip(ip) => ServerName::from(IpAddr::from(*ip)),
+            Dialled::Ip(ip) => ServerName::from(*ip),
             Dialled::Domain(domain) => ServerName::try_from(domain.as_str())
                 .map_err(|_| CertificateProblem::Other("not a name".into()))?,
         };
