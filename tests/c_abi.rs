@@ -3,14 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs)]
 
+#[path = "support/c_build.rs"]
+mod c_build;
+#[path = "support/registrar.rs"]
+mod registrar;
+
 use std::io::{BufRead, BufReader, Read};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use c_build::{compile, folder, root};
 use rcgen::string::Ia5String;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use registrar::{Registrar, Seen};
 use subrosa::crypto::tls::{TlsIdentity, TrustAnchors};
 use subrosa::driver::{AudioRing, CallAudio, DnsConfig, Phone, Player};
 use subrosa::engine::{
@@ -26,65 +34,6 @@ const C_TONE: u32 = 500;
 const RUST_TONE: u32 = 900;
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A folder of this test run, below the target directory.
-fn folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c_abi");
-        std::fs::create_dir_all(&path).unwrap();
-        path
-    })
-}
-
-/// The static library, built once, where this test was built.
-fn library() -> &'static Path {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        // What cargo tells its tests would make some build scripts run again, here and in the
-        // next test run.
-        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_PRIMARY_", "OUT_DIR"];
-        for (name, _) in std::env::vars_os() {
-            if told.iter().any(|start| name.to_string_lossy().starts_with(start)) {
-                cargo.env_remove(name);
-            }
-        }
-        // The features of the test build, so that the dependencies are built already.
-        let built = cargo
-            .args(["rustc", "--quiet", "--lib", "--features", "sim,ffi"])
-            .args(["--crate-type", "staticlib", "--target-dir"])
-            .arg(target)
-            .current_dir(root())
-            .status()
-            .unwrap();
-        assert!(built.success(), "the static library does not build");
-        target.join("debug/libsubrosa.a")
-    })
-}
-
-/// Compiles a C program.
-fn compile(name: &str, sources: &[&str]) -> PathBuf {
-    let program = folder().join(name);
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
-    let output = Command::new(compiler)
-        .args(["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"])
-        .arg("-Iinclude")
-        .args(sources)
-        .arg(library())
-        .args(["-lpthread", "-ldl", "-lm", "-o"])
-        .arg(&program)
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    program
-}
 
 fn run_small(name: &str, argument: &Path) {
     let program = compile(name, &[&format!("tests/c/{name}.c"), "examples/c/wav.c"]);
@@ -148,8 +97,8 @@ fn papers() -> &'static Papers {
         let issuer = Issuer::new(ca, ca_key);
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![]).unwrap();
-        let name = Ia5String::try_from("localhost").unwrap();
-        params.subject_alt_names = vec![SanType::DnsName(name)];
+        let name = |name: &str| SanType::DnsName(Ia5String::try_from(name).unwrap());
+        params.subject_alt_names = vec![name("localhost"), name("desk.test")];
         let certificate = params.signed_by(&key, &issuer).unwrap().pem();
         let papers = Papers { ca: ca_pem, certificate, key: key.serialize_pem() };
         std::fs::write(folder().join("ca.pem"), &papers.ca).unwrap();
@@ -219,7 +168,7 @@ impl Drop for Desk {
 impl Desk {
     fn start(name: &str, arguments: &[&str]) -> Self {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-        let sources = ["examples/c/desk_phone.c", "examples/c/wav.c"];
+        let sources = ["examples/c/desk_phone.c", "examples/c/dns.c", "examples/c/wav.c"];
         let program = PROGRAM.get_or_init(|| compile("desk_phone", &sources));
         let recording = folder().join(format!("{name}.wav"));
         let file = |name: &str| folder().join(name);
@@ -342,4 +291,75 @@ fn the_rust_phone_calls_the_desk_phone() {
     assert!(rest.contains("security: encrypted to your provider"), "{rest}");
     assert_tone(&recorded, RUST_TONE, "the desk phone");
     assert_tone(&all(&heard), C_TONE, "the Rust phone");
+}
+
+/// A DNS server that knows one domain: its SIP server over TLS by SRV, which points to a name
+/// with an address. Its first answer to each question is lost.
+fn dns_server(sips_port: u16) -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut buf, mut lost) = ([0; 512], Vec::new());
+        while let Ok((n, from)) = socket.recv_from(&mut buf) {
+            let query = &buf[..n];
+            if !lost.contains(&query.to_vec()) {
+                lost.push(query.to_vec());
+                continue;
+            }
+            let (name, kind) = (&query[12..n - 4], query[n - 3]);
+            let srv = [&[0, 1, 0, 5][..], &sips_port.to_be_bytes(), b"\x04edge\xc0\x17"].concat();
+            let data = match (name, kind) {
+                // \xc0\x17: the rest of the name is at 23, "desk.test" of the question.
+                (b"\x05_sips\x04_tcp\x04desk\x04test\0", 33) => Some(srv),
+                (b"\x04edge\x04desk\x04test\0", 1) => Some(vec![127, 0, 0, 1]),
+                _ => None,
+            };
+            let mut answer = query.to_vec();
+            answer[2] |= 0x80;
+            if let Some(data) = data {
+                answer[7] = 1;
+                answer.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0]);
+                answer.push(u8::try_from(data.len()).unwrap());
+                answer.extend(data);
+            }
+            socket.send_to(&answer, from).unwrap();
+        }
+    });
+    port
+}
+
+fn register(name: &str, password: &str) -> (Registrar, Desk) {
+    let papers = papers();
+    let identity = Some((papers.certificate.as_str(), papers.key.as_str()));
+    let registrar = Registrar::start("tls", identity, "alice", "open sesame");
+    let dns = format!("127.0.0.1:{}", dns_server(registrar.port));
+    let account = ["--account", "sip:alice@desk.test", "--register", "--answer"];
+    let login = ["--user", "alice", "--password", password, "--dns", &dns];
+    let desk = Desk::start(name, &[&account[..], &login].concat());
+    (registrar, desk)
+}
+
+#[test]
+fn the_desk_phone_finds_its_registrar_and_registers_over_tls_with_digest() {
+    let (registrar, mut desk) = register("registers", "open sesame");
+    desk.line("registered");
+    assert_eq!(registrar.seen()[0], Seen::Challenged);
+    assert!(
+        matches!(&registrar.seen()[1], Seen::Registered { contact } if contact.contains("tls"))
+    );
+    // It goes, and says so.
+    let id = desk.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    desk.line("unregistered");
+    assert_eq!(registrar.seen().last(), Some(&Seen::Unregistered));
+    assert_eq!(desk.child.wait().unwrap().code(), Some(3), "there was no call");
+}
+
+#[test]
+fn the_desk_phone_says_that_its_password_is_refused() {
+    let (registrar, mut desk) = register("refused", "open barley");
+    let why = desk.line("not registered: ");
+    assert!(why.contains("refused the user name or password"), "{why}");
+    assert!(registrar.seen().contains(&Seen::Refused));
+    assert!(!registrar.seen().iter().any(|seen| matches!(seen, Seen::Registered { .. })));
 }

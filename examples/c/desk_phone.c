@@ -5,7 +5,7 @@
  * between it and the sockets, asks the DNS for it, and gives it PCM every 20 ms. No TLS library,
  * no SIP library: only the engine.
  *
- *   cc -Iinclude examples/c/desk_phone.c examples/c/wav.c libsubrosa.a -lpthread -ldl -lm
+ *   cc -Iinclude examples/c/desk_phone.c examples/c/dns.c examples/c/wav.c libsubrosa.a -lpthread -ldl -lm
  *
  * Every function of the engine returns a status: must() prints what went wrong and ends.
  */
@@ -13,7 +13,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -26,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dns.h"
 #include "subrosa.h"
 #include "wav.h"
 
@@ -37,14 +37,14 @@
 /* ---- options ---- */
 
 static struct {
-    const char *account, *call, *ip, *cert, *key, *ca, *play, *record, *user, *password, *dtmf;
+    const char *account, *call, *ip, *cert, *key, *ca, *play, *record, *user, *password, *dtmf, *dns;
     int udp_port, tls_port, policy, answer, do_register;
     unsigned seconds, limit;
 } opt = {.account = "sip:desk@localhost", .ip = "127.0.0.1", .seconds = 5, .limit = 60};
 
 /* ---- state ---- */
 
-enum kind { UNUSED, UDP, LISTENER, CONNECTING, STREAM };
+enum kind { UNUSED, UDP, LISTENER, CONNECTING, STREAM, DNS };
 
 struct slot {
     enum kind kind;
@@ -61,7 +61,7 @@ static uint64_t account, call;
 static uint64_t wake_at = UINT64_MAX; /* when the engine wants a timeout */
 static uint64_t next_frame;           /* when the next 20 ms of audio are due; 0: no audio */
 static uint64_t hang_up_at = UINT64_MAX;
-static int ended, was_established, secure;
+static int ended, was_established, secure, registered;
 static int failed_listen;
 static struct wav_player player;
 static struct wav_recorder recorder;
@@ -259,34 +259,27 @@ static void do_close_stream(const subrosa_output *o) {
     else flush(s);
 }
 
-/* The DNS. getaddrinfo blocks (firmware would ask and answer later) and knows no SRV or NAPTR;
- * without them the engine takes the plain address. */
-static void do_resolve(const subrosa_output *o) {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL, *i;
-    subrosa_dns_record records[8];
-    size_t count = 0;
-    char name[256];
-    if (o->dns_kind == SUBROSA_DNS_A) hints.ai_family = AF_INET;
-    else if (o->dns_kind == SUBROSA_DNS_AAAA) hints.ai_family = AF_INET6;
-    memset(records, 0, sizeof records);
-    if (hints.ai_family && o->name.len < sizeof name) {
-        memcpy(name, o->name.ptr, o->name.len);
-        name[o->name.len] = 0;
-        if (getaddrinfo(name, NULL, &hints, &list)) list = NULL;
-    }
-    for (i = list; i && count < 8; i = i->ai_next) {
-        struct sockaddr_storage sa;
-        memset(&sa, 0, sizeof sa);
-        memcpy(&sa, i->ai_addr, i->ai_addrlen);
-        subrosa_addr a = from_sockaddr(&sa);
-        records[count].kind = o->dns_kind;
-        memcpy(records[count].ip, a.ip, sizeof a.ip);
-        count++;
-    }
-    if (list) freeaddrinfo(list);
-    must(subrosa_engine_handle_resolved(engine, now_us(), o->id,
-                                        count ? SUBROSA_DNS_RECORDS : SUBROSA_DNS_NOT_FOUND,
-                                        records, count), "resolve");
+/* The DNS: asked and answered without waiting (dns.c). */
+static void resolved(const struct dns_answer *a) {
+    must(subrosa_engine_handle_resolved(engine, now_us(), a->query, a->result, a->records, a->count),
+         "resolve");
+}
+
+static void ask_dns(const subrosa_output *o) {
+    static struct dns_answer answer;
+    if (dns_ask(now_us(), o->id, o->name, o->dns_kind, &answer)) resolved(&answer);
+}
+
+static void hear_dns(void) {
+    static struct dns_answer answer;
+    int got;
+    while ((got = dns_read(&answer)) >= 0)
+        if (got) resolved(&answer);
+}
+
+static void ask_dns_again(void) {
+    static struct dns_answer answer;
+    while (dns_again(now_us(), &answer)) resolved(&answer);
 }
 
 /* ---- the screen ---- */
@@ -351,13 +344,15 @@ static void on_event(const subrosa_event *e) {
         printf("listening: %s %s\n", e->transport == SUBROSA_TRANSPORT_TLS ? "tls" :
                e->transport == SUBROSA_TRANSPORT_TCP ? "tcp" : "udp", text);
         break;
-    case SUBROSA_EVENT_LISTEN_FAILED:
-        failed_listen = 1;
-        break;
+    case SUBROSA_EVENT_LISTEN_FAILED: failed_listen = 1; break;
     case SUBROSA_EVENT_REGISTERED:
+        registered = 1;
         printf("registered\n");
         if (opt.call && !call) start_call();
         break;
+    case SUBROSA_EVENT_UNREGISTERED:
+        registered = 0;
+        printf("unregistered\n"); break;
     case SUBROSA_EVENT_REGISTRATION_FAILED:
         printf("not registered: %.*s\n", (int)e->text.len, e->text.ptr);
         break;
@@ -365,9 +360,7 @@ static void on_event(const subrosa_event *e) {
         printf("certificate of %.*s: %.*s\n", (int)e->from.len, e->from.ptr, (int)e->text.len,
                e->text.ptr);
         break;
-    case SUBROSA_EVENT_INCOMING_CALL:
-        incoming(e);
-        break;
+    case SUBROSA_EVENT_INCOMING_CALL: incoming(e); break;
     case SUBROSA_EVENT_CALL_PROGRESS:
         printf("progress: %d\n", e->sip_status);
         break;
@@ -426,7 +419,7 @@ static void drain(void) {
             s = find_udp(o.id);
             if (s) drop_slot(s);
             break;
-        case SUBROSA_OUTPUT_RESOLVE: do_resolve(&o); break;
+        case SUBROSA_OUTPUT_RESOLVE: ask_dns(&o); break;
         case SUBROSA_OUTPUT_EVENT: on_event(&o.event); break;
         case SUBROSA_OUTPUT_BUFFER_TOO_SMALL:
             room = o.needed;
@@ -578,6 +571,7 @@ static void usage(void) {
             "  --ca F             whom to trust instead of the public CAs\n"
             "  --play F --record F  WAV, 16-bit mono, 16 kHz\n"
             "  --dtmf DIGITS      keys to press once the call is up\n"
+            "  --dns IP:PORT      the DNS server (the first of /etc/resolv.conf)\n"
             "  --limit N          give up after N seconds in all (60)\n");
     exit(2);
 }
@@ -611,6 +605,7 @@ static void read_options(int argc, char **argv) {
         else if (!strcmp(name, "--play")) opt.play = value;
         else if (!strcmp(name, "--record")) opt.record = value;
         else if (!strcmp(name, "--dtmf")) opt.dtmf = value;
+        else if (!strcmp(name, "--dns")) opt.dns = value;
         else if (!strcmp(name, "--seconds")) opt.seconds = (unsigned)atoi(value);
         else if (!strcmp(name, "--limit")) opt.limit = (unsigned)atoi(value);
         else usage();
@@ -624,12 +619,14 @@ static int wait_time(uint64_t until) {
     uint64_t now = now_us(), at = wake_at < until ? wake_at : until;
     if (next_frame && next_frame < at) at = next_frame;
     if (hang_up_at < at) at = hang_up_at;
+    if (dns_wake_at() < at) at = dns_wake_at();
     if (at <= now) return 0;
     return at - now > 60000000 ? 60000 : (int)((at - now + 999) / 1000);
 }
 
 static void serve(struct slot *s, short events) {
     if (s->kind == UDP) read_udp(s);
+    else if (s->kind == DNS) hear_dns();
     else if (s->kind == LISTENER) accept_stream(s);
     else if (s->kind == CONNECTING) finish_connect(s);
     else {
@@ -658,6 +655,7 @@ static void turn(uint64_t until) {
             /* A slot may have changed hands since: its id tells. */
             if (fds[i].revents && who[i]->fd == fds[i].fd && who[i]->id == ids[i])
                 serve(who[i], fds[i].revents);
+    ask_dns_again();
     if (wake_at <= now_us()) must(subrosa_engine_handle_timeout(engine, now_us()), "timeout");
     drain();
     audio();
@@ -677,6 +675,8 @@ int main(int argc, char **argv) {
     if (opt.play && (wav_open(&player, opt.play, &problem) || player.rate != RATE))
         fatal(opt.play, player.rate && player.rate != RATE ? "is not at 16 kHz" : problem);
     if (opt.record && wav_create(&recorder, opt.record, RATE)) fatal(opt.record, strerror(errno));
+    int dns = dns_open(opt.dns);
+    if (dns < 0 || !new_slot(DNS, dns, 0)) fatal("--dns", "needs IP:PORT");
     make_engine();
     add_account();
     drain();
@@ -684,11 +684,11 @@ int main(int argc, char **argv) {
     drain();
     uint64_t give_up = now_us() + (uint64_t)opt.limit * 1000000;
     while (!ended && !failed_listen && !stop_asked && now_us() < give_up) turn(give_up);
-    /* Say goodbye: what is still to be sent has a second. */
+    /* Say goodbye: what is still to be said has a second. */
     must(subrosa_engine_shut_down(engine, now_us()), "shut_down");
     drain();
     give_up = now_us() + 1000000;
-    while (now_us() < give_up && wake_at < give_up) turn(give_up);
+    while (now_us() < give_up && (registered || wake_at < give_up)) turn(give_up);
     if (opt.record && wav_finish(&recorder)) fatal(opt.record, strerror(errno));
     wav_close(&player);
     for (int i = 0; i < MAX_SOCKETS; i++)

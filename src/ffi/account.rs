@@ -1,7 +1,7 @@
 //! Accounts.
 
 use super::engine::{subrosa_engine, with};
-use super::guard::{Access, Failure, Handle, Texts, enter, free, guard};
+use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, live};
 use super::pointer::{Out, OutStruct, Versioned, slice, subrosa_str};
 use super::status::{
     SUBROSA_ERR_PANIC, SUBROSA_ERR_UNKNOWN_ID, SUBROSA_ERR_URI, status_of, subrosa_status,
@@ -126,7 +126,7 @@ unsafe fn set(
     change: impl FnOnce(&mut AccountConfig) -> Result<(), Failure>,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { account.as_ref() }.map(|account| &account.0);
+    let handle = unsafe { live(account) }.map(|account| &account.0);
     enter(handle, Access::Change, |account, _| change(account))
 }
 
@@ -355,7 +355,7 @@ pub(super) unsafe fn copied(
     account: *const subrosa_account_config,
 ) -> Result<AccountConfig, subrosa_status> {
     // SAFETY: the caller's promise.
-    let account = unsafe { account.as_ref() }.map(|account| &account.0);
+    let account = unsafe { live(account) }.map(|account| &account.0);
     let mut copy = None;
     let status = enter(account, Access::Read, |account, _| {
         copy = Some(account.clone());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::guard::{Access, Failure, Handle, enter, free, guard};
+use super::guard::{Access, Failure, Handle, enter, free, guard, live};
 use super::pointer::{Out, slice, slice_mut, subrosa_str};
 use super::status::{
     SUBROSA_ERR_FILE, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE, status_of, subrosa_status,
@@ -74,7 +74,7 @@ unsafe fn with_ring(
     run: impl FnOnce(&AudioRing) -> Result<(), Failure>,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { ring.as_ref() }.map(|ring| &ring.0);
+    let handle = unsafe { live(ring) }.map(|ring| &ring.0);
     enter(handle, Access::Change, |ring, _| run(ring))
 }
 
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn subrosa_call_audio_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { audio.as_ref() };
+    let handle = unsafe { live(audio) };
     // SAFETY: the caller's promise.
     let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
     guard(
@@ -212,7 +212,7 @@ pub(super) unsafe fn set(
     change: impl FnOnce(CallAudio, u32) -> Result<CallAudio, Failure>,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { audio.as_ref() }.map(|audio| &audio.0);
+    let handle = unsafe { live(audio) }.map(|audio| &audio.0);
     enter(handle, Access::Change, |state, _| {
         let audio = state.audio.take().ok_or_else(given)?;
         // What fails leaves silence.
@@ -246,7 +246,7 @@ pub(super) unsafe fn take_any(audio: *mut subrosa_call_audio) -> Result<CallAudi
 
 unsafe fn taken(audio: *mut subrosa_call_audio, rate: Option<u32>) -> Result<CallAudio, Failure> {
     // SAFETY: the caller's promise.
-    let handle = unsafe { audio.as_ref() }.map(|audio| &audio.0);
+    let handle = unsafe { live(audio) }.map(|audio| &audio.0);
     let mut outcome = Err(Failure::invalid("the audio is in use"));
     let status = enter(handle, Access::Change, |state, _| {
         outcome = match rate {

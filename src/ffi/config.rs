@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::guard::{Access, Failure, Handle, enter, free, guard};
+use super::guard::{Access, Failure, Handle, enter, free, guard, live};
 use super::pointer::{Out, slice, subrosa_str};
 use super::random::SharedRandom;
 use super::status::{
@@ -85,7 +85,7 @@ pub(super) unsafe fn set(
     change: impl FnOnce(&mut Config) -> Result<(), Failure>,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { config.as_ref() }.map(|config| &config.0);
+    let handle = unsafe { live(config) }.map(|config| &config.0);
     enter(handle, Access::Change, |state, _| match &mut state.config {
         Some(config) => change(config),
         None => Err(used()),
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn subrosa_config_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { config.as_ref() };
+    let handle = unsafe { live(config) };
     // SAFETY: the caller's promise.
     let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
     guard(

@@ -1,7 +1,7 @@
 //! Microphone and loudspeaker for a phone's calls (feature `audio-device`).
 
 use super::call_audio::{set, subrosa_call_audio};
-use super::guard::{Failure, Handle, enter, free, guard};
+use super::guard::{Failure, Handle, enter, free, guard, live};
 use super::pointer::Out;
 use super::status::{SUBROSA_ERR_PANIC, SUBROSA_ERR_SYSTEM, status_of, subrosa_status};
 use crate::driver::{AudioDevice, DeviceError};
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn subrosa_call_audio_set_device(
     device: *const subrosa_audio_device,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { device.as_ref() }.map(|device| &device.0);
+    let handle = unsafe { live(device) }.map(|device| &device.0);
     let mut rings = None;
     let status = enter(handle, super::guard::Access::Read, |device, _| {
         rings = Some((device.source(), device.sink()));

@@ -3,7 +3,7 @@
 use super::account::policy;
 use super::addr::subrosa_addr;
 use super::config::{subrosa_config, used};
-use super::guard::{Access, Failure, Handle, Texts, enter, free, guard};
+use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, live};
 use super::log::Logger;
 use super::pointer::{Out, slice, slice_mut, subrosa_str};
 use super::random::SharedRandom;
@@ -33,7 +33,7 @@ pub(super) unsafe fn with(
     run: impl FnOnce(&mut EngineState, &mut Texts) -> Result<(), Failure>,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    enter(unsafe { engine.as_ref() }.map(|engine| &engine.0), access, |state, texts| {
+    enter(unsafe { live(engine) }.map(|engine| &engine.0), access, |state, texts| {
         let result = run(state, texts);
         if let Some(logger) = state.logger {
             while let Some(record) = state.engine.poll_log() {
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn subrosa_engine_new(
     out: *mut *mut subrosa_engine,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { config.as_ref() }.map(|config| &config.0);
+    let handle = unsafe { live(config) }.map(|config| &config.0);
     enter(handle, Access::Change, |state, _| {
         // SAFETY: the caller's promise.
         let out = unsafe { Out::new(out)? };
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn subrosa_engine_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { engine.as_ref() };
+    let handle = unsafe { live(engine) };
     // SAFETY: the caller's promise.
     let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
     guard(

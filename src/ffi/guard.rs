@@ -147,12 +147,21 @@ pub(super) fn enter<T>(
     })
 }
 
+/// The handle that C gave; none if it is NULL, or cannot be one because it is not aligned.
+///
+/// # Safety
+/// `handle` is NULL or came from `Box::into_raw` and was not freed before.
+pub(super) unsafe fn live<'a, H>(handle: *const H) -> Option<&'a H> {
+    // SAFETY: aligned; the rest is the caller's promise.
+    if handle.is_aligned() { unsafe { handle.as_ref() } } else { None }
+}
+
 /// Frees a handle. A panic while dropping is swallowed: there is nobody left to tell.
 ///
 /// # Safety
 /// `handle` is NULL or came from `Box::into_raw` and was not freed before.
 pub(super) unsafe fn free<H>(handle: *mut H) {
-    if !handle.is_null() {
+    if !handle.is_null() && handle.is_aligned() {
         // SAFETY: the caller's promise.
         guard(|| drop(unsafe { Box::from_raw(handle) }), ());
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::account::{copied, policy, policy_number, subrosa_account_config, subrosa_account_info};
 use super::account::{unknown_account, uri};
 use super::config::{ConfigState, address, subrosa_config, used};
-use super::guard::{Access, Failure, Handle, Texts, enter, free, guard};
+use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, live};
 use super::log::{Logger, level, subrosa_logger};
 use super::output::{SUBROSA_OUTPUT_EVENT, SUBROSA_OUTPUT_TIMEOUT, subrosa_event, subrosa_output};
 use super::pointer::{Out, OutStruct, Versioned, subrosa_str};
@@ -53,7 +53,7 @@ pub(super) unsafe fn with(
     run: impl FnOnce(&Phone, &mut Texts) -> Result<(), Failure>,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { phone.as_ref() }.map(|phone| &phone.0);
+    let handle = unsafe { live(phone) }.map(|phone| &phone.0);
     enter(handle, access, |state, texts| run(&state.phone, texts))
 }
 
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn subrosa_config_set_dns_servers(
     servers: subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { config.as_ref() }.map(|config| &config.0);
+    let handle = unsafe { live(config) }.map(|config| &config.0);
     enter(handle, Access::Change, |state, _| {
         // SAFETY: the caller's promise.
         let text = unsafe { servers.text()? };
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn subrosa_phone_new(
     out: *mut *mut subrosa_phone,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { config.as_ref() }.map(|config| &config.0);
+    let handle = unsafe { live(config) }.map(|config| &config.0);
     enter(handle, Access::Change, |state, _| {
         // SAFETY: the caller's promise.
         let out = unsafe { Out::new(out)? };
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn subrosa_phone_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { phone.as_ref() };
+    let handle = unsafe { live(phone) };
     // SAFETY: the caller's promise.
     let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
     guard(
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn subrosa_phone_next_event(
     out: *mut subrosa_output,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { phone.as_ref() }.map(|phone| &phone.0);
+    let handle = unsafe { live(phone) }.map(|phone| &phone.0);
     enter(handle, Access::Change, |state, texts| {
         // SAFETY: the caller's promise.
         let out = unsafe { OutStruct::new(out)? };
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn subrosa_phone_set_logger(
     user: *mut c_void,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { phone.as_ref() }.map(|phone| &phone.0);
+    let handle = unsafe { live(phone) }.map(|phone| &phone.0);
     enter(handle, Access::Change, |state, _| {
         let level = level(number)?;
         let logger = Logger::new(logger, user, level);
