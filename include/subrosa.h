@@ -14,7 +14,8 @@
  * Or let the library do all that: subrosa_phone_ functions run an engine, its sockets and its
  * audio on a thread of their own (tests/c/two_phones.c). They are declared always; a library
  * built without the feature `driver` does not have them, and one without `audio-device` has no
- * subrosa_audio_device_ functions: a program that needs them does not link then.
+ * subrosa_audio_device_ functions, and one without `platform-roots` no
+ * subrosa_config_set_trust_platform: a program that needs them does not link then.
  */
 
 #ifndef SUBROSA_H
@@ -2236,6 +2237,12 @@ subrosa_status subrosa_phone_poll_key_log(struct subrosa_phone *phone,
                                           char *buf,
                                           size_t room,
                                           size_t *len);
+
+/**
+ * Trusts whom the operating system trusts, instead of the public CAs. SUBROSA_ERR_SYSTEM if it
+ * has no trust store. Only in a library built with the feature `platform-roots`.
+ */
+subrosa_status subrosa_config_set_trust_platform(struct subrosa_config *config);
 
 /**
  * How secure a call is, or was.

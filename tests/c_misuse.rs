@@ -151,8 +151,8 @@ fn functions() -> Vec<Function> {
     found
 }
 
-const HANDLES: [&str; 6] =
-    ["config", "engine", "account_config", "phone", "call_audio", "audio_ring"];
+const HANDLES: [&str; 7] =
+    ["config", "engine", "account_config", "phone", "call_audio", "audio_ring", "tls_options"];
 
 fn handle(parameter: &str) -> Option<&'static str> {
     let name = parameter.strip_prefix("subrosa_")?.strip_suffix('*')?;
@@ -196,7 +196,10 @@ fn program(functions: &[Function]) -> String {
     // Ways out of life, options with a default, and what is fine without any pointer.
     let fine = ["_stop", "_set_logger", "_attach_audio", "_network_changed", "_shut_down"];
     let applies = |f: &Function| !fine.iter().any(|end| f.name.ends_with(end));
-    let a_device = |f: &Function| f.parameters.iter().any(|p| p.contains("audio_device"));
+    let is_absent = |f: &Function| {
+        // Functions that a library with these features does not have.
+        f.name.ends_with("_platform") || f.parameters.iter().any(|p| p.contains("audio_device"))
+    };
     let other = |f: &Function| f.parameters.iter().any(|p| is_pointer(p) && handle(p).is_none());
     let aligned = |p: &str| p.starts_with("uint8_t") || p.starts_with("char") || p == "void*";
     let null = |p: &str| if is_pointer(p) { "NULL".into() } else { scalar(p) };
@@ -227,14 +230,14 @@ fn program(functions: &[Function]) -> String {
     };
     let pointers = |f: &Function| f.parameters.iter().any(|p| is_pointer(p));
     let parts = [
-        calls(functions, "IS_NULL", null, |f| !a_device(f) && pointers(f)),
-        calls(functions, "FAILS", live, |f| applies(f) && !a_device(f) && other(f)),
+        calls(functions, "IS_NULL", null, |f| !is_absent(f) && pointers(f)),
+        calls(functions, "FAILS", live, |f| applies(f) && !is_absent(f) && other(f)),
         calls(functions, "FAILS", odd, |f| {
             let bare = |p: &String| is_pointer(p) && handle(p).is_none() && !aligned(p);
-            applies(f) && !a_device(f) && f.parameters.iter().any(bare)
+            applies(f) && !is_absent(f) && f.parameters.iter().any(bare)
         }),
         calls(functions, "FAILS", odd_handle, |f| {
-            !a_device(f) && f.parameters.iter().any(|p| handle(p).is_some())
+            !is_absent(f) && f.parameters.iter().any(|p| handle(p).is_some())
         }),
         calls(functions, "NOT_UTF8", not_utf8, |f| f.parameters.iter().any(|p| p == "subrosa_str")),
         calls(functions, "NO_SIZE", no_size, has_size),
@@ -257,6 +260,7 @@ static subrosa_account_config *account_config;
 static subrosa_phone *phone;
 static subrosa_call_audio *call_audio;
 static subrosa_audio_ring *audio_ring;
+static subrosa_tls_options *tls_options;
 static subrosa_addr addr = {.family = 4};
 static subrosa_str good = {"sip:a@example.com", 17}, bad = {"\xff\xfe", 2};
 static _Alignas(16) unsigned char space[8][8192];
@@ -291,6 +295,7 @@ int main(void) {
     subrosa_config_free(own);
     IS(subrosa_account_config_new(str("sip:a@example.com"), &account_config), SUBROSA_OK);
     IS(subrosa_audio_ring_new(160, 0, &audio_ring), SUBROSA_OK);
+    IS(subrosa_engine_tls_options(engine, &tls_options), SUBROSA_OK);
     part_0(); part_1(); part_2(); part_3(); part_4(); part_5();
     /* All of that changed nothing: they still work. */
     int32_t policy = -1;
@@ -300,6 +305,7 @@ int main(void) {
     subrosa_call_audio_free(call_audio);
     subrosa_account_config_free(account_config);
     subrosa_audio_ring_free(audio_ring);
+    subrosa_tls_options_free(tls_options);
     IS(subrosa_phone_stop(phone), SUBROSA_OK);
     subrosa_phone_free(phone);
     subrosa_engine_free(engine);

@@ -36,6 +36,8 @@ mod phone;
 mod phone_call;
 #[cfg(feature = "driver")]
 mod phone_tls;
+#[cfg(feature = "platform-roots")]
+mod platform;
 mod pointer;
 mod random;
 mod report;
@@ -60,6 +62,8 @@ pub use phone::*;
 pub use phone_call::*;
 #[cfg(feature = "driver")]
 pub use phone_tls::*;
+#[cfg(feature = "platform-roots")]
+pub use platform::*;
 pub use pointer::subrosa_str;
 pub use report::*;
 pub use status::*;

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 
 use super::config::{bad_certificate, set, subrosa_config};
 use super::engine::{subrosa_engine, with};
-use super::guard::{Access, Failure, Handle, enter, free, guard};
+use super::guard::{Access, Failure, Handle, enter, free, guard, live};
 use super::pointer::{Out, slice_mut, subrosa_str};
 use super::status::{
     SUBROSA_ERR_INVALID, SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE,
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn subrosa_tls_options_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { options.as_ref() };
+    let handle = unsafe { live(options) };
     // SAFETY: the caller's promise.
     let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
     guard(
@@ -269,7 +269,7 @@ unsafe fn set_option(
     run: impl FnOnce(&mut OptionsState) -> Result<(), Failure>,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { options.as_ref() }.map(|options| &options.0);
+    let handle = unsafe { live(options) }.map(|options| &options.0);
     enter(handle, Access::Change, |state, _| run(state))
 }
 
