@@ -1,13 +1,16 @@
-//! dimpl's settings, and its instances.
+//! dimpl's settings, its instances and its time.
+#![allow(clippy::disallowed_types)]
 
 use std::sync::Arc;
-use std::time;
 
 use dimpl::{Config, Dtls, DtlsCertificate, Error};
 
 use super::provider::provider;
 use super::{DtlsRole, DtlsVersions};
 use crate::time::{Duration, Instant};
+
+/// What dimpl takes for time.
+pub(super) type DimplTime = std::time::Instant;
 
 /// The largest datagram that we send: fits through any tunnel.
 const MTU: usize = 1_200;
@@ -50,7 +53,7 @@ pub(super) fn instance(
     role: DtlsRole,
     versions: DtlsVersions,
     certificate: &[u8],
-    now: time::Instant,
+    now: DimplTime,
 ) -> Dtls {
     let certificate =
         DtlsCertificate { certificate: certificate.to_vec(), private_key: b"lent".to_vec() };
@@ -67,7 +70,7 @@ pub(super) fn instance(
 /// The engine's time in dimpl's type.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
-    origin: time::Instant,
+    origin: DimplTime,
     start: Instant,
     skipped: Duration,
 }
@@ -77,17 +80,17 @@ impl Clock {
     /// operating system's clock; what it showed never matters.
     #[allow(clippy::disallowed_methods)]
     pub(super) fn new(start: Instant) -> Self {
-        Self { origin: time::Instant::now(), start, skipped: Duration::ZERO }
+        Self { origin: DimplTime::now(), start, skipped: Duration::ZERO }
     }
 
-    pub(super) fn to_std(self, now: Instant) -> time::Instant {
+    pub(super) fn to_std(self, now: Instant) -> DimplTime {
         let elapsed = now.duration_since(self.start).saturating_add(self.skipped).min(NO_TIMER);
         self.origin.checked_add(elapsed).unwrap_or(self.origin)
     }
 
     /// When to wake dimpl up that asks for `at`: then, or after the longest pause; `None` if it
     /// means "never".
-    pub(super) fn timer(self, at: time::Instant, now: Instant) -> Option<Instant> {
+    pub(super) fn timer(self, at: DimplTime, now: Instant) -> Option<Instant> {
         let after = at.saturating_duration_since(self.to_std(now));
         // Up to the next whole microsecond.
         let pause = after.saturating_add(Duration::from_micros(1)).min(LONGEST_PAUSE);
@@ -95,7 +98,7 @@ impl Clock {
     }
 
     /// Lets dimpl believe that it is `at` already.
-    pub(super) fn skip_to(&mut self, at: time::Instant, now: Instant) {
+    pub(super) fn skip_to(&mut self, at: DimplTime, now: Instant) {
         let ahead = at.saturating_duration_since(self.to_std(now));
         self.skipped = self.skipped.saturating_add(ahead);
     }

@@ -18,15 +18,24 @@
 //!   authenticated `close_notify`.
 //! - One session is one association with one peer address (RFC 5764 §3): the caller gives it the
 //!   datagrams of that address only. Whoever answers first from elsewhere is another session.
+//! - Who forges datagrams without seeing ours (a ClientHello before, during or after the
+//!   handshake, alerts, garbage) gets neither keys nor an answer worth having, and does not shut
+//!   the peer out; at worst, with answers to our first ClientHello that arrive before the peer's,
+//!   the handshake fails.
 //!
 //! # Limits
-//! dimpl takes `std::time::Instant`: an origin is read from the operating system's clock once per
-//! session, and only differences to it are used. dimpl draws hello randoms, cookies and the
-//! jitter of timers from a generator of its own, which is seeded with 64 bits of the caller's
-//! [`Rng`](crate::util::Rng); every secret comes from the [`Rng`](crate::util::Rng) itself. In DTLS
-//! 1.2 four bytes of the hello random are dimpl's wall clock, so that a run that negotiates 1.2
-//! is not reproducible bit for bit; one that negotiates 1.3 is. dimpl does not zeroize its own
-//! buffers; this module's are.
+//! - dimpl takes `std::time::Instant`: an origin is read from the operating system's clock once
+//!   per session, and only differences to it are used. Between retransmissions dimpl's time is
+//!   ahead of ours, because it knows no longest pause.
+//! - dimpl draws hello randoms, cookie secrets, the explicit nonces of DTLS 1.2 and the jitter of
+//!   its timers from a generator of its own, which gets 64 bits of the caller's
+//!   [`Rng`](crate::util::Rng) as its seed. All keys come from the [`Rng`](crate::util::Rng)
+//!   itself. In DTLS 1.2 four bytes of the hello random are the operating system's wall clock, so
+//!   that a run that negotiates 1.2 is not reproducible bit for bit; one that negotiates 1.3 is.
+//! - dimpl does not zeroize its buffers (traffic secrets, exported keys); ours are zeroized, and
+//!   the private key never reaches it.
+//! - Only X25519 and P-256 for key exchange, so that OpenSSL, as the passive end of DTLS 1.2,
+//!   does not use a P-384 certificate with us.
 
 mod config;
 mod der;

@@ -1,5 +1,4 @@
 //! One DTLS-SRTP association.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 
 use dimpl::{Config, Dtls, Error, Output, ProtocolVersion, TimeoutError};
 
-use super::config::{self, Clock};
+use super::config::{self, Clock, DimplTime};
 use super::keys::{self, DtlsSrtpKeys};
 use super::lend::{Ratchet, lend};
 use super::rivals::{Rivals, Route};
@@ -143,7 +142,7 @@ pub struct DtlsCounters {
 /// What dimpl said in answer to one input.
 #[derive(Default)]
 struct Answer {
-    timer: Option<std::time::Instant>,
+    timer: Option<DimplTime>,
     peer: Option<Vec<u8>>,
     keys: Option<DtlsSrtpKeys>,
     connected: bool,
@@ -168,7 +167,7 @@ pub struct DtlsSession {
     buffer: Vec<u8>,
     outgoing: BoundedQueue<Vec<u8>>,
     /// When dimpl wants to be woken up, in its time and in ours.
-    wanted: Option<std::time::Instant>,
+    wanted: Option<DimplTime>,
     timer: Option<Instant>,
     /// When the handshake is given up.
     deadline: Option<Instant>,
@@ -178,7 +177,8 @@ pub struct DtlsSession {
     peer: Option<Vec<u8>>,
     /// Keys that are held until a fingerprint was checked.
     held: Option<DtlsSrtpKeys>,
-    connected: bool,
+    /// The version, once the handshake is complete.
+    connected: Option<DtlsVersion>,
     state: DtlsState,
     counters: DtlsCounters,
 }
@@ -215,7 +215,7 @@ impl DtlsSession {
             alert: None,
             peer: None,
             held: None,
-            connected: false,
+            connected: None,
             state: DtlsState::Handshaking,
             counters: DtlsCounters::default(),
         };
@@ -237,7 +237,7 @@ impl DtlsSession {
     /// The peer's certificate (DER), once it proved to have its key. It says who is on the
     /// media path; only [`DtlsState::Established`] says that it is whom signalling announced.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
-        self.peer.as_deref().filter(|_| self.connected)
+        self.peer.as_deref().filter(|_| self.connected.is_some())
     }
 
     /// True if these fingerprints, of a later offer or answer, stand for the peer that we have:
@@ -273,7 +273,7 @@ impl DtlsSession {
         } else {
             match &self.dtls {
                 None => Some(&mut counters.ignored),
-                Some(_) if self.connected && records::has_client_hello(datagram) => {
+                Some(_) if self.connected.is_some() && records::has_client_hello(datagram) => {
                     Some(&mut counters.late_hellos)
                 }
                 // The version is not known: dimpl gives up at anything but an answer.
@@ -385,7 +385,10 @@ impl DtlsSession {
         self.dtls = Some(lend(&mut self.rng, identity.key(), || {
             config::instance(config, role, versions, identity.certificate(), std_now)
         }));
-        self.drive(now, |_| Ok(()));
+        // A passive one has nothing to say yet; it gets the time with its first datagram.
+        if role == DtlsRole::Active {
+            self.drive(now, |_| Ok(()));
+        }
     }
 
     fn restart_if_due(&mut self, now: Instant) {
@@ -419,8 +422,11 @@ impl DtlsSession {
         }
         self.peer = answer.peer.or(self.peer.take());
         self.held = answer.keys.or(self.held.take());
-        if answer.connected && !self.connected {
-            self.connected = true;
+        if answer.connected && self.connected.is_none() {
+            self.connected = match self.dtls.as_ref().and_then(Dtls::protocol_version) {
+                Some(ProtocolVersion::DTLS1_3) => Some(DtlsVersion::Dtls13),
+                _ => Some(DtlsVersion::Dtls12),
+            };
             self.deadline = None;
             // No more certificates: what is read from now on is no longer than a datagram.
             self.buffer = vec![0; MAX_DATAGRAM];
@@ -449,13 +455,7 @@ impl DtlsSession {
             let presented = Fingerprint::of(FingerprintHash::Sha256, peer);
             return self.end(DtlsState::Failed(DtlsFailure::FingerprintMismatch { presented }));
         }
-        if !self.connected {
-            return;
-        }
-        let version = match self.dtls.as_ref().and_then(Dtls::protocol_version) {
-            Some(ProtocolVersion::DTLS1_3) => DtlsVersion::Dtls13,
-            _ => DtlsVersion::Dtls12,
-        };
+        let Some(version) = self.connected else { return };
         match (self.held.take(), matched.flatten()) {
             (None, _) => self.end(DtlsState::Failed(DtlsFailure::NoSrtpProfile)),
             (keys, None) => {
@@ -474,7 +474,7 @@ impl DtlsSession {
         self.dtls = None;
         self.wanted = None;
         self.timer = None;
-        if self.connected {
+        if self.connected.is_some() {
             // Nothing is lost but the answer to a retransmission.
             return;
         }

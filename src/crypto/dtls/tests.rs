@@ -361,3 +361,9 @@ fn forged_alerts_and_garbage_during_the_handshake_harm_nothing() {
         assert_eq!(counters.not_dtls, 40);
     }
 }
+
+#[test]
+fn a_session_can_move_to_another_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    is_send(&Pair::new([ALL; 2], 1).ends[0]);
+}
