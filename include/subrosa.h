@@ -100,6 +100,26 @@
 #define SUBROSA_ACCOUNT_FAILED 3
 
 /**
+ * Nothing was set.
+ */
+#define SUBROSA_POLICY_SOURCE_DEFAULT 0
+
+/**
+ * The domain's policy.
+ */
+#define SUBROSA_POLICY_SOURCE_DOMAIN 1
+
+/**
+ * The account's own, stricter than its domain's.
+ */
+#define SUBROSA_POLICY_SOURCE_ACCOUNT 2
+
+/**
+ * The call's own, stricter than its account's.
+ */
+#define SUBROSA_POLICY_SOURCE_CALL 3
+
+/**
  * We call; nothing heard yet.
  */
 #define SUBROSA_CALL_DIALING 1
@@ -323,6 +343,11 @@
  * A listener or socket could not be opened: `transport`.
  */
 #define SUBROSA_EVENT_LISTEN_FAILED 13
+
+/**
+ * The signalling of `account` goes over `transport` from now on; `fallback`.
+ */
+#define SUBROSA_EVENT_TRANSPORT_CHANGED 14
 
 /**
  * The call goes on.
@@ -685,6 +710,14 @@ typedef struct subrosa_account_info {
      */
     int32_t policy;
     /**
+     * Where that policy comes from: a SUBROSA_POLICY_SOURCE_.
+     */
+    int32_t policy_source;
+    /**
+     * The policy prefers TLS, and the account's signalling is in the clear: 1 or 0.
+     */
+    int32_t fallback;
+    /**
      * When the registration ends unless refreshed; the engine's clock, microseconds; else 0.
      */
     uint64_t registered_until_us;
@@ -887,6 +920,10 @@ typedef struct subrosa_event {
      */
     int32_t remote_hold;
     /**
+     * 1 or 0.
+     */
+    int32_t fallback;
+    /**
      * An address.
      */
     struct subrosa_addr addr;
@@ -1071,6 +1108,14 @@ typedef struct subrosa_engine_stats {
      * Records of the log that were dropped because nobody took them.
      */
     uint64_t log_dropped;
+    /**
+     * Events that were dropped because nobody polled for them.
+     */
+    uint64_t events_dropped;
+    /**
+     * Requests within a call that came from elsewhere than its far end.
+     */
+    uint64_t foreign_requests;
 } subrosa_engine_stats;
 
 /**
@@ -1119,6 +1164,10 @@ typedef struct subrosa_security_report {
      * The SUBROSA_POLICY_ that the call was made under.
      */
     int32_t policy;
+    /**
+     * Where that policy comes from: a SUBROSA_POLICY_SOURCE_.
+     */
+    int32_t policy_source;
     /**
      * The SUBROSA_TRANSPORT_ of signalling; SUBROSA_TRANSPORT_ANY before there is one.
      */
@@ -1777,6 +1826,12 @@ subrosa_status subrosa_config_set_local_user(struct subrosa_config *config,
  * How many calls there may be at the same time (64 unless set).
  */
 subrosa_status subrosa_config_set_max_calls(struct subrosa_config *config, uint32_t calls);
+
+/**
+ * When a domain's policy becomes stricter, moves its running plain calls to SRTP (1), or keeps
+ * them as they are (0, unless set).
+ */
+subrosa_status subrosa_config_set_upgrade_running_calls(struct subrosa_config *config, int32_t on);
 
 /**
  * Opens both and starts them. SUBROSA_ERR_SYSTEM if one is missing or refused.

@@ -6,7 +6,9 @@ use super::pointer::{Out, OutStruct, Versioned, slice, subrosa_str};
 use super::status::{
     SUBROSA_ERR_PANIC, SUBROSA_ERR_UNKNOWN_ID, SUBROSA_ERR_URI, status_of, subrosa_status,
 };
-use crate::engine::{AccountConfig, AccountId, AccountState, AccountStatus, Codec, SecurityPolicy};
+use crate::engine::{
+    AccountConfig, AccountId, AccountState, AccountStatus, Codec, PolicySource, SecurityPolicy,
+};
 use crate::sip::Transport;
 use crate::time::{Duration, Instant};
 use crate::util::Secret;
@@ -60,6 +62,24 @@ pub(super) const fn policy_number(policy: SecurityPolicy) -> i32 {
         SecurityPolicy::Off => SUBROSA_POLICY_OFF,
         SecurityPolicy::Preferred => SUBROSA_POLICY_PREFERRED,
         SecurityPolicy::Required => SUBROSA_POLICY_REQUIRED,
+    }
+}
+
+/// Nothing was set.
+pub const SUBROSA_POLICY_SOURCE_DEFAULT: i32 = 0;
+/// The domain's policy.
+pub const SUBROSA_POLICY_SOURCE_DOMAIN: i32 = 1;
+/// The account's own, stricter than its domain's.
+pub const SUBROSA_POLICY_SOURCE_ACCOUNT: i32 = 2;
+/// The call's own, stricter than its account's.
+pub const SUBROSA_POLICY_SOURCE_CALL: i32 = 3;
+
+pub(super) const fn source_number(source: PolicySource) -> i32 {
+    match source {
+        PolicySource::Default => SUBROSA_POLICY_SOURCE_DEFAULT,
+        PolicySource::Domain => SUBROSA_POLICY_SOURCE_DOMAIN,
+        PolicySource::Account => SUBROSA_POLICY_SOURCE_ACCOUNT,
+        PolicySource::Call => SUBROSA_POLICY_SOURCE_CALL,
     }
 }
 
@@ -312,6 +332,10 @@ pub struct subrosa_account_info {
     pub transport: i32,
     /// The SUBROSA_POLICY_ in force.
     pub policy: i32,
+    /// Where that policy comes from: a SUBROSA_POLICY_SOURCE_.
+    pub policy_source: i32,
+    /// The policy prefers TLS, and the account's signalling is in the clear: 1 or 0.
+    pub fallback: i32,
     /// When the registration ends unless refreshed; the engine's clock, microseconds; else 0.
     pub registered_until_us: u64,
     /// The address of record.
@@ -339,6 +363,8 @@ impl subrosa_account_info {
             state,
             transport: status.transport.map_or(SUBROSA_TRANSPORT_ANY, transport_number),
             policy: policy_number(status.policy.policy),
+            policy_source: source_number(status.policy.source),
+            fallback: i32::from(status.fallback),
             registered_until_us: until,
             aor: texts.lend(&status.aor),
         }

@@ -289,3 +289,18 @@ pub unsafe extern "C" fn subrosa_config_set_max_calls(
     // SAFETY: the caller's promise.
     unsafe { set(config, change) }
 }
+
+/// When a domain's policy becomes stricter, moves its running plain calls to SRTP (1), or keeps
+/// them as they are (0, unless set).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_upgrade_running_calls(
+    config: *mut subrosa_config,
+    on: i32,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        config.upgrade_running_calls = on != 0;
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}

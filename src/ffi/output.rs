@@ -62,6 +62,8 @@ pub const SUBROSA_EVENT_CERTIFICATE_REJECTED: i32 = 11;
 pub const SUBROSA_EVENT_LISTENING: i32 = 12;
 /// A listener or socket could not be opened: `transport`.
 pub const SUBROSA_EVENT_LISTEN_FAILED: i32 = 13;
+/// The signalling of `account` goes over `transport` from now on; `fallback`.
+pub const SUBROSA_EVENT_TRANSPORT_CHANGED: i32 = 14;
 
 /// The call goes on.
 pub const SUBROSA_END_NONE: i32 = 0;
@@ -141,6 +143,8 @@ pub struct subrosa_event {
     pub local_hold: i32,
     /// 1 or 0.
     pub remote_hold: i32,
+    /// 1 or 0.
+    pub fallback: i32,
     /// An address.
     pub addr: subrosa_addr,
     /// A URI or a domain.
@@ -205,6 +209,7 @@ impl subrosa_event {
             early_media: 0,
             local_hold: 0,
             remote_hold: 0,
+            fallback: 0,
             addr: subrosa_addr::default(),
             from: EMPTY,
             display_name: EMPTY,
@@ -251,6 +256,12 @@ impl subrosa_event {
                 transport: transport_number(*transport),
                 addr: (*local).into(),
                 ..Self::new(SUBROSA_EVENT_LISTENING)
+            },
+            Event::TransportChanged { account, transport, fallback } => Self {
+                account: account.to_raw(),
+                transport: transport_number(*transport),
+                fallback: i32::from(*fallback),
+                ..Self::new(SUBROSA_EVENT_TRANSPORT_CHANGED)
             },
             Event::ListenFailed { transport } => Self {
                 transport: transport_number(*transport),

@@ -1,6 +1,6 @@
 //! Evidence and statistics.
 
-use super::account::{SUBROSA_TRANSPORT_ANY, policy_number, transport_number};
+use super::account::{SUBROSA_TRANSPORT_ANY, policy_number, source_number, transport_number};
 use super::call::find;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
@@ -51,6 +51,8 @@ pub struct subrosa_security_report {
     pub padlock: i32,
     /// The SUBROSA_POLICY_ that the call was made under.
     pub policy: i32,
+    /// Where that policy comes from: a SUBROSA_POLICY_SOURCE_.
+    pub policy_source: i32,
     /// The SUBROSA_TRANSPORT_ of signalling; SUBROSA_TRANSPORT_ANY before there is one.
     pub transport: i32,
     /// 0x0303 for TLS 1.2, 0x0304 for TLS 1.3, 0 without TLS.
@@ -136,6 +138,7 @@ impl subrosa_security_report {
                 Padlock::None => SUBROSA_PADLOCK_NONE,
             },
             policy: policy_number(report.policy.policy),
+            policy_source: source_number(report.policy.source),
             transport: signalling
                 .map_or(SUBROSA_TRANSPORT_ANY, |leg| transport_number(leg.transport)),
             tls_version: match tls.map(|tls| tls.version) {
@@ -417,6 +420,10 @@ pub struct subrosa_engine_stats {
     pub unsendable: u64,
     /// Records of the log that were dropped because nobody took them.
     pub log_dropped: u64,
+    /// Events that were dropped because nobody polled for them.
+    pub events_dropped: u64,
+    /// Requests within a call that came from elsewhere than its far end.
+    pub foreign_requests: u64,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -457,6 +464,8 @@ impl subrosa_engine_stats {
             malformed_answered: stats.malformed_answered,
             unsendable: stats.unsendable,
             log_dropped: stats.log_dropped,
+            events_dropped: stats.events_dropped,
+            foreign_requests: stats.foreign_requests,
         }
     }
 }
