@@ -23,9 +23,8 @@ pub struct CryptoAttribute {
     pub suite: String,
     /// The master keys; all but simple lines have identifiers with them.
     pub keys: Vec<InlineKey>,
-    /// KDR: the key derivation rate as a power of two, 0 to 24.
-    pub key_derivation_rate: Option<u8>,
-    /// WSH: the hint for the replay window, 64 or more.
+    /// WSH: the hint for the replay window, 64 or more. The SRTP context's window is 128 packets
+    /// in any case: RFC 4568 §6.3.6 leaves the choice to the receiver.
     pub window_size_hint: Option<u32>,
 }
 
@@ -63,10 +62,21 @@ impl Lifetime {
 /// A master key identifier (RFC 3711 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mki {
-    /// The identifier.
+    /// The identifier. RFC 4568 allows numbers of 128 bytes; lines with more than 19 digits are
+    /// refused.
     pub value: u64,
     /// How many bytes it takes in a packet, 1 to 128.
     pub length: u8,
+}
+
+impl Mki {
+    fn fits(self) -> bool {
+        match self.length {
+            1..=7 => self.value >> (u32::from(self.length).saturating_mul(8)) == 0,
+            8..=128 => true,
+            _ => false,
+        }
+    }
 }
 
 impl InlineKey {
@@ -97,6 +107,11 @@ impl InlineKey {
             return Err(CryptoError::Syntax);
         }
         Ok(key)
+    }
+
+    /// base64, the longest lifetime, the longest identifier, the punctuation.
+    fn text_len_at_most(&self) -> usize {
+        self.key_and_salt.expose().len().saturating_mul(4).div_ceil(3).saturating_add(80)
     }
 
     fn print(&self, out: &mut String) {
@@ -139,7 +154,6 @@ impl CryptoAttribute {
             tag,
             suite: suite.into(),
             keys: alloc::vec![InlineKey::new(key_and_salt)],
-            key_derivation_rate: None,
             window_size_hint: None,
         }
     }
@@ -157,13 +171,7 @@ impl CryptoAttribute {
             return Err(CryptoError::Syntax);
         }
         let keys = parse_keys(fields.next().ok_or(CryptoError::Syntax)?)?;
-        let mut line = Self {
-            tag,
-            suite: suite.into(),
-            keys,
-            key_derivation_rate: None,
-            window_size_hint: None,
-        };
+        let mut line = Self { tag, suite: suite.into(), keys, window_size_hint: None };
         for parameter in fields {
             line.parse_parameter(parameter)?;
         }
@@ -180,11 +188,12 @@ impl CryptoAttribute {
             "UNENCRYPTED_SRTP" | "UNENCRYPTED_SRTCP" | "UNAUTHENTICATED_SRTP" => {
                 Err(CryptoError::Unprotected)
             }
-            "KDR" if self.key_derivation_rate.is_none() => {
-                let rate = u8::try_from(parse_digits(value, 2)?).ok().filter(|n| *n <= 24);
-                self.key_derivation_rate = Some(rate.ok_or(CryptoError::Parameter)?);
-                Ok(())
-            }
+            // RFC 4568 §6.3.1 has 1 to 24; 0 is what leaving it out means.
+            "KDR" => match parse_digits(value, 2)? {
+                0 => Ok(()),
+                1..=24 => Err(CryptoError::KeyDerivationRate),
+                _ => Err(CryptoError::Parameter),
+            },
             "WSH" if self.window_size_hint.is_none() => {
                 let hint = u32::try_from(parse_digits(value, 9)?).ok().filter(|n| *n >= 64);
                 self.window_size_hint = Some(hint.ok_or(CryptoError::Parameter)?);
@@ -196,29 +205,40 @@ impl CryptoAttribute {
 
     /// The value of the attribute, to stand after `crypto:`. It holds the keys.
     pub fn to_value(&self) -> Zeroizing<String> {
-        let mut out = format!("{} {} ", self.tag, self.suite);
+        // Room for all of it: a string that grows leaves copies of the keys behind.
+        let keys = self.keys.iter().map(InlineKey::text_len_at_most);
+        let room = keys.fold(self.suite.len().saturating_add(64), usize::saturating_add);
+        let mut out = Zeroizing::new(String::with_capacity(room));
+        out.push_str(&format!("{} {} ", self.tag, self.suite));
         for (i, key) in self.keys.iter().enumerate() {
             if i > 0 {
                 out.push(';');
             }
             key.print(&mut out);
         }
-        if let Some(rate) = self.key_derivation_rate {
-            out.push_str(&format!(" KDR={rate}"));
-        }
         if let Some(hint) = self.window_size_hint {
             out.push_str(&format!(" WSH={hint}"));
         }
-        Zeroizing::new(out)
+        out
     }
 
-    /// The only key of a line that needs nothing but its suite: one master key, no identifier,
-    /// no key derivation rate. The SRTP context of this crate speaks exactly these.
-    pub fn simple_key(&self) -> Option<&InlineKey> {
-        match self.keys.as_slice() {
-            [key] if key.mki.is_none() && self.key_derivation_rate.unwrap_or(0) == 0 => Some(key),
-            _ => None,
+    /// The line with which a sender of `mki_length` bytes of identifier (`None`: none) is answered:
+    /// this one, with an identifier for its key if, and as long as, the other side has one.
+    pub(super) fn mirrored(&self, tag: u32, mki_length: Option<u8>) -> Self {
+        let mut line = Self { tag, ..self.clone() };
+        if let [key] = line.keys.as_mut_slice() {
+            let value = key.mki.map_or(1, |mki| mki.value);
+            key.mki = mki_length.map(|length| match (Mki { value, length }) {
+                mki if mki.fits() => mki,
+                _ => Mki { value: 1, length },
+            });
         }
+        line
+    }
+
+    /// The length of the identifiers in this line's packets.
+    pub fn mki_length(&self) -> Option<u8> {
+        self.keys.first().and_then(|key| key.mki).map(|mki| mki.length)
     }
 }
 
@@ -233,7 +253,9 @@ fn parse_keys(text: &str) -> Result<Vec<InlineKey>, CryptoError> {
     // RFC 4568 §6.1: several keys are told apart by identifiers of one length.
     let length = keys.first().and_then(|key| key.mki).map(|mki| mki.length);
     let identified = length.is_some() && keys.iter().all(|k| k.mki.map(|m| m.length) == length);
-    if keys.len() > 1 && !identified {
+    let different =
+        keys.iter().enumerate().all(|(i, k)| keys.iter().take(i).all(|o| o.mki != k.mki));
+    if keys.len() > 1 && !(identified && different) {
         return Err(CryptoError::Mki);
     }
     Ok(keys)
@@ -273,12 +295,8 @@ fn parse_mki(text: &str) -> Result<Mki, CryptoError> {
     let value = parse_digits(value, 19).map_err(|_| CryptoError::Mki)?;
     let length = parse_digits(length, 3).map_err(|_| CryptoError::Mki)?;
     let length = u8::try_from(length).map_err(|_| CryptoError::Mki)?;
-    let fits = match length {
-        1..=7 => value >> (u32::from(length).saturating_mul(8)) == 0,
-        8..=128 => true,
-        _ => false,
-    };
-    if fits { Ok(Mki { value, length }) } else { Err(CryptoError::Mki) }
+    let mki = Mki { value, length };
+    if mki.fits() { Ok(mki) } else { Err(CryptoError::Mki) }
 }
 
 /// One to `max` decimal digits and nothing else.

@@ -46,6 +46,9 @@ pub enum CryptoError {
     /// UNENCRYPTED_SRTP, UNENCRYPTED_SRTCP or UNAUTHENTICATED_SRTP: never accepted.
     #[error("the crypto line switches protection off")]
     Unprotected,
+    /// KDR: keys that are derived anew every so many packets. No peer in the field does it.
+    #[error("the crypto line asks for a key derivation rate, which is not supported")]
+    KeyDerivationRate,
     /// A mandatory session parameter that is not supported.
     #[error("the crypto line needs a session parameter that is not supported")]
     Parameter,

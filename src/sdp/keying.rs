@@ -127,15 +127,15 @@ pub(super) fn answer_keys(
     })
 }
 
-/// Chooses the first offered key line that is usable (RFC 4568 §5.1.2): suite known, the key of
-/// that suite's length, no feature that the SRTP context lacks.
+/// Chooses the first offered key line that is usable (RFC 4568 §5.1.2): suite known, its keys of
+/// that suite's length. Ours has an identifier if theirs has.
 fn answer_sdes(offered: &MediaDescription, security: &MediaSecurity) -> Option<SdesKeys> {
     if offered.profile.is_dtls() {
         return None; // Its name promises another keying (RFC 5764 §8).
     }
     offered.crypto.iter().find_map(|remote| {
         let local = security.sdes.iter().find(|local| same_shape(local, remote))?;
-        let local = CryptoAttribute { tag: remote.tag, ..local.clone() };
+        let local = local.mirrored(remote.tag, remote.mki_length());
         Some(SdesKeys { local, remote: remote.clone() })
     })
 }
@@ -245,16 +245,18 @@ fn answered_dtls(
     Ok(keys)
 }
 
-/// Same suite, keys of the same length, and both simple.
+/// Same suite, all keys of the same length. What identifiers and lifetimes a line has is declared
+/// by each side for its own packets.
 fn same_shape(local: &CryptoAttribute, remote: &CryptoAttribute) -> bool {
     local.suite.eq_ignore_ascii_case(&remote.suite)
-        && match (local.simple_key(), remote.simple_key()) {
-            (Some(l), Some(r)) => {
+        && !local.keys.is_empty()
+        && !remote.keys.is_empty()
+        && local.keys.iter().all(|l| {
+            remote.keys.iter().all(|r| {
                 l.key_and_salt.expose().len() == r.key_and_salt.expose().len()
                     // A peer that sends our own key back would make both streams use one
                     // keystream.
                     && !l.key_and_salt.ct_eq(r.key_and_salt.expose())
-            }
-            _ => false,
-        }
+            })
+        })
 }

@@ -120,7 +120,10 @@ impl From<MasterKey> for KeyInfo {
 /// The first one is used by a sender until it is told to
 /// [use another](super::SrtpSender::use_key).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySet(Vec<KeyInfo>);
+pub struct KeySet {
+    suite: Suite,
+    keys: Vec<KeyInfo>,
+}
 
 impl KeySet {
     /// A set of these keys.
@@ -133,30 +136,30 @@ impl KeySet {
         if keys.len() > MAX_KEYS {
             return Err(KeyError::KeyCount(keys.len()));
         }
+        let suite = first.master.suite();
         let len = first.mki.map(|mki| mki.len);
-        let one_kind = keys
-            .iter()
-            .all(|k| k.master.suite() == first.master.suite() && k.mki.map(|mki| mki.len) == len);
+        let one_kind =
+            keys.iter().all(|k| k.master.suite() == suite && k.mki.map(|mki| mki.len) == len);
         let different = keys.iter().enumerate().all(|(at, key)| {
             keys.iter().take(at).all(|other| other.mki != key.mki && other.master != key.master)
         });
-        if one_kind && different { Ok(Self(keys)) } else { Err(KeyError::KeySet) }
+        if one_kind && different { Ok(Self { suite, keys }) } else { Err(KeyError::KeySet) }
     }
 
     /// The keys, the preferred one first.
     pub fn keys(&self) -> &[KeyInfo] {
-        &self.0
+        &self.keys
     }
 
     /// The suite of all of them.
-    pub fn suite(&self) -> Option<Suite> {
-        self.0.first().map(|key| key.master.suite())
+    pub fn suite(&self) -> Suite {
+        self.suite
     }
 }
 
 impl From<KeyInfo> for KeySet {
     fn from(key: KeyInfo) -> Self {
-        Self(alloc::vec![key])
+        Self { suite: key.master.suite(), keys: alloc::vec![key] }
     }
 }
 

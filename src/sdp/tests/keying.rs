@@ -23,13 +23,13 @@ fn line(tag: u32, suite: &str) -> String {
 
 #[test]
 fn the_lines_of_rfc_4568_are_read_and_written() {
-    let text = format!("1 {SUITE_80} inline:{KEY}|2^20|1:4 KDR=3 WSH=128");
+    let text = format!("1 {SUITE_80} inline:{KEY}|2^20|1:4 WSH=128");
     let crypto = CryptoAttribute::parse(&text).unwrap();
     assert_eq!(crypto.keys[0].key_and_salt.expose(), b"wDfvg&T+)xG7@fb5jU,RaA}\\|p0%*#");
     assert_eq!(crypto.keys[0].lifetime.map(Lifetime::packets), Some(1 << 20));
     assert_eq!(crypto.keys[0].mki, Some(Mki { value: 1, length: 4 }));
     assert_eq!(crypto.to_value().as_str(), text);
-    assert_eq!(crypto.simple_key(), None);
+    assert_eq!((crypto.mki_length(), crypto.window_size_hint), (Some(4), Some(128)));
     let shown = format!("{crypto:?}");
     assert!(shown.contains("[redacted]") && !shown.contains(KEY), "{shown}");
     for text in [
@@ -39,6 +39,9 @@ fn the_lines_of_rfc_4568_are_read_and_written() {
     ] {
         assert_eq!(CryptoAttribute::parse(&text).unwrap().to_value().as_str(), text);
     }
+    // A rate of 0 is none.
+    let zero = CryptoAttribute::parse(&format!("1 {SUITE_80} inline:{KEY} KDR=0")).unwrap();
+    assert_eq!(zero.to_value().as_str(), format!("1 {SUITE_80} inline:{KEY}"));
     // Optional parameters may be ignored, space may be generous, padding may be missing.
     let odd = CryptoAttribute::parse(&format!("1\t {SUITE_80}   INLINE:{KEY}  -NEW=1")).unwrap();
     assert_eq!(odd.to_value().as_str(), format!("1 {SUITE_80} inline:{KEY}"));
@@ -75,9 +78,16 @@ fn lines_that_weaken_or_break_are_refused() {
         (format!("1 {SUITE_80} inline:{KEY} UNENCRYPTED_SRTP"), E::Unprotected),
         (format!("1 {SUITE_80} inline:{KEY} unencrypted_srtcp"), E::Unprotected),
         (format!("1 {SUITE_80} inline:{KEY} UNAUTHENTICATED_SRTP"), E::Unprotected),
+        (format!("1 {SUITE_80} inline:{KEY}|1:4;inline:{KEY}|1:4"), E::Mki),
+        (format!("1 {SUITE_80} inline:{KEY}|20000000000000000000:9"), E::Mki),
+        (format!("1 {SUITE_80} inline:{KEY} KDR=1"), E::KeyDerivationRate),
+        (format!("1 {SUITE_80} inline:{KEY} kdr=24"), E::KeyDerivationRate),
         (format!("1 {SUITE_80} inline:{KEY} KDR=25"), E::Parameter),
+        (format!("1 {SUITE_80} inline:{KEY} KDR"), E::Syntax),
         (format!("1 {SUITE_80} inline:{KEY} WSH=63"), E::Parameter),
+        (format!("1 {SUITE_80} inline:{KEY} WSH=64 WSH=65"), E::Parameter),
         (format!("1 {SUITE_80} inline:{KEY} FEC_ORDER=SRTP_FEC"), E::Parameter),
+        (format!("1 {SUITE_80} inline:{KEY} FEC_KEY=inline:{KEY}"), E::Parameter),
         (format!("1 {SUITE_80} inline:{KEY} NEW=1"), E::Parameter),
     ] {
         assert_eq!(CryptoAttribute::parse(&text), Err(error), "{text}");
@@ -89,8 +99,8 @@ fn the_first_acceptable_line_is_answered_with_its_tag() {
     let offered = [
         line(1, "F8_128_HMAC_SHA1_80"),
         format!("{} UNENCRYPTED_SRTP", line(2, SUITE_80)),
-        format!("{}|1:4", line(3, SUITE_80)),
-        line(5, SUITE_32),
+        format!("{} KDR=4", line(3, SUITE_80)),
+        format!("{} -KDR=4", line(5, SUITE_32)),
         line(6, SUITE_80),
     ];
     let (answer, media) = answer(audio("RTP/SAVP", &offered), &sdes()).unwrap();
@@ -186,7 +196,7 @@ fn an_answer_must_take_one_of_our_lines() {
         vec![line(1, SUITE_80), line(2, SUITE_32)],
         vec![format!("{} UNENCRYPTED_SRTP", line(1, SUITE_80))],
         vec![format!("1 {SUITE_80} inline:AQID")],
-        vec![format!("{}|1:4", line(1, SUITE_80))],
+        vec![format!("{} KDR=4", line(1, SUITE_80))],
     ] {
         assert_eq!(run(&sdes(), audio("RTP/SAVP", &crypto)), Err(E::CryptoAnswer), "{crypto:?}");
     }
@@ -210,6 +220,79 @@ fn our_own_key_is_not_taken_back() {
     negotiator.create_offer(&sdes()).unwrap();
     let result = negotiator.handle_answer(audio("RTP/SAVP", &[reflected]));
     assert_eq!(result, Err(NegotiationError::CryptoAnswer));
+}
+
+#[test]
+fn identifiers_are_answered_in_kind_and_several_keys_taken() {
+    const OTHER: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    for (keys, mki) in [
+        (format!("inline:{KEY}|2^20"), None),
+        (format!("inline:{KEY}|2^20|66051:4"), Some(Mki { value: 1, length: 4 })),
+        (format!("inline:{KEY}|7:1;inline:{OTHER}|8:1"), Some(Mki { value: 1, length: 1 })),
+        (format!("inline:{KEY}|1:128"), Some(Mki { value: 1, length: 128 })),
+    ] {
+        let text = format!("4 {SUITE_80} {keys}");
+        let (answer, media) = answer(audio("RTP/SAVP", &[text.clone()]), &sdes()).unwrap();
+        let agreed = media.keys.unwrap().sdes().unwrap().clone();
+        assert_eq!(agreed.remote.to_value().as_str(), text);
+        assert_eq!(agreed.local.keys[0].mki, mki, "{text}");
+        assert_eq!(answer.media[0].crypto, [agreed.local]);
+    }
+    // Our own identifier keeps its number where that fits.
+    let mut ours = crypto(1, SUITE_80, 1);
+    for (value, offered, answered) in [(300, "5:2", 300), (300, "5:1", 1), (2, "5:1", 2)] {
+        ours.keys[0].mki = Some(Mki { value, length: 4 });
+        let local = local(MediaSecurity::sdes(vec![ours.clone()]));
+        let offer = audio("RTP/SAVP", &[format!("{}|{offered}", line(1, SUITE_80))]);
+        let agreed = answer(offer, &local).unwrap().1.keys.unwrap().sdes().unwrap().clone();
+        assert_eq!(agreed.local.keys[0].mki.unwrap().value, answered);
+    }
+    // An answer declares its own, whether we have one or not.
+    for identifier in ["", "|9:2"] {
+        for local in [sdes(), local(MediaSecurity::sdes(vec![ours.clone()]))] {
+            let mut negotiator = Negotiator::new(1);
+            negotiator.create_offer(&local).unwrap();
+            let line = format!("{}{identifier}", line(1, SUITE_80));
+            let media = negotiator.handle_answer(audio("RTP/SAVP", &[line])).unwrap();
+            let keys = media.keys.unwrap().sdes().unwrap().clone();
+            assert_eq!(keys.remote.mki_length(), (!identifier.is_empty()).then_some(2));
+            assert_eq!(keys.local.keys, local.security.sdes[0].keys);
+        }
+    }
+}
+
+#[test]
+fn every_suite_of_the_rfcs_is_negotiated_in_the_offerers_order() {
+    // RFC 4568 §6.2, RFC 6188 §4, RFC 7714 §14.2; F8 alone is not taken.
+    let suites = [
+        ("F8_128_HMAC_SHA1_80", 30),
+        ("AEAD_AES_256_GCM", 44),
+        ("AES_256_CM_HMAC_SHA1_80", 46),
+        ("AES_256_CM_HMAC_SHA1_32", 46),
+        ("AES_192_CM_HMAC_SHA1_80", 38),
+        ("AES_192_CM_HMAC_SHA1_32", 38),
+        ("AEAD_AES_128_GCM", 28),
+        (SUITE_80, 30),
+        (SUITE_32, 30),
+    ];
+    let key_line = |tag: usize, (suite, len): (&str, usize), fill: u8| {
+        CryptoAttribute::new(tag as u32, suite, Secret::new(vec![fill; len]))
+    };
+    // We have all but F8, in the opposite order.
+    let ours = (1..9).rev().map(|n| key_line(20 - n, suites[n], 1)).collect();
+    let local = local(MediaSecurity::sdes(ours));
+    for from in 0..9 {
+        let text = |n: usize| key_line(n + 1, suites[n], 2).to_value().to_string();
+        let offered: Vec<String> = (from..9).chain(0..from).map(text).collect();
+        let (_, media) = answer(audio("RTP/SAVP", &offered), &local).unwrap();
+        let keys = media.keys.unwrap().sdes().unwrap().clone();
+        let expected = from.max(1);
+        assert_eq!((keys.local.tag, keys.remote.tag), (expected as u32 + 1, expected as u32 + 1));
+        assert_eq!(keys.local.suite, suites[expected].0);
+        assert_eq!(keys.local.keys[0].key_and_salt.expose().len(), suites[expected].1);
+    }
+    let only_f8 = audio("RTP/SAVP", &[key_line(1, suites[0], 2).to_value().to_string()]);
+    assert_eq!(answer(only_f8, &local).unwrap_err(), NegotiationError::NoCommonSuite);
 }
 
 #[test]

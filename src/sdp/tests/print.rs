@@ -33,16 +33,10 @@ fn any_crypto() -> impl Strategy<Value = CryptoAttribute> {
         proptest::option::of(lifetime),
         proptest::option::of(mki),
     );
-    let parameters = (proptest::option::of(0..=24u8), proptest::option::of(64..9999u32));
-    ("[A-Z0-9_]{1,20}", key, parameters).prop_map(|(suite, (key, lifetime, mki), (kdr, wsh))| {
+    let hint = proptest::option::of(64..9999u32);
+    ("[A-Z0-9_]{1,20}", key, hint).prop_map(|(suite, (key, lifetime, mki), window_size_hint)| {
         let key = InlineKey { lifetime, mki, ..InlineKey::new(Secret::new(key)) };
-        CryptoAttribute {
-            tag: 0,
-            suite,
-            keys: vec![key],
-            key_derivation_rate: kdr,
-            window_size_hint: wsh,
-        }
+        CryptoAttribute { tag: 0, suite, keys: vec![key], window_size_hint }
     })
 }
 
