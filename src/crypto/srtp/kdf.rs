@@ -6,7 +6,7 @@ use aes::{
     Aes128Enc, Aes192Enc, Aes256Enc,
     cipher::{BlockCipherEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipher, consts::U16},
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// An expanded AES key for counter mode. The `aes` crate picks the CPU's instructions at run time
 /// and zeroizes the round keys on drop.
@@ -69,6 +69,19 @@ pub(crate) fn identity(master: &MasterKey) -> Result<[u8; 16], KeyError> {
     let mut out = [0; 16];
     derive(&prf, salt, 0xfe, &mut out);
     Ok(out)
+}
+
+/// The stack that a key derivation may have written to. Without optimization every move of a round
+/// key leaves a copy.
+const STACK_TRACES: usize = if cfg!(debug_assertions) { 64 << 10 } else { 8 << 10 };
+
+/// Writes zeros over what the last calls left on the stack: the expanded master key among it, of
+/// which the `aes` crate wipes the last place alone.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    let mut traces = [0_u8; STACK_TRACES];
+    traces.zeroize();
+    core::hint::black_box(&traces);
 }
 
 /// The salt as the 112 upper bits of a counter block.

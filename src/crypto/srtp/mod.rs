@@ -57,6 +57,9 @@ mod kdf;
 mod key;
 mod key_set;
 mod keyring;
+#[cfg(feature = "libsrtp")]
+mod libsrtp;
+mod protection;
 mod receiver;
 mod replay;
 mod sender;
@@ -68,6 +71,9 @@ pub use error::{ProtectError, UnprotectError};
 pub use key::{KeyError, MasterKey};
 pub use key_set::{KeyInfo, KeySet, MAX_KEYS, MasterKeyId};
 pub use keyring::{KeyChange, KeyUsage, SourceCounters};
+#[cfg(feature = "libsrtp")]
+pub use libsrtp::{LibsrtpReceiver, LibsrtpSender};
+pub use protection::{ProtectPackets, UnprotectPackets};
 pub use receiver::{OVERLAP_PACKETS, SrtpReceiver};
 pub use replay::REPLAY_WINDOW;
 pub use sender::SrtpSender;
@@ -103,8 +109,16 @@ struct Keys {
 }
 
 impl Keys {
-    /// The session keys, and what tells the master key from others.
+    /// The session keys, and what tells the master key from others. Nothing of the master key
+    /// stays on the stack.
     fn derive(master: &MasterKey) -> Result<(Self, keyring::Identity), KeyError> {
+        let derived = Self::derive_with_traces(master);
+        kdf::wipe_stack();
+        derived
+    }
+
+    #[inline(never)] // below the frame that calls wipe_stack
+    fn derive_with_traces(master: &MasterKey) -> Result<(Self, keyring::Identity), KeyError> {
         let rtp = kdf::SessionKeys::derive(master, 0)?;
         let rtcp = kdf::SessionKeys::derive(master, 3)?;
         let keys = Self::expand(master.suite(), &rtp, &rtcp)?;

@@ -232,7 +232,8 @@ fn identifiers_are_answered_in_kind_and_several_keys_taken() {
         (format!("inline:{KEY}|1:128"), Some(Mki { value: 1, length: 128 })),
     ] {
         let text = format!("4 {SUITE_80} {keys}");
-        let (answer, media) = answer(audio("RTP/SAVP", &[text.clone()]), &sdes()).unwrap();
+        let (answer, media) =
+            answer(audio("RTP/SAVP", std::slice::from_ref(&text)), &sdes()).unwrap();
         let agreed = media.keys.unwrap().sdes().unwrap().clone();
         assert_eq!(agreed.remote.to_value().as_str(), text);
         assert_eq!(agreed.local.keys[0].mki, mki, "{text}");
