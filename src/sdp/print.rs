@@ -20,11 +20,27 @@ impl SessionDescription {
         let mut session = Session::new(origin, "-");
         session.connection = self.connection.as_ref().map(to_connection);
         session.medias = self.media.iter().map(to_media).collect();
-        let mut out = Vec::with_capacity(512);
-        // Writing to memory cannot fail.
+        // A vector that grows leaves copies of the keys behind. Writing to memory cannot fail.
+        let mut len = Length(0);
+        let _ = session.write(&mut len);
+        let mut out = Vec::with_capacity(len.0);
         let _ = session.write(&mut out);
         super::parse::wipe_keys(&mut session);
         out
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
