@@ -114,11 +114,11 @@ impl CallEntry {
     pub(super) fn note_media(&mut self) {
         if let Some(plan) = self.machine.media.plan() {
             let leg = MediaLeg {
-                suite: plan.keys.as_ref().and_then(|(local, _)| local.suite()),
+                suite: plan.keys.as_ref().map(|(local, _)| local.suite()),
                 keying: if plan.keys.is_some() { Keying::Sdes } else { Keying::None },
             };
             let inbound = MediaLeg {
-                suite: plan.keys.as_ref().and_then(|(_, remote)| remote.suite()),
+                suite: plan.keys.as_ref().map(|(_, remote)| remote.suite()),
                 keying: leg.keying,
             };
             self.report.media_out = Some(leg);
