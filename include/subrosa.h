@@ -1113,7 +1113,7 @@ typedef struct subrosa_engine_stats {
      */
     uint64_t events_dropped;
     /**
-     * Requests within a call that came from elsewhere than its far end.
+     * Requests within a secure call that came over a connection which is not its own.
      */
     uint64_t foreign_requests;
 } subrosa_engine_stats;

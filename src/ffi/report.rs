@@ -422,7 +422,7 @@ pub struct subrosa_engine_stats {
     pub log_dropped: u64,
     /// Events that were dropped because nobody polled for them.
     pub events_dropped: u64,
-    /// Requests within a call that came from elsewhere than its far end.
+    /// Requests within a secure call that came over a connection which is not its own.
     pub foreign_requests: u64,
 }
 
