@@ -218,6 +218,30 @@ fn damage(datagram: &mut Vec<u8>, rng: &mut SeededRng) {
     }
 }
 
+/// Runs over a path where a share of the datagrams comes damaged too, before or after the whole.
+fn run_damaged(versions: DtlsVersions, seed: u64, percent: u32) -> [DtlsSession; 2] {
+    let mut ends = pair(versions, seed);
+    let mut rng = SeededRng::new(seed);
+    run(&mut ends, Duration::from_secs(60), |_, datagram| {
+        let mut copies = vec![datagram.clone()];
+        if rng.below(100) < percent {
+            let mut copy = datagram;
+            damage(&mut copy, &mut rng);
+            copies.insert(rng.below(2) as usize, copy);
+        }
+        copies
+    });
+    ends
+}
+
+/// Damage that dimpl answers with a timer that is due and stays due.
+#[test]
+fn a_handshake_that_is_stuck_is_given_up_and_does_not_spin() {
+    let ends = run_damaged(DtlsVersions::Only13, 5_457_740_265_760_009_236, 39);
+    let timed_out = DtlsFailure::TimedOut { alert: None };
+    assert_eq!(*ends[0].state(), DtlsState::Failed(timed_out));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -226,17 +250,7 @@ proptest! {
     #[test]
     fn damaged_copies_never_harm(seed in any::<u64>(), damaged in 0_u32..60, version in 0_usize..3) {
         let versions = [DtlsVersions::All, DtlsVersions::Only12, DtlsVersions::Only13][version];
-        let mut ends = pair(versions, seed);
-        let mut rng = SeededRng::new(seed);
-        run(&mut ends, Duration::from_secs(60), |_, datagram| {
-            let mut copies = vec![datagram.clone()];
-            if rng.below(100) < damaged {
-                let mut copy = datagram;
-                damage(&mut copy, &mut rng);
-                copies.insert(rng.below(2) as usize, copy);
-            }
-            copies
-        });
+        let ends = run_damaged(versions, seed, damaged);
         if let [DtlsState::Established { keys: a, .. }, DtlsState::Established { keys: b, .. }] =
             [ends[0].state(), ends[1].state()]
         {

@@ -89,11 +89,15 @@ impl Clock {
     }
 
     /// When to wake dimpl up that asks for `at`: then, or after the longest pause; `None` if it
-    /// means "never".
+    /// means "never". Called when dimpl has the time: what is due even so, dimpl does not act on,
+    /// and waking it up at once would never end.
     pub(super) fn timer(self, at: DimplTime, now: Instant) -> Option<Instant> {
         let after = at.saturating_duration_since(self.to_std(now));
         // Up to the next whole microsecond.
-        let pause = after.saturating_add(Duration::from_micros(1)).min(LONGEST_PAUSE);
+        let pause = match after {
+            Duration::ZERO => LONGEST_PAUSE,
+            _ => after.saturating_add(Duration::from_micros(1)).min(LONGEST_PAUSE),
+        };
         (after < NO_TIMER / 2).then_some(now + pause)
     }
 
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(clock.timer(soon, later), Some(Instant::from_micros(1_600_001)));
         assert_eq!(clock.timer(late, later), Some(Instant::from_millis(3_100)));
         assert_eq!(clock.timer(never, later), None);
+        assert_eq!(clock.timer(at(1_000), later), Some(Instant::from_millis(3_100)));
         clock.skip_to(late, Instant::from_millis(3_100));
         assert_eq!(clock.to_std(Instant::from_millis(3_100)), late);
         clock.skip_to(soon, Instant::from_millis(3_100));
