@@ -7,7 +7,7 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stdout)]
 
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
