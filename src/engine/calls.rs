@@ -8,12 +8,14 @@ use super::call::{CallMachine, CallMedia, CallState, InviteParts};
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
+use super::keying::DtlsLeg;
 use super::policy::{EffectivePolicy, PolicySource, SecurityPolicy};
 use super::ports::MediaPorts;
-use super::report::{Keying, MediaLeg, SecurityReport, SignallingLeg};
+use super::report::{SecurityReport, SignallingLeg};
 use super::sockets::SocketUse;
 use super::ways::Waiting;
 use super::{AccountId, CallId, Engine, HostAction};
+use crate::crypto::srtp::KeySet;
 use crate::media::session::{MediaSession, MediaStats};
 use crate::sip::FlowId;
 use crate::sip::auth::DigestClient;
@@ -46,6 +48,10 @@ pub(super) struct CallEntry {
     /// Answers the challenges of the account's server.
     pub(super) auth: Option<DigestClient>,
     pub(super) session: Option<MediaSession>,
+    /// The handshake that keys the media.
+    pub(super) dtls: Option<DtlsLeg>,
+    /// The keys that it gave.
+    pub(super) dtls_keys: Option<(KeySet, KeySet)>,
     /// The last statistics of a session that is gone.
     pub(super) stats: Option<MediaStats>,
     pub(super) report: SecurityReport,
@@ -73,6 +79,8 @@ impl CallEntry {
             invite: None,
             auth: None,
             session: None,
+            dtls: None,
+            dtls_keys: None,
             stats: None,
             report: SecurityReport::new(policy),
             invited: false,
@@ -90,11 +98,15 @@ impl CallEntry {
         {
             session.handle_timeout(now);
         }
+        if let Some(leg) = &mut self.dtls {
+            leg.handle_timeout(now);
+        }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let media = self.session.as_ref().and_then(MediaSession::next_timeout);
-        [self.machine.next_timeout(), media].into_iter().flatten().min()
+        let dtls = self.dtls.as_ref().and_then(DtlsLeg::next_timeout);
+        [self.machine.next_timeout(), media, dtls].into_iter().flatten().min()
     }
 
     pub(super) fn media_stats(&self) -> Option<MediaStats> {
@@ -108,22 +120,6 @@ impl CallEntry {
             report.count(&stats, self.machine.media.is_protected());
         }
         report
-    }
-
-    /// The legs of the report as the plan in force says.
-    pub(super) fn note_media(&mut self) {
-        if let Some(plan) = self.machine.media.plan() {
-            let leg = MediaLeg {
-                suite: plan.keys.as_ref().map(|(local, _)| local.suite()),
-                keying: if plan.keys.is_some() { Keying::Sdes } else { Keying::None },
-            };
-            let inbound = MediaLeg {
-                suite: plan.keys.as_ref().map(|(_, remote)| remote.suite()),
-                keying: leg.keying,
-            };
-            self.report.media_out = Some(leg);
-            self.report.media_in = Some(inbound);
-        }
     }
 }
 
@@ -177,9 +173,10 @@ impl Engine {
             ResolveError::TransportForbidden => CallError::TransportForbidden,
         })?;
         let (tag, call_id) = (self.token(), self.token());
+        let fingerprints = self.dtls_fingerprints();
         let target = to.clone();
         let entry_of = |id| {
-            let media = CallMedia::new(codecs);
+            let media = CallMedia::new(codecs, fingerprints);
             let machine = CallMachine::outgoing(now, id, from, target, media, policy, options, tag);
             let mut entry = CallEntry::new(machine, call_id, effective);
             entry.route = flow.is_none().then_some(route);
@@ -202,13 +199,13 @@ impl Engine {
 
     /// The flow to the next hop is up.
     pub(super) fn call_way_ready(&mut self, now: Instant, id: CallId, flow: FlowId) {
-        let secure = self.flow_is_secure(flow);
+        let trust = self.trust(flow);
         let leg = self.signalling_leg(flow);
         let account = self.calls.get(id).and_then(|e| e.machine.account);
         let account_flow = account.and_then(|a| self.accounts.get(a)).and_then(|a| a.flow);
         let Some(entry) = self.calls.get_mut(id) else { return };
         entry.flow = Some(flow);
-        entry.machine.signalling_secure = secure;
+        entry.machine.trust = trust;
         entry.report.signalling = leg;
         if let Some(route) = &entry.route {
             entry.report.ladder = route.steps().to_vec();
@@ -290,7 +287,7 @@ impl Engine {
     ) {
         let Some(entry) = self.calls.get(id) else { return };
         // Who takes part in a secure call speaks over a secure connection of the same peer.
-        if entry.machine.signalling_secure && !self.is_flow_of(entry, flow) {
+        if entry.machine.trust.is_encrypted() && !self.is_flow_of(entry, flow) {
             self.stats.foreign_requests = self.stats.foreign_requests.saturating_add(1);
             return self.refuse(now, tx, message, 403, "Not Over This Connection");
         }
@@ -387,17 +384,17 @@ impl Engine {
             Some(a) => a.config.codecs.clone(),
             None => super::Codec::ALL.to_vec(),
         };
-        let (tag, secure, leg) =
-            (self.token(), self.flow_is_secure(flow), self.signalling_leg(flow));
+        let (tag, trust, leg) = (self.token(), self.trust(flow), self.signalling_leg(flow));
+        let fingerprints = self.dtls_fingerprints();
         let mut refusal = None;
         let id = self.calls.try_insert_with(|id| {
-            let media = CallMedia::new(codecs);
+            let media = CallMedia::new(codecs, fingerprints);
             match CallMachine::incoming(now, id, account, tx, message.clone(), media, policy, tag) {
                 Ok(machine) => {
                     let call_id = message.call_id().to_string();
                     let mut entry = CallEntry::new(machine, call_id, effective);
                     entry.flow = Some(flow);
-                    entry.machine.signalling_secure = secure;
+                    entry.machine.trust = trust;
                     entry.report.signalling = leg;
                     Some(entry)
                 }

@@ -4,9 +4,11 @@ use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::RangeInclusive;
 
+use super::gate::MediaOffer;
 use super::log::LogLevel;
 use super::policy::SecurityPolicy;
 use super::tls::TlsConfig;
+use crate::crypto::dtls::DtlsIdentity;
 use crate::crypto::tls::{TlsIdentity, TrustAnchors};
 use crate::sip::Transport;
 use crate::time::{Duration, UnixTime};
@@ -30,6 +32,9 @@ pub struct Config {
     pub listen_tls: Option<SocketAddr>,
     /// The certificate that the engine shows to TLS clients, and to servers that ask for one.
     pub identity: Option<TlsIdentity>,
+    /// Who we are in DTLS handshakes, for life: keep it, so that people who compared safety
+    /// numbers find the same one again. `None`: one is made for this engine alone.
+    pub dtls_identity: Option<DtlsIdentity>,
     /// Whom to trust when verifying the far end's certificate.
     pub trust: TrustAnchors,
     /// What TLS demands beyond that.
@@ -61,6 +66,7 @@ impl Config {
             listen_tcp: None,
             listen_tls: None,
             identity: None,
+            dtls_identity: None,
             trust: TrustAnchors::webpki_roots(),
             tls: TlsConfig::default(),
             media_ports: 16_384..=32_767,
@@ -171,6 +177,8 @@ impl Codec {
 pub struct CallOptions {
     /// May be stricter than the account's policy.
     pub policy: SecurityPolicy,
+    /// How our offer asks for SRTP under [`SecurityPolicy::Preferred`].
+    pub media_offer: MediaOffer,
     /// Codecs for this call; empty: the account's.
     pub codecs: Vec<Codec>,
     /// Sample rate of the PCM that the host writes and reads, Hz: 8000, 16000, 24000, 32000,
@@ -184,6 +192,7 @@ impl Default for CallOptions {
     fn default() -> Self {
         Self {
             policy: SecurityPolicy::Off,
+            media_offer: MediaOffer::default(),
             codecs: vec![],
             sample_rate: 16_000,
             ring_timeout: Duration::from_secs(180),

@@ -189,6 +189,9 @@ pub enum FailureReason {
     /// The far end's session description cannot be used.
     #[error("no common media: {0}")]
     Negotiation(String),
+    /// The keys of the media could not be agreed by DTLS.
+    #[error("the media could not be encrypted: {0}")]
+    Keying(String),
     /// The policy forbids what the far end offers.
     #[error("the security policy does not allow this call: {0}")]
     Policy(String),

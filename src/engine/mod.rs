@@ -11,7 +11,9 @@ mod config;
 mod error;
 mod event;
 mod facade;
+mod gate;
 mod io;
+mod keying;
 mod ladder;
 mod log;
 mod output;
@@ -39,6 +41,7 @@ pub use config::{AccountConfig, CallOptions, Codec, Config};
 pub use error::{AccountError, CallError, ConfigError, InputError, MediaError};
 pub use event::{EndReason, Event, FailureReason};
 pub use facade::Call;
+pub use gate::MediaOffer;
 pub use io::{Input, Output};
 pub use log::{LogLevel, LogRecord};
 pub use policy::{EffectivePolicy, PolicyError, PolicySource, SecurityPolicy};
@@ -47,11 +50,13 @@ pub use stats::EngineStats;
 pub use tls::TlsConfig;
 
 use calls::CallEntry;
+use gate::Trust;
 
 use accounts::AccountEntry;
 use post::{Pending, RouteOwner};
 use sockets::SocketUse;
 
+use crate::crypto::dtls::{DtlsIdentity, FingerprintHash};
 use crate::sip::dns::{QueryId, QueryTag};
 use crate::sip::flow::Flows;
 use crate::sip::transaction::{ClientTxId, ServerTxId, TransactionConfig, TransactionLayer};
@@ -108,6 +113,8 @@ pub struct Engine {
     parked: Vec<ways::Parked>,
     invites: BTreeMap<ServerTxId, CallId>,
     policies: BTreeMap<String, SecurityPolicy>,
+    /// Our end of DTLS handshakes; made when it is first needed, unless the host gave one.
+    dtls_identity: Option<DtlsIdentity>,
     host: VecDeque<HostAction>,
     /// The rest of an output that did not fit the host's buffer.
     held: Option<crate::sip::flow::FlowOutput>,
@@ -165,6 +172,7 @@ impl Engine {
             parked: Vec::new(),
             invites: BTreeMap::new(),
             policies: BTreeMap::new(),
+            dtls_identity: config.dtls_identity.clone(),
             host: VecDeque::new(),
             held: None,
             events: BoundedQueue::new(MAX_EVENTS),
@@ -341,6 +349,33 @@ impl Engine {
     /// A random token for tags, branches and Call-IDs.
     fn token(&mut self) -> String {
         alloc::format!("{:016x}", self.rng.next_u64())
+    }
+
+    /// Our end of DTLS handshakes; `None` if none can be made.
+    fn dtls_identity(&mut self) -> Option<DtlsIdentity> {
+        if self.dtls_identity.is_none() {
+            let unix = self.unix(self.now);
+            self.dtls_identity = DtlsIdentity::generate(unix, &mut self.rng).ok();
+        }
+        self.dtls_identity.clone()
+    }
+
+    /// What descriptions say of it.
+    fn dtls_fingerprints(&mut self) -> Vec<crate::sdp::Fingerprint> {
+        let identity = self.dtls_identity();
+        let value = identity.map(|i| alloc::format!("{}", i.fingerprint(FingerprintHash::Sha256)));
+        let value = value.and_then(|v| crate::sdp::Fingerprint::parse(&v).ok());
+        value.into_iter().collect()
+    }
+
+    /// How far a flow can be trusted with keys.
+    fn trust(&self, flow: FlowId) -> Trust {
+        let proven = self.flows.facts(flow).is_some_and(|facts| facts.peer.is_some());
+        match self.flow_is_secure(flow) {
+            false => Trust::Clear,
+            true if proven => Trust::Verified,
+            true => Trust::Unverified,
+        }
     }
 
     fn flow_is_secure(&self, flow: FlowId) -> bool {

@@ -1,8 +1,11 @@
 //! What the host has to do, one thing at a time.
 
 use super::io::Output;
+use super::keying::DtlsLeg;
 use super::{Engine, HostAction};
+use crate::crypto::dtls::MAX_DATAGRAM;
 use crate::media::session::{Channel, MAX_TRANSMIT};
+use crate::sip::SocketId;
 use crate::sip::flow::FlowOutput;
 use crate::time::Instant;
 
@@ -19,6 +22,15 @@ impl Engine {
         }
         if let Some(output) = self.flow_output(buf.len()) {
             return fill(output, buf);
+        }
+        if let Some((id, socket)) = self.dtls_due() {
+            if buf.len() < MAX_DATAGRAM {
+                return Output::BufferTooSmall { needed: MAX_DATAGRAM };
+            }
+            let leg = self.calls.get_mut(id).and_then(|e| e.dtls.as_mut());
+            if let Some((remote, len)) = leg.and_then(|leg| leg.poll_output(buf)) {
+                return Output::Datagram { socket, remote, payload: buf.get(..len).unwrap_or(&[]) };
+            }
         }
         let due =
             self.calls.iter().find(|(_, e)| e.session.as_ref().is_some_and(|s| s.has_output()));
@@ -51,6 +63,14 @@ impl Engine {
             Some(action) => action.into_output(),
             None => Output::Timeout(self.next_timeout()),
         }
+    }
+
+    /// A call whose DTLS handshake has something to send, and its socket.
+    fn dtls_due(&self) -> Option<(super::CallId, SocketId)> {
+        self.calls.iter().find_map(|(id, entry)| {
+            let due = entry.dtls.as_ref().is_some_and(DtlsLeg::has_output);
+            Some((id, entry.ports.as_ref().filter(|_| due)?.rtp()))
+        })
     }
 
     /// Ended calls whose goodbye is out give their ports back.

@@ -1,6 +1,6 @@
-//! The one gate: what a domain's policy allows, for signalling and media, inbound and outbound.
+//! The policies of domains, accounts and calls, and which of them holds. What they allow is
+//! decided in [`gate`](super::gate).
 
-use crate::sip::Transport;
 use alloc::string::String;
 
 /// What a domain, an account or a call demands.
@@ -20,15 +20,6 @@ impl SecurityPolicy {
     #[must_use]
     pub fn stricter(self, other: Self) -> Self {
         self.max(other)
-    }
-
-    /// The transports that signalling may use, best first.
-    pub const fn transports(self) -> &'static [Transport] {
-        match self {
-            Self::Required => &[Transport::Tls],
-            Self::Preferred => &[Transport::Tls, Transport::Tcp, Transport::Udp],
-            Self::Off => &[Transport::Udp, Transport::Tcp, Transport::Tls],
-        }
     }
 
     /// Lower-case name: `off`, `preferred`, `required`.
@@ -112,78 +103,19 @@ pub enum PolicyError {
     BadDomain(String),
 }
 
-/// What the gate decided about the media of a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum MediaRule {
-    /// SRTP or nothing.
-    Encrypted,
-    /// SRTP if the far end can, else plain RTP.
-    EncryptedIfPossible,
-    /// Plain RTP.
-    Plain,
-}
-
-/// The gate for what we offer. SDES keys never go over signalling that is not under verified TLS
-/// (RFC 4568 §8.3), so without it there is no SRTP to offer; `Err` is the reason in words.
-pub(crate) fn rule_for_offer(
-    policy: SecurityPolicy,
-    signalling_secure: bool,
-) -> Result<MediaRule, &'static str> {
-    match (policy, signalling_secure) {
-        (SecurityPolicy::Required, true) => Ok(MediaRule::Encrypted),
-        (SecurityPolicy::Required, false) => Err("TLS is required, and the connection has none"),
-        (SecurityPolicy::Preferred, true) => Ok(MediaRule::EncryptedIfPossible),
-        (SecurityPolicy::Preferred, false) | (SecurityPolicy::Off, _) => Ok(MediaRule::Plain),
-    }
-}
-
-/// The gate for what we are offered. `protected` tells whether this call's media was SRTP before:
-/// it never goes back to plain (a sticky floor).
-pub(crate) fn rule_for_answer(
-    policy: SecurityPolicy,
-    signalling_secure: bool,
-    offers_srtp: bool,
-    protected: bool,
-) -> Result<MediaRule, &'static str> {
-    let rule = rule_for_offer(policy, signalling_secure)?;
-    match rule {
-        MediaRule::Encrypted if !offers_srtp => Err("SRTP is required, and no keys were offered"),
-        MediaRule::Encrypted => Ok(MediaRule::Encrypted),
-        _ if protected && !offers_srtp => Err("the call is encrypted and stays so"),
-        _ if protected => Ok(MediaRule::Encrypted),
-        // An offer of SRTP alone (RTP/SAVP) is taken even where the policy would not ask for it.
-        _ if offers_srtp && signalling_secure => Ok(MediaRule::EncryptedIfPossible),
-        rule => Ok(rule),
-    }
-}
-
-/// The only place that permits plain packets.
-#[allow(clippy::disallowed_methods)]
-pub(crate) fn plain_permit(rule: MediaRule) -> Option<crate::crypto::srtp::PlainPermit> {
-    match rule {
-        MediaRule::Encrypted => None,
-        MediaRule::EncryptedIfPossible | MediaRule::Plain => {
-            Some(crate::crypto::srtp::PlainPermit::issue())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn required_means_tls_and_srtp_both_ways() {
+    fn a_part_makes_stricter_and_never_looser() {
         use SecurityPolicy::{Off, Preferred, Required};
-        assert_eq!(rule_for_offer(Required, true), Ok(MediaRule::Encrypted));
-        assert!(rule_for_offer(Required, false).is_err());
-        assert!(rule_for_answer(Required, true, false, false).is_err());
-        assert!(rule_for_answer(Required, false, true, false).is_err());
-        assert!(plain_permit(MediaRule::Encrypted).is_none());
-        assert_eq!(rule_for_offer(Preferred, false), Ok(MediaRule::Plain));
-        assert_eq!(rule_for_answer(Off, false, false, false), Ok(MediaRule::Plain));
-        assert!(rule_for_answer(Off, true, false, true).is_err());
-        assert_eq!(Required.transports(), [Transport::Tls]);
+        let domain = EffectivePolicy::of_domain(Some(Preferred));
+        assert_eq!(domain.tightened(Off, PolicySource::Account), domain);
+        assert_eq!(domain.tightened(Preferred, PolicySource::Account), domain);
+        let tight = domain.tightened(Required, PolicySource::Call);
+        assert_eq!((tight.policy, tight.source), (Required, PolicySource::Call));
+        assert_eq!(EffectivePolicy::of_domain(None).source, PolicySource::Default);
         assert_eq!(Off.stricter(Required), Required);
     }
 }

@@ -356,6 +356,12 @@ impl Engine {
                     entry.machine.nothing_to_cancel();
                 }
             }
+            CallAction::InviteAgain => {
+                if let Some(entry) = self.calls.get_mut(id) {
+                    (entry.invited, entry.invite_tx) = (false, None);
+                }
+                self.try_invite(id);
+            }
             CallAction::Respond { tx, response } => self.respond(now, id, tx, response),
         }
     }

@@ -70,6 +70,12 @@ pub struct MediaLeg {
 pub enum Keying {
     /// No keys: plain RTP.
     None,
+    /// A DTLS handshake on the media's path (RFC 5763).
+    Dtls {
+        /// The fingerprint that the peer had to match came over signalling whose peer was
+        /// verified. Otherwise whoever could change the signalling could be in the middle.
+        authenticated: bool,
+    },
     /// `a=crypto` in the session description (RFC 4568): as secret as the signalling.
     Sdes,
 }
@@ -155,10 +161,13 @@ impl fmt::Display for SecurityReport {
             }
             Some(leg) => write!(f, "; signalling: {} in the clear", leg.transport)?,
         }
-        match self.media_out.as_ref().map(|leg| leg.suite) {
-            None => Ok(()),
-            Some(None) => f.write_str("; voice: plain RTP"),
-            Some(Some(suite)) => write!(f, "; voice: SRTP {}, keys by SDES", suite.sdp_name()),
-        }
+        let Some(leg) = &self.media_out else { return Ok(()) };
+        let Some(suite) = leg.suite else { return f.write_str("; voice: plain RTP") };
+        let keys = match leg.keying {
+            Keying::Dtls { authenticated: true } => "keys by DTLS",
+            Keying::Dtls { authenticated: false } => "keys by DTLS with whoever answered",
+            Keying::Sdes | Keying::None => "keys by SDES",
+        };
+        write!(f, "; voice: SRTP {}, {keys}", suite.sdp_name())
     }
 }

@@ -158,7 +158,7 @@ impl Engine {
         let account = entry.machine.account.and_then(|a| self.accounts.get(a));
         let other = account.filter(|a| a.config.register).and_then(|a| a.flow).filter(|f| {
             let secure = self.flow_is_secure(*f);
-            self.flows.is_up(*f) && (secure || !entry.machine.signalling_secure)
+            self.flows.is_up(*f) && (secure || !entry.machine.trust.is_encrypted())
         });
         let flow = own.or(other)?;
         if own.is_none() {
@@ -207,7 +207,7 @@ impl Engine {
         let entry = self.calls.get(id)?;
         let account = entry.machine.account.and_then(|a| self.accounts.get(a));
         let wanted = account.and_then(|a| a.config.transport);
-        let secure = entry.machine.signalling_secure;
+        let secure = entry.machine.trust.is_encrypted();
         let allowed = entry.machine.policy.transports().iter().copied();
         let allowed: Vec<_> = allowed
             .filter(|t| wanted.is_none_or(|w| w == *t) && (!secure || t.is_secure()))

@@ -318,6 +318,11 @@ impl DtlsSession {
         !datagram.is_empty()
     }
 
+    /// True if [`poll_output`](Self::poll_output) has a datagram.
+    pub fn has_output(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
     /// Copies the next datagram for the peer into `buf` (1200 bytes are always enough) and
     /// returns its length; `None` if there is none. To be called until `None` after each input.
     pub fn poll_output(&mut self, buf: &mut [u8]) -> Option<usize> {

@@ -4,14 +4,16 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use crate::crypto::dtls::{DtlsRole, Fingerprints};
 use crate::crypto::srtp::{KeyError, KeyInfo, KeySet, MasterKey, MasterKeyId, Suite};
 use crate::engine::config::Codec;
 use crate::engine::event::FailureReason;
-use crate::engine::policy::{MediaRule, SecurityPolicy, rule_for_answer, rule_for_offer};
+use crate::engine::gate::{Gate, MediaGrant};
 use crate::media::codec::CodecId;
 use crate::sdp::{
-    CodecDescription, CryptoAttribute, Direction, LocalMedia, MediaSecurity, NegotiatedKeying,
-    NegotiatedMedia, NegotiationState, Negotiator, OfferSummary, SessionDescription,
+    CodecDescription, CryptoAttribute, Direction, DtlsKeying, LocalDtls, LocalMedia, MediaSecurity,
+    NegotiatedKeying, NegotiatedMedia, NegotiationState, Negotiator, OfferSummary,
+    SessionDescription,
 };
 use crate::util::{Rng, RngExt, Secret};
 
@@ -37,8 +39,27 @@ const ACCEPTED: [Suite; 6] = [
 pub(in crate::engine) struct MediaPlan {
     pub(in crate::engine) agreed: NegotiatedMedia,
     pub(in crate::engine) codec: CodecId,
-    pub(in crate::engine) keys: Option<(KeySet, KeySet)>,
-    pub(in crate::engine) rule: MediaRule,
+    /// `None`: plain RTP.
+    pub(in crate::engine) keys: Option<PlanKeys>,
+    pub(in crate::engine) grant: MediaGrant,
+}
+
+/// Where a stream's keys come from.
+#[derive(Clone, Debug)]
+pub(in crate::engine) enum PlanKeys {
+    /// From the session descriptions: what we send with, what we receive with.
+    Sdes(KeySet, KeySet),
+    /// From a DTLS handshake.
+    Dtls(DtlsPlan),
+}
+
+/// A DTLS handshake to be made, or one that goes on.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct DtlsPlan {
+    pub(in crate::engine) fingerprints: Fingerprints,
+    pub(in crate::engine) role: DtlsRole,
+    /// A new association; otherwise the one that is there goes on.
+    pub(in crate::engine) fresh: bool,
 }
 
 /// The media of one call: negotiation and its outcome.
@@ -48,7 +69,9 @@ pub(in crate::engine) struct CallMedia {
     /// The negotiator with our offer open, for the answers of several forks.
     offered: Option<Negotiator>,
     answered_by: String,
-    offered_rule: MediaRule,
+    offered_grant: Option<MediaGrant>,
+    /// Those of our DTLS identity.
+    fingerprints: Vec<crate::sdp::Fingerprint>,
     codecs: Vec<Codec>,
     locals: Option<(SocketAddr, SocketAddr)>,
     lines: Vec<CryptoAttribute>,
@@ -62,12 +85,16 @@ pub(in crate::engine) struct CallMedia {
 }
 
 impl CallMedia {
-    pub(in crate::engine) fn new(codecs: Vec<Codec>) -> Self {
+    pub(in crate::engine) fn new(
+        codecs: Vec<Codec>,
+        fingerprints: Vec<crate::sdp::Fingerprint>,
+    ) -> Self {
         Self {
             negotiator: None,
             offered: None,
             answered_by: String::new(),
-            offered_rule: MediaRule::Plain,
+            offered_grant: None,
+            fingerprints,
             codecs,
             locals: None,
             lines: Vec::new(),
@@ -128,16 +155,25 @@ impl CallMedia {
         }
     }
 
+    /// The call begins anew, with another offer: nothing of the refused one is kept.
+    pub(super) fn start_over(&mut self) {
+        (self.negotiator, self.offered, self.offered_grant) = (None, None, None);
+        (self.plan, self.fresh, self.running) = (None, None, false);
+    }
+
     fn negotiator(&mut self, rng: &mut dyn Rng) -> &mut Negotiator {
         self.negotiator.get_or_insert_with(|| Negotiator::new(rng.next_u64() >> 2))
     }
 
-    fn local(&self, rule: MediaRule, direction: Direction) -> Option<LocalMedia> {
+    fn local(&self, grant: MediaGrant, direction: Direction) -> Option<LocalMedia> {
         let (rtp, rtcp) = self.locals?;
-        let security = match rule {
-            MediaRule::Plain => MediaSecurity::plain(),
-            MediaRule::Encrypted => MediaSecurity::sdes(self.lines.clone()),
-            MediaRule::EncryptedIfPossible => MediaSecurity::sdes_if_possible(self.lines.clone()),
+        let dtls = Some(LocalDtls::new(self.fingerprints.clone()));
+        let security = MediaSecurity {
+            shape: grant.shape,
+            sdes: if grant.sdes { self.lines.clone() } else { Vec::new() },
+            dtls: dtls.filter(|_| grant.dtls && !self.fingerprints.is_empty()),
+            plain: grant.plain,
+            prefer_dtls: false,
         };
         Some(LocalMedia {
             rtp,
@@ -170,23 +206,21 @@ impl CallMedia {
     /// Our offer, as the gate allows.
     pub(super) fn offer(
         &mut self,
-        policy: SecurityPolicy,
-        secure: bool,
+        gate: Gate,
         hold: bool,
         rng: &mut dyn Rng,
     ) -> Result<Vec<u8>, FailureReason> {
-        let rule = rule_for_offer(policy, secure).map_err(refused)?;
-        let rule = if self.is_protected() { MediaRule::Encrypted } else { rule };
+        let grant = gate.for_offer(self.is_protected()).map_err(refused)?;
         self.make_lines(&SUITES, rng);
         let direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
-        let local = self.local(rule, direction).ok_or(FailureReason::NoMediaPort)?;
+        let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);
         if negotiator.state() != NegotiationState::Stable {
             negotiator.rollback();
         }
         let offer = negotiator.create_offer(&local).map_err(negotiation)?;
         self.offered = self.negotiator.clone();
-        self.offered_rule = rule;
+        self.offered_grant = Some(grant);
         (self.held_before, self.hold) = (self.hold, hold);
         self.answered_by.clear();
         Ok(offer.to_bytes())
@@ -198,71 +232,56 @@ impl CallMedia {
         &mut self,
         sdp: &[u8],
         tag: &str,
-        secure: bool,
-        policy: SecurityPolicy,
+        gate: Gate,
     ) -> Result<(), FailureReason> {
         if self.answered_by == tag && !tag.is_empty() {
             return Ok(());
         }
-        let mut negotiator = self
-            .offered
-            .clone()
-            .ok_or(FailureReason::Negotiation("no offer is open".to_string()))?;
+        let no_offer = || FailureReason::Negotiation("no offer is open".to_string());
+        let mut negotiator = self.offered.clone().ok_or_else(no_offer)?;
+        let grant = self.offered_grant.ok_or_else(no_offer)?;
         let answer = SessionDescription::parse(sdp).map_err(negotiation)?;
         let agreed = negotiator.handle_answer(answer).map_err(negotiation)?;
-        let has_keys = agreed.keys.is_some();
-        // The answer passes the same gate as an offer would.
-        rule_for_answer(policy, secure, has_keys, self.is_protected()).map_err(refused)?;
+        // The answer passes the gate too.
+        gate.check_answer(agreed.keys.is_some(), grant).map_err(refused)?;
         self.negotiator = Some(negotiator);
         self.answered_by = tag.to_string();
-        self.carry_out(agreed, self.offered_rule)
+        self.carry_out(agreed, grant)
     }
 
     /// Would an answer to this offer be possible and allowed?
-    pub(super) fn check_offer(
-        &self,
-        sdp: &[u8],
-        secure: bool,
-        policy: SecurityPolicy,
-    ) -> Result<(), FailureReason> {
+    pub(super) fn check_offer(&self, sdp: &[u8], gate: Gate) -> Result<(), FailureReason> {
         let offer = SessionDescription::parse(sdp).map_err(negotiation)?;
         let summary = OfferSummary::of(&offer);
         if !summary.has_audio {
             return Err(FailureReason::Negotiation("no audio is offered".to_string()));
         }
-        rule_for_answer(policy, secure, offers_srtp(&summary), false).map_err(refused).map(|_| ())
+        gate.for_answer(&summary, false).map_err(refused).map(|_| ())
     }
 
     /// Is the signalling itself allowed?
-    pub(super) fn check_signalling(
-        &self,
-        policy: SecurityPolicy,
-        secure: bool,
-    ) -> Result<(), FailureReason> {
-        rule_for_offer(policy, secure).map_err(refused).map(|_| ())
+    pub(super) fn check_signalling(&self, gate: Gate) -> Result<(), FailureReason> {
+        gate.check_signalling().map_err(refused)
     }
 
     /// Our answer to their offer.
     pub(super) fn answer_to(
         &mut self,
         sdp: &[u8],
-        secure: bool,
-        policy: SecurityPolicy,
-        protected: bool,
+        gate: Gate,
         rng: &mut dyn Rng,
     ) -> Result<Vec<u8>, FailureReason> {
         let offer = SessionDescription::parse(sdp).map_err(negotiation)?;
         let summary = OfferSummary::of(&offer);
-        let rule =
-            rule_for_answer(policy, secure, offers_srtp(&summary), protected).map_err(refused)?;
+        let grant = gate.for_answer(&summary, self.is_protected()).map_err(refused)?;
         self.make_lines(&ACCEPTED, rng);
         let direction = if self.hold { Direction::SendOnly } else { Direction::SendRecv };
-        let local = self.local(rule, direction).ok_or(FailureReason::NoMediaPort)?;
+        let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);
         negotiator.handle_offer(offer).map_err(negotiation)?;
         match negotiator.create_answer(&local) {
             Ok((answer, agreed)) => {
-                self.carry_out(agreed, rule)?;
+                self.carry_out(agreed, grant)?;
                 Ok(answer.to_bytes())
             }
             Err(error) => {
@@ -272,7 +291,11 @@ impl CallMedia {
         }
     }
 
-    fn carry_out(&mut self, agreed: NegotiatedMedia, rule: MediaRule) -> Result<(), FailureReason> {
+    fn carry_out(
+        &mut self,
+        agreed: NegotiatedMedia,
+        grant: MediaGrant,
+    ) -> Result<(), FailureReason> {
         let codec = agreed
             .codecs
             .iter()
@@ -281,12 +304,13 @@ impl CallMedia {
         let keys = match &agreed.keys {
             None => None,
             Some(NegotiatedKeying::Sdes(keys)) => {
-                Some((key_set(&keys.local)?, key_set(&keys.remote)?))
+                Some(PlanKeys::Sdes(key_set(&keys.local)?, key_set(&keys.remote)?))
             }
-            Some(_) => return Err(FailureReason::Negotiation("keying not possible".to_string())),
+            Some(NegotiatedKeying::Dtls(keys)) => {
+                Some(PlanKeys::Dtls(dtls_plan(keys, agreed.new_association)?))
+            }
         };
-        let rule = if keys.is_some() { MediaRule::Encrypted } else { rule };
-        let plan = MediaPlan { agreed, codec, keys, rule };
+        let plan = MediaPlan { agreed, codec, keys, grant };
         self.plan = Some(plan.clone());
         self.fresh = Some(plan);
         self.running = true;
@@ -294,8 +318,15 @@ impl CallMedia {
     }
 }
 
-fn offers_srtp(summary: &OfferSummary) -> bool {
-    summary.suites.iter().any(|name| Suite::from_sdp_name(name).is_some())
+fn dtls_plan(keys: &DtlsKeying, fresh: bool) -> Result<DtlsPlan, FailureReason> {
+    let values: Vec<String> = keys.fingerprints.iter().map(ToString::to_string).collect();
+    let fingerprints = Fingerprints::parse_all(values.iter().map(String::as_str))
+        .map_err(|error| FailureReason::Negotiation(error.to_string()))?;
+    let role = match keys.role {
+        crate::sdp::DtlsRole::Client => DtlsRole::Active,
+        crate::sdp::DtlsRole::Server => DtlsRole::Passive,
+    };
+    Ok(DtlsPlan { fingerprints, role, fresh })
 }
 
 /// The keys of a line for the SRTP context, with identifiers and lifetimes.

@@ -14,12 +14,13 @@ use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub(super) use media::{CallMedia, MediaPlan};
+pub(super) use media::{CallMedia, DtlsPlan, MediaPlan, PlanKeys};
 pub(super) use uac::InviteParts;
 
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, Event, FailureReason};
+use super::gate::{Gate, Trust};
 use super::policy::SecurityPolicy;
 use super::{AccountId, CallId};
 use crate::sip::dialog::{AckCache, Dialog, Forks, Glare, Reliable2xx};
@@ -85,10 +86,20 @@ pub(super) enum Purpose {
 /// What a call wants done. Via and Contact are added on the way out.
 #[derive(Debug)]
 pub(super) enum CallAction {
-    Send { request: MessageBuilder, purpose: Purpose },
-    Ack { request: MessageBuilder },
+    Send {
+        request: MessageBuilder,
+        purpose: Purpose,
+    },
+    Ack {
+        request: MessageBuilder,
+    },
     CancelInvite,
-    Respond { tx: ServerTxId, response: MessageBuilder },
+    /// The INVITE was refused for its media: another offer is to be made.
+    InviteAgain,
+    Respond {
+        tx: ServerTxId,
+        response: MessageBuilder,
+    },
     Event(Event),
 }
 
@@ -118,9 +129,10 @@ pub(super) struct CallMachine {
     pub(super) target: Uri,
     pub(super) remote: String,
     pub(super) media: CallMedia,
-    /// Our signalling leg is under TLS whose peer was verified (as client), or that the far end
-    /// opened to us (as server): the condition for keys in SDP.
-    pub(super) signalling_secure: bool,
+    /// How far our signalling leg can be trusted.
+    pub(super) trust: Trust,
+    /// Offers of ours that were refused for their media.
+    attempt: u8,
     state: CallState,
     dialog: Option<Dialog>,
     early: Vec<Dialog>,
@@ -165,7 +177,8 @@ impl CallMachine {
             remote: target.to_string(),
             target,
             media,
-            signalling_secure: false,
+            trust: Trust::Clear,
+            attempt: 0,
             state: match direction {
                 Direction::Outgoing => CallState::Dialing,
                 Direction::Incoming => CallState::Incoming,
@@ -208,6 +221,11 @@ impl CallMachine {
     }
     pub(super) fn is_over(&self) -> bool {
         self.state == CallState::Ended
+    }
+    /// What the gate must know of this call.
+    pub(super) fn gate(&self) -> Gate {
+        let (policy, trust, attempt) = (self.policy, self.trust, self.attempt);
+        Gate { policy, trust, offer: self.options.media_offer, attempt }
     }
     /// We gave up and wait for the INVITE's final response.
     pub(super) fn is_cancelling(&self) -> bool {

@@ -28,7 +28,7 @@ impl CallMachine {
     }
 
     pub(super) fn send_reinvite(&mut self, change: Change, rng: &mut dyn Rng) {
-        let offer = self.media.offer(self.policy, self.signalling_secure, change.hold, rng);
+        let offer = self.media.offer(self.gate(), change.hold, rng);
         let Some(dialog) = self.dialog.as_mut().filter(|_| self.state == CallState::Established)
         else {
             return;
@@ -95,7 +95,7 @@ impl CallMachine {
         self.change = None;
         let tag = response.to().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(response) {
-            Some(sdp) => self.media.answer(&sdp, &tag, self.signalling_secure, self.policy),
+            Some(sdp) => self.media.answer(&sdp, &tag, self.gate()),
             None => {
                 Err(FailureReason::Negotiation("the answer has no session description".to_string()))
             }
@@ -186,14 +186,10 @@ impl CallMachine {
         // Offers are answered at once.
         self.offers.finish_remote();
         let (body, expects_answer) = match self.sdp(request) {
-            Some(sdp) => {
-                let protected = self.media.is_protected();
-                let (secure, policy) = (self.signalling_secure, self.policy);
-                (self.media.answer_to(&sdp, secure, policy, protected, rng), false)
-            }
+            Some(sdp) => (self.media.answer_to(&sdp, self.gate(), rng), false),
             None => {
                 let hold = self.local_hold;
-                (self.media.offer(self.policy, self.signalling_secure, hold, rng), true)
+                (self.media.offer(self.gate(), hold, rng), true)
             }
         };
         match body {
@@ -233,8 +229,7 @@ impl CallMachine {
             return self.refuse_glare(tx, request, refusal);
         }
         self.offers.finish_remote();
-        let protected = self.media.is_protected();
-        match self.media.answer_to(&sdp, self.signalling_secure, self.policy, protected, rng) {
+        match self.media.answer_to(&sdp, self.gate(), rng) {
             Err(reason) => self.refuse_offer(tx, request, &reason),
             Ok(body) => {
                 let response = self.take_offer(request, &body);

@@ -59,7 +59,7 @@ impl CallMachine {
             return;
         }
         self.invite_number = self.invite_number.saturating_add(1);
-        let offer = match self.media.offer(self.policy, self.signalling_secure, false, rng) {
+        let offer = match self.media.offer(self.gate(), false, rng) {
             Ok(offer) => offer,
             Err(reason) => return self.fail(reason),
         };
@@ -108,6 +108,7 @@ impl CallMachine {
             0..=100 => {}
             101..=199 => self.progress(request, response, status),
             200..=299 => self.handle_2xx(now, request, response),
+            415 | 488 | 606 if self.asks_again() => {}
             _ => {
                 let reason = match self.cancelling.take() {
                     Some(reason) => reason,
@@ -116,6 +117,20 @@ impl CallMachine {
                 self.finish(reason);
             }
         }
+    }
+
+    /// The far end refused our offer's media: if the gate knows another one, it goes out.
+    fn asks_again(&mut self) -> bool {
+        if self.cancelling.is_some() || self.dialog.is_some() || !self.gate().has_another_attempt()
+        {
+            return false;
+        }
+        self.attempt = self.attempt.saturating_add(1);
+        self.state = CallState::Dialing;
+        self.early.clear();
+        self.media.start_over();
+        self.act(CallAction::InviteAgain);
+        true
     }
 
     fn progress(&mut self, request: &Message, response: &Message, status: u16) {
@@ -136,7 +151,7 @@ impl CallMachine {
         let tag = response.to().tag().unwrap_or("").to_string();
         let preview = self.sdp(response).filter(|_| !tag.is_empty());
         if let Some(sdp) = preview {
-            let _ = self.media.answer(&sdp, &tag, self.signalling_secure, self.policy);
+            let _ = self.media.answer(&sdp, &tag, self.gate());
         }
         let (call, early_media) = (self.id, self.media.is_running());
         self.event(Event::CallProgress { call, status, early_media });
@@ -202,7 +217,7 @@ impl CallMachine {
             return self.bye(reason);
         }
         let agreed = match self.sdp(response) {
-            Some(sdp) => self.media.answer(&sdp, &tag, self.signalling_secure, self.policy),
+            Some(sdp) => self.media.answer(&sdp, &tag, self.gate()),
             // The description came with a provisional response of the same fork.
             None if self.media.is_answered_by(&tag) => Ok(()),
             None => {

@@ -70,8 +70,7 @@ impl CallMachine {
         else {
             return Err(self.wrong_state("start early media in"));
         };
-        let (secure, policy) = (self.signalling_secure, self.policy);
-        match self.media.answer_to(&offer, secure, policy, false, rng) {
+        match self.media.answer_to(&offer, self.gate(), rng) {
             Ok(body) => {
                 let response = response.body("application/sdp", &body);
                 self.early_answer = Some(body);
@@ -106,10 +105,8 @@ impl CallMachine {
             Some(_) if self.early_answer.is_some() => {
                 Ok(self.early_answer.take().unwrap_or_default())
             }
-            Some(sdp) => {
-                self.media.answer_to(&sdp, self.signalling_secure, self.policy, false, rng)
-            }
-            None => self.media.offer(self.policy, self.signalling_secure, false, rng),
+            Some(sdp) => self.media.answer_to(&sdp, self.gate(), rng),
+            None => self.media.offer(self.gate(), false, rng),
         };
         let body = match body {
             Ok(body) => body,
@@ -147,13 +144,13 @@ impl CallMachine {
     pub(in crate::engine) fn check_offer(&mut self) -> bool {
         let Some(sdp) = self.pending_offer() else {
             // Without an offer only the signalling can be checked.
-            if let Err(reason) = self.media.check_signalling(self.policy, self.signalling_secure) {
+            if let Err(reason) = self.media.check_signalling(self.gate()) {
                 self.refuse_media(&reason);
                 return false;
             }
             return true;
         };
-        match self.media.check_offer(&sdp, self.signalling_secure, self.policy) {
+        match self.media.check_offer(&sdp, self.gate()) {
             Ok(()) => true,
             Err(reason) => {
                 self.refuse_media(&reason);
@@ -208,7 +205,7 @@ impl CallMachine {
         }
         let tag = ack.from().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(ack) {
-            Some(sdp) => self.media.answer(&sdp, &tag, self.signalling_secure, self.policy),
+            Some(sdp) => self.media.answer(&sdp, &tag, self.gate()),
             None => {
                 Err(FailureReason::Negotiation("the ACK has no session description".to_string()))
             }

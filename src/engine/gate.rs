@@ -1,0 +1,274 @@
+//! The one gate: what a policy lets through, for signalling and media, inbound and outbound.
+//!
+//! Everything that decides about protection asks here: which transports may carry signalling,
+//! which keys may be offered and taken, whether plain RTP is possible at all. The permit without
+//! which no plain packet can be made is issued here and nowhere else.
+
+use super::policy::SecurityPolicy;
+use crate::sdp::{OfferShape, OfferSummary};
+use crate::sip::Transport;
+
+/// How far the signalling of a call can be trusted with keys.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Trust {
+    /// It travels in the clear.
+    Clear,
+    /// TLS, but the far end of the connection proved no identity.
+    Unverified,
+    /// TLS, and the far end proved who it is.
+    Verified,
+}
+
+impl Trust {
+    /// Under TLS, whoever is at the other end.
+    pub(crate) fn is_encrypted(self) -> bool {
+        self > Self::Clear
+    }
+}
+
+/// How our offers ask for SRTP where the policy prefers it and does not demand it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum MediaOffer {
+    /// RTP/AVP with keys beside (RFC 8643): one offer that every peer understands.
+    #[default]
+    Opportunistic,
+    /// A profile that demands SRTP first; plain RTP only after a 415, 488 or 606.
+    SecureFirst,
+    /// Two m= lines, a secure one and a plain one.
+    Dual,
+}
+
+/// What is known when the gate is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Gate {
+    pub(crate) policy: SecurityPolicy,
+    pub(crate) trust: Trust,
+    pub(crate) offer: MediaOffer,
+    /// Offers of this call that were refused for their media.
+    pub(crate) attempt: u8,
+}
+
+/// What the gate lets through in one offer or answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MediaGrant {
+    pub(crate) shape: OfferShape,
+    /// Keys in the session description (RFC 4568 §8.3: only where nobody else reads them).
+    pub(crate) sdes: bool,
+    /// Keys by a DTLS handshake.
+    pub(crate) dtls: bool,
+    /// Plain RTP.
+    pub(crate) plain: bool,
+}
+
+const PLAIN: MediaGrant =
+    MediaGrant { shape: OfferShape::Plain, sdes: false, dtls: false, plain: true };
+
+impl SecurityPolicy {
+    /// The transports that signalling may use, best first.
+    pub const fn transports(self) -> &'static [Transport] {
+        match self {
+            Self::Required => &[Transport::Tls],
+            Self::Preferred => &[Transport::Tls, Transport::Tcp, Transport::Udp],
+            Self::Off => &[Transport::Udp, Transport::Tcp, Transport::Tls],
+        }
+    }
+}
+
+impl Gate {
+    /// Is the signalling itself allowed? `Err` is the reason in words.
+    pub(crate) fn check_signalling(self) -> Result<(), &'static str> {
+        match (self.policy, self.trust) {
+            (SecurityPolicy::Required, Trust::Clear) => {
+                Err("TLS is required, and the connection has none")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What we may offer. `protected` tells whether this call's media is SRTP: it never goes back
+    /// (a sticky floor).
+    pub(crate) fn for_offer(self, protected: bool) -> Result<MediaGrant, &'static str> {
+        self.check_signalling()?;
+        let sdes = self.trust == Trust::Verified;
+        let secure = MediaGrant { shape: OfferShape::Secure, sdes, dtls: true, plain: false };
+        if protected {
+            return Ok(secure);
+        }
+        if self.policy == SecurityPolicy::Off {
+            return Ok(PLAIN);
+        }
+        let prefers = self.policy == SecurityPolicy::Preferred;
+        match self.offer {
+            MediaOffer::Opportunistic if prefers => {
+                Ok(MediaGrant { shape: OfferShape::Opportunistic, plain: true, ..secure })
+            }
+            MediaOffer::Dual if prefers => {
+                Ok(MediaGrant { shape: OfferShape::Dual, plain: true, ..secure })
+            }
+            // First by SDES if that may be, then by DTLS.
+            _ if self.attempt < self.secure_attempts() => {
+                Ok(MediaGrant { sdes: sdes && self.attempt == 0, ..secure })
+            }
+            _ if prefers => Ok(PLAIN),
+            _ => Err("SRTP is required, and the far end refuses it"),
+        }
+    }
+
+    /// Offers that demand SRTP, one after the other, before it is given up.
+    fn secure_attempts(self) -> u8 {
+        if self.trust == Trust::Verified { 2 } else { 1 }
+    }
+
+    /// True if a refusal of our offer's media leaves another way to ask.
+    pub(crate) fn has_another_attempt(self) -> bool {
+        let next = self.attempt.saturating_add(1);
+        match (self.policy, self.offer) {
+            (SecurityPolicy::Preferred, MediaOffer::SecureFirst) => next <= self.secure_attempts(),
+            (SecurityPolicy::Required, _) => next < self.secure_attempts(),
+            _ => false,
+        }
+    }
+
+    /// What we may answer to an offer.
+    pub(crate) fn for_answer(
+        self,
+        offered: &OfferSummary,
+        protected: bool,
+    ) -> Result<MediaGrant, &'static str> {
+        self.check_signalling()?;
+        let grant = MediaGrant {
+            shape: OfferShape::Plain,
+            sdes: self.trust == Trust::Verified,
+            dtls: true,
+            plain: !protected && self.policy != SecurityPolicy::Required,
+        };
+        let keys = (grant.sdes && knows_a_suite(offered)) || (grant.dtls && offered.dtls);
+        match () {
+            () if keys || grant.plain => Ok(grant),
+            () if protected => Err("the call is encrypted and stays so"),
+            () if knows_a_suite(offered) => {
+                Err("keys in the session description need a caller who is verified")
+            }
+            () => Err("SRTP is required, and no keys were offered"),
+        }
+    }
+
+    /// May an answer to our offer stand that has keys, or has none?
+    pub(crate) fn check_answer(self, keys: bool, granted: MediaGrant) -> Result<(), &'static str> {
+        self.check_signalling()?;
+        if keys || granted.plain {
+            return Ok(());
+        }
+        match self.policy {
+            SecurityPolicy::Required => Err("SRTP is required, and the answer has no keys"),
+            _ => Err("the call is encrypted and stays so"),
+        }
+    }
+}
+
+fn knows_a_suite(offered: &OfferSummary) -> bool {
+    offered.suites.iter().any(|name| crate::crypto::srtp::Suite::from_sdp_name(name).is_some())
+}
+
+/// The only place that permits plain packets.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn plain_permit(grant: MediaGrant) -> Option<crate::crypto::srtp::PlainPermit> {
+    grant.plain.then(crate::crypto::srtp::PlainPermit::issue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SecurityPolicy::{Off, Preferred, Required};
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    fn gate(policy: SecurityPolicy, trust: Trust) -> Gate {
+        Gate { policy, trust, offer: MediaOffer::Opportunistic, attempt: 0 }
+    }
+
+    const ALL: [SecurityPolicy; 3] = [Off, Preferred, Required];
+    const TRUSTS: [Trust; 3] = [Trust::Clear, Trust::Unverified, Trust::Verified];
+
+    fn offered(sdes: bool, dtls: bool) -> OfferSummary {
+        let mut summary = OfferSummary::default();
+        (summary.has_audio, summary.dtls) = (true, dtls);
+        summary.suites = if sdes { vec!["AEAD_AES_256_GCM".to_string()] } else { vec![] };
+        summary
+    }
+
+    #[test]
+    fn keys_go_into_descriptions_only_where_the_peer_is_verified() {
+        for policy in ALL {
+            for trust in TRUSTS {
+                for protected in [false, true] {
+                    let verified = trust == Trust::Verified;
+                    let gate = gate(policy, trust);
+                    for grant in [
+                        gate.for_offer(protected),
+                        gate.for_answer(&offered(true, true), protected),
+                    ] {
+                        assert!(grant.is_err() || !grant.unwrap().sdes || verified);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn required_means_tls_and_srtp_both_ways() {
+        assert!(gate(Required, Trust::Clear).for_offer(false).is_err());
+        assert!(gate(Required, Trust::Clear).for_answer(&offered(true, true), false).is_err());
+        for trust in [Trust::Unverified, Trust::Verified] {
+            let gate = gate(Required, trust);
+            let grant = gate.for_offer(false).unwrap();
+            assert!(!grant.plain && grant.shape == OfferShape::Secure);
+            assert!(plain_permit(grant).is_none());
+            assert!(gate.check_answer(false, grant).is_err());
+            assert!(gate.for_answer(&offered(false, false), false).is_err());
+            assert!(!gate.for_answer(&offered(false, true), false).unwrap().plain);
+            let sdes = gate.for_answer(&offered(true, false), false);
+            assert_eq!(sdes.is_ok(), trust == Trust::Verified);
+        }
+        assert_eq!(Required.transports(), [Transport::Tls]);
+    }
+
+    #[test]
+    fn a_floor_once_reached_holds_under_every_policy() {
+        for policy in ALL {
+            let gate = gate(policy, Trust::Verified);
+            let grant = gate.for_offer(true).unwrap();
+            assert!(!grant.plain && plain_permit(grant).is_none());
+            assert!(gate.check_answer(false, grant).is_err());
+            assert!(gate.for_answer(&offered(false, false), true).is_err());
+        }
+    }
+
+    #[test]
+    fn preferred_completes_every_call_and_off_offers_nothing() {
+        for trust in TRUSTS {
+            let gate = gate(Preferred, trust);
+            let grant = gate.for_offer(false).unwrap();
+            assert_eq!(grant.shape, OfferShape::Opportunistic);
+            assert!(grant.plain && grant.dtls);
+            assert!(gate.check_answer(false, grant).is_ok());
+            assert!(gate.for_answer(&offered(false, false), false).unwrap().plain);
+            assert_eq!(super::Gate { policy: Off, ..gate }.for_offer(false), Ok(PLAIN));
+        }
+        let first = Gate { offer: MediaOffer::SecureFirst, ..gate(Preferred, Trust::Verified) };
+        assert!(!first.for_offer(false).unwrap().plain && first.has_another_attempt());
+        let second = Gate { attempt: 1, ..first };
+        let grant = second.for_offer(false).unwrap();
+        assert!(!grant.sdes && grant.dtls && !grant.plain && second.has_another_attempt());
+        let third = Gate { attempt: 2, ..first };
+        assert_eq!(third.for_offer(false), Ok(PLAIN));
+        assert!(!third.has_another_attempt());
+        let clear = Gate { trust: Trust::Clear, ..second };
+        assert_eq!(clear.for_offer(false), Ok(PLAIN));
+        let required = gate(Required, Trust::Verified);
+        assert!(required.has_another_attempt());
+        let second = Gate { attempt: 1, ..required };
+        assert!(!second.for_offer(false).unwrap().sdes && !second.has_another_attempt());
+    }
+}

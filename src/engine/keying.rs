@@ -1,0 +1,267 @@
+//! What the negotiations agreed on is carried out: media sessions are made and changed, DTLS
+//! handshakes are made first where they bring the keys.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use super::call::{DtlsPlan, MediaPlan, PlanKeys};
+use super::event::{Event, FailureReason};
+use super::gate::{Trust, plain_permit};
+use super::report::{Keying, MediaLeg};
+use super::{CallId, Engine};
+use crate::crypto::dtls::{DtlsSession, DtlsState, DtlsVersions};
+use crate::crypto::srtp::{KeySet, SrtpReceiver, SrtpSender};
+use crate::media::codec::CodecId;
+use crate::media::session::{
+    Direction, MAX_RECEIVE, MediaConfig, MediaSecurity, MediaSession, MediaUpdate, Payload,
+    SourceLock,
+};
+use crate::time::{Duration, Instant};
+
+/// How long a plain session follows the first source that it hears.
+const LATCH: Duration = Duration::from_secs(5);
+
+/// The DTLS handshake of a call's stream.
+#[derive(Debug)]
+pub(super) struct DtlsLeg {
+    session: DtlsSession,
+    remote: SocketAddr,
+    /// Its keys are in use, or it has failed: nothing more is to be learnt.
+    settled: bool,
+}
+
+impl DtlsLeg {
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.session.next_timeout()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.session.next_timeout().is_some_and(|at| at <= now) {
+            self.session.handle_timeout(now);
+        }
+    }
+
+    /// A DTLS record came. Until the handshake is done the answer goes to where it came from: an
+    /// address behind a NAT is not the one that was signalled.
+    pub(super) fn handle_datagram(&mut self, now: Instant, remote: SocketAddr, payload: &[u8]) {
+        self.session.handle_datagram(now, payload);
+        if !self.settled {
+            self.remote = remote;
+        }
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        self.session.has_output()
+    }
+
+    /// The next datagram to send, written into `buf`.
+    pub(super) fn poll_output(&mut self, buf: &mut [u8]) -> Option<(SocketAddr, usize)> {
+        let len = self.session.poll_output(buf)?;
+        Some((self.remote, len))
+    }
+}
+
+impl Engine {
+    /// What the negotiations agreed on is carried out by the media sessions.
+    /// True if there was any.
+    pub(super) fn carry_out_plans(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        for id in self.calls.ids() {
+            if let Some(plan) = self.calls.get_mut(id).and_then(|e| e.machine.media.take_plan()) {
+                moved = true;
+                self.begin(now, id, &plan);
+            }
+            moved |= self.dtls_progress(now, id);
+        }
+        moved
+    }
+
+    /// A plan begins: at once, or with its handshake.
+    fn begin(&mut self, now: Instant, id: CallId, plan: &MediaPlan) {
+        let done = match &plan.keys {
+            None => self.carry_out(now, id, plan, None),
+            Some(PlanKeys::Sdes(local, remote)) => {
+                let keys = Some((local.clone(), remote.clone()));
+                self.drop_handshake(now, id);
+                self.carry_out(now, id, plan, keys)
+            }
+            Some(PlanKeys::Dtls(dtls)) => self.begin_dtls(now, id, plan, dtls),
+        };
+        if !done && let Some(entry) = self.calls.get_mut(id) {
+            entry.machine.fail(FailureReason::Negotiation("media refused".into()));
+        }
+    }
+
+    fn begin_dtls(&mut self, now: Instant, id: CallId, plan: &MediaPlan, dtls: &DtlsPlan) -> bool {
+        let Some(identity) = self.dtls_identity() else { return false };
+        let Some(entry) = self.calls.get_mut(id) else { return false };
+        let goes_on = !dtls.fresh && entry.dtls.is_some();
+        if !goes_on {
+            let session = DtlsSession::new(
+                dtls.role,
+                DtlsVersions::All,
+                &identity,
+                Some(dtls.fingerprints.clone()),
+                now,
+                &mut self.rng,
+            );
+            let remote = plan.agreed.remote_rtp;
+            entry.dtls = Some(DtlsLeg { session, remote, settled: false });
+            return true;
+        }
+        let keys = entry.dtls_keys.clone();
+        match keys {
+            // The handshake goes on under the new plan.
+            None => true,
+            Some(keys) => self.carry_out(now, id, plan, Some(keys)),
+        }
+    }
+
+    fn drop_handshake(&mut self, now: Instant, id: CallId) {
+        if let Some(entry) = self.calls.get_mut(id)
+            && let Some(mut leg) = entry.dtls.take()
+        {
+            leg.session.close(now);
+            entry.dtls_keys = None;
+        }
+    }
+
+    /// A handshake may have come to its end. True if it has.
+    fn dtls_progress(&mut self, now: Instant, id: CallId) -> bool {
+        let Some(entry) = self.calls.get_mut(id) else { return false };
+        let Some(leg) = entry.dtls.as_mut().filter(|leg| !leg.settled) else { return false };
+        match leg.session.state() {
+            DtlsState::Established { keys, .. } => {
+                leg.settled = true;
+                let local = KeySet::from(keys.send().clone());
+                let remote = KeySet::from(keys.receive().clone());
+                entry.dtls_keys = Some((local.clone(), remote.clone()));
+                let Some(plan) = entry.machine.media.plan().cloned() else { return true };
+                if self.carry_out(now, id, &plan, Some((local, remote))) {
+                    self.event(Event::SecurityChanged { call: id });
+                } else if let Some(entry) = self.calls.get_mut(id) {
+                    entry.machine.fail(FailureReason::Negotiation("media refused".into()));
+                }
+                true
+            }
+            DtlsState::Failed(why) => {
+                leg.settled = true;
+                // Never in the clear instead: whoever broke the handshake would have won.
+                let reason = FailureReason::Keying(why.to_string());
+                entry.machine.fail(reason);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes the media session of a plan, or changes the one there is.
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        plan: &MediaPlan,
+        keys: Option<(KeySet, KeySet)>,
+    ) -> bool {
+        let unix = self.unix(now);
+        let cname = self.token();
+        let Some(entry) = self.calls.get_mut(id) else { return false };
+        let agreed = &plan.agreed;
+        let wanted = |c: &&crate::sdp::NegotiatedCodec| codec_id(c) == Some(plan.codec);
+        let Some(codec) = agreed.codecs.iter().find(wanted) else { return false };
+        let send = Payload { payload_type: codec.send_payload_type, codec: plan.codec };
+        // The peer may change between all codecs that were agreed (RFC 3264 §5.1).
+        let receive: Vec<_> = agreed.codecs.iter().filter_map(received).take(MAX_RECEIVE).collect();
+        let dtmf_send = agreed.dtmf.as_ref().map(|d| d.send_payload_type);
+        let dtmf_receive = agreed.dtmf.as_ref().map(|d| d.receive_payload_type);
+        let rtcp = agreed.remote_rtcp.unwrap_or(agreed.remote_rtp);
+        let direction = direction(agreed.direction);
+        let ptime = u32::from(agreed.ptime.min(60));
+        let done = if let Some(session) = &mut entry.session {
+            let update = MediaUpdate::new()
+                .direction(direction)
+                .remote(agreed.remote_rtp, rtcp, agreed.rtcp_mux)
+                .send(send)
+                .receive(receive)
+                .ptime_ms(ptime)
+                .dtmf(dtmf_send, dtmf_receive);
+            // The contexts of a stream that is SRTP go on, whatever keys change in them: new ones
+            // would use indices of the old ones again.
+            let update = match (&keys, session.suites()) {
+                (Some((local, remote)), Some(_)) => update.keys(local.clone(), remote.clone()),
+                _ => {
+                    let Some(security) = security(plan, keys.as_ref()) else { return false };
+                    update.security(security)
+                }
+            };
+            session.handle_update(now, update).is_ok()
+        } else {
+            let Some(security) = security(plan, keys.as_ref()) else { return false };
+            let mut config = MediaConfig::new(send, agreed.remote_rtp, security);
+            config.receive = receive;
+            config.ptime_ms = ptime;
+            config.cname = cname;
+            config.dtmf_send = dtmf_send;
+            config.dtmf_receive = dtmf_receive;
+            config.direction = direction;
+            config.write_rate = entry.machine.options.sample_rate;
+            config.read_rate = entry.machine.options.sample_rate;
+            config.remote_rtcp = rtcp;
+            config.rtcp_mux = agreed.rtcp_mux;
+            config.wall_clock = unix;
+            config.source_lock = SourceLock::LatchPlain(LATCH);
+            let session = MediaSession::new(now, config, &mut self.rng);
+            entry.session = session.ok();
+            entry.session.is_some()
+        };
+        if done {
+            self.note_media(id, plan);
+        }
+        done
+    }
+
+    /// The media legs of the report, as the session has them.
+    fn note_media(&mut self, id: CallId, plan: &MediaPlan) {
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        let suites = entry.session.as_ref().and_then(MediaSession::suites);
+        let keying = match (&plan.keys, suites) {
+            (Some(PlanKeys::Sdes(..)), Some(_)) => Keying::Sdes,
+            (Some(PlanKeys::Dtls(_)), Some(_)) => {
+                Keying::Dtls { authenticated: entry.machine.trust == Trust::Verified }
+            }
+            _ => Keying::None,
+        };
+        entry.report.media_out = Some(MediaLeg { suite: suites.map(|(out, _)| out), keying });
+        entry.report.media_in = Some(MediaLeg { suite: suites.map(|(_, into)| into), keying });
+    }
+}
+
+/// The protection of a plan: contexts for its keys, or the gate's permit to go without.
+fn security(plan: &MediaPlan, keys: Option<&(KeySet, KeySet)>) -> Option<MediaSecurity> {
+    match (&plan.keys, keys) {
+        (Some(_), Some((local, remote))) => Some(MediaSecurity::Srtp {
+            sender: SrtpSender::with_keys(local).ok()?,
+            receiver: SrtpReceiver::with_keys(remote).ok()?,
+        }),
+        (Some(_), None) => None,
+        (None, _) => plain_permit(plan.grant).map(MediaSecurity::Plain),
+    }
+}
+
+fn codec_id(codec: &crate::sdp::NegotiatedCodec) -> Option<CodecId> {
+    CodecId::from_rtpmap(&codec.name, codec.clock_rate)
+}
+
+fn received(codec: &crate::sdp::NegotiatedCodec) -> Option<Payload> {
+    Some(Payload { payload_type: codec.receive_payload_type, codec: codec_id(codec)? })
+}
+
+fn direction(agreed: crate::sdp::Direction) -> Direction {
+    match agreed {
+        crate::sdp::Direction::SendRecv => Direction::SendRecv,
+        crate::sdp::Direction::SendOnly => Direction::SendOnly,
+        crate::sdp::Direction::RecvOnly => Direction::RecvOnly,
+        crate::sdp::Direction::Inactive => Direction::Inactive,
+    }
+}
