@@ -1,0 +1,359 @@
+//! Which keys a call's media gets, between two engines: by policy, by how far the signalling is
+//! trusted, by the shape of the offer; what the report says; what a foreign hand can change.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+#[path = "support/peer.rs"]
+mod peer;
+
+use peer::{Peer, Turn};
+use subrosa::crypto::tls::{TlsIdentity, TrustAnchors};
+use subrosa::engine::{
+    AccountConfig, AccountId, CallId, CallOptions, CallState, EndReason, Event, FailureReason,
+    Keying, MediaOffer, Padlock, SecurityPolicy, SecurityReport,
+};
+use subrosa::sim::{EngineHost, Handle, Link, Source, World, tone_share};
+use subrosa::sip::Transport;
+use subrosa::time::Duration;
+use subrosa::wire::sip::{HeaderName, Message, Method, Uri};
+
+use SecurityPolicy::{Off, Preferred, Required};
+
+macro_rules! pem {
+    ($name:literal) => {
+        include_bytes!(concat!("data/sim/", $name, ".pem"))
+    };
+}
+
+/// Two phones that call each other directly.
+struct Pair {
+    world: World,
+    phones: [Handle<EngineHost>; 2],
+    accounts: [AccountId; 2],
+}
+
+/// How the two ends are set up.
+#[derive(Clone, Copy)]
+struct Setup {
+    transport: Transport,
+    policies: [SecurityPolicy; 2],
+    /// The caller has a certificate to show to the callee.
+    mutual: bool,
+    offer: MediaOffer,
+}
+
+const USUAL: Setup = Setup {
+    transport: Transport::Tls,
+    policies: [Preferred, Preferred],
+    mutual: true,
+    offer: MediaOffer::Opportunistic,
+};
+
+impl Pair {
+    fn new(setup: Setup) -> Self {
+        let mut world = World::new(7);
+        world.set_default_link(Link::lan());
+        let names = ["alice", "bob"];
+        let certificates: [(&[u8], &[u8]); 2] =
+            [(pem!("alice"), pem!("alice.key")), (pem!("bob"), pem!("bob.key"))];
+        let phones = [0, 1].map(|side: usize| {
+            let phone = world.add_phone(names[side], |config| {
+                config.trust = TrustAnchors::from_pem(pem!("ca")).unwrap();
+                if side == 1 || setup.mutual {
+                    let (chain, key) = certificates[side];
+                    config.identity = Some(TlsIdentity::from_pem(chain, key).unwrap());
+                    config.listen_tls = Some((config.local_ip, 5061).into());
+                }
+                config.listen_tcp = Some((config.local_ip, 5060).into());
+            });
+            phone.unwrap()
+        });
+        let accounts = [0, 1].map(|side: usize| {
+            let domain = format!("{}.test", names[side]);
+            let ip = world.ip(phones[side]);
+            world.zone().add_address(&domain, ip);
+            world.command(phones[side], |engine, now| {
+                engine.set_domain_policy(now, &domain, setup.policies[side]).unwrap();
+                let aor = format!("sip:{}@{domain}", names[side]);
+                let mut account = AccountConfig::new(Uri::parse(&aor).unwrap());
+                account.register = false;
+                account.transport = (side == 0).then_some(setup.transport);
+                engine.add_account(now, account).unwrap()
+            })
+        });
+        world.act(phones[0], |host, _| host.say(Source::Sine { hz: 500, peak: 8000 }));
+        world.act(phones[1], |host, _| {
+            host.react(|turn, event| {
+                if let Event::IncomingCall { call, .. } = *event {
+                    turn.after(Duration::from_millis(50), move |engine, now| {
+                        if let Some(mut call) = engine.call(call) {
+                            let _ = call.accept(now, CallOptions::default());
+                        }
+                    });
+                }
+            });
+        });
+        world.run_for(Duration::from_millis(10));
+        Self { world, phones, accounts }
+    }
+
+    fn call(&mut self, setup: Setup) -> CallId {
+        let account = self.accounts[0];
+        let id = self.world.command(self.phones[0], |engine, now| {
+            let to = Uri::parse("sip:bob@bob.test").unwrap();
+            let mut options = CallOptions::default();
+            options.media_offer = setup.offer;
+            engine.place_call(now, account, &to, options).unwrap()
+        });
+        self.world.run_for(Duration::from_secs(3));
+        id
+    }
+
+    fn report(&mut self, side: usize) -> Option<(CallState, SecurityReport)> {
+        self.world.command(self.phones[side], |engine, _| {
+            let id = engine.call_ids().last().copied()?;
+            let call = engine.call(id)?;
+            Some((call.state(), call.security()))
+        })
+    }
+
+    fn bob_hears(&mut self) -> bool {
+        let host = self.world.host(self.phones[1]);
+        let call = host.events().iter().rev().find_map(|(_, e)| match e {
+            Event::IncomingCall { call, .. } => Some(*call),
+            _ => None,
+        });
+        call.is_some_and(|call| {
+            let heard = host.heard(call);
+            let last = &heard[heard.len().saturating_sub(8000)..];
+            !last.is_empty() && tone_share(last, 500, 16_000) > 0.8
+        })
+    }
+
+    fn ended(&self, side: usize) -> Option<EndReason> {
+        self.world.host(self.phones[side]).events().iter().find_map(|(_, e)| match e {
+            Event::CallEnded { reason, .. } => Some(reason.clone()),
+            _ => None,
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Outcome {
+    Sdes,
+    Dtls,
+    Plain,
+    Refused,
+}
+
+fn outcome(setup: Setup) -> (Outcome, Padlock) {
+    let mut pair = Pair::new(setup);
+    pair.call(setup);
+    let (state, report) = pair.report(0).unwrap();
+    if state != CallState::Established {
+        return (Outcome::Refused, report.padlock());
+    }
+    assert!(pair.bob_hears(), "{}", pair.world.ladder());
+    let (_, theirs) = pair.report(1).unwrap();
+    let leg = report.media_out.clone().unwrap();
+    assert_eq!(leg.suite, theirs.media_in.as_ref().unwrap().suite);
+    assert_eq!(leg.suite.is_some(), leg.keying != Keying::None);
+    let keys = match leg.keying {
+        Keying::Sdes => Outcome::Sdes,
+        Keying::Dtls { .. } => Outcome::Dtls,
+        _ => Outcome::Plain,
+    };
+    (keys, report.padlock())
+}
+
+#[test]
+fn policies_transports_and_shapes_lead_to_these_keys() {
+    use Outcome::{Dtls, Plain, Refused, Sdes};
+    use Padlock::{EncryptedToProvider, SignallingOnly};
+    let shut = EncryptedToProvider;
+    let open = Padlock::None;
+    let tls = Transport::Tls;
+    let mutual = [
+        ([Off, Off], Plain, SignallingOnly),
+        ([Off, Preferred], Plain, SignallingOnly),
+        ([Off, Required], Refused, SignallingOnly),
+        ([Preferred, Off], Sdes, shut),
+        ([Preferred, Preferred], Sdes, shut),
+        ([Preferred, Required], Sdes, shut),
+        ([Required, Off], Sdes, shut),
+        ([Required, Preferred], Sdes, shut),
+        ([Required, Required], Sdes, shut),
+    ];
+    for (policies, keys, padlock) in mutual {
+        let setup = Setup { policies, ..USUAL };
+        assert_eq!(outcome(setup), (keys, padlock), "mutual TLS, {policies:?}");
+    }
+    // The callee does not know who called: no keys in descriptions.
+    for (policies, keys) in [
+        ([Preferred, Preferred], Dtls),
+        ([Preferred, Required], Dtls),
+        ([Required, Required], Dtls),
+        ([Off, Required], Refused),
+    ] {
+        let setup = Setup { policies, mutual: false, ..USUAL };
+        assert_eq!(outcome(setup).0, keys, "one-sided TLS, {policies:?}");
+    }
+    for transport in [Transport::Udp, Transport::Tcp] {
+        for (policies, keys) in [
+            ([Off, Off], Plain),
+            ([Off, Preferred], Plain),
+            ([Preferred, Off], Dtls),
+            ([Preferred, Preferred], Dtls),
+            ([Preferred, Required], Refused),
+        ] {
+            let setup = Setup { policies, transport, ..USUAL };
+            assert_eq!(outcome(setup), (keys, open), "{transport}, {policies:?}");
+        }
+    }
+    for offer in [MediaOffer::SecureFirst, MediaOffer::Dual] {
+        let setup = Setup { offer, ..USUAL };
+        assert_eq!(outcome(setup), (Sdes, shut), "{offer:?}");
+        let setup = Setup { transport: Transport::Udp, ..setup };
+        assert_eq!(outcome(setup), (Dtls, open), "{offer:?} by UDP");
+        let setup = Setup { transport: tls, mutual: false, ..setup };
+        assert_eq!(outcome(setup).0, Dtls, "{offer:?} without a client's certificate");
+    }
+}
+
+#[test]
+fn a_call_keyed_by_dtls_goes_through_hold_and_resume_with_one_handshake() {
+    let setup = Setup { transport: Transport::Udp, ..USUAL };
+    let mut pair = Pair::new(setup);
+    let id = pair.call(setup);
+    let before = pair.report(0).unwrap().1;
+    assert_eq!(before.media_out.unwrap().keying, Keying::Dtls { authenticated: false });
+    for hold in [true, false] {
+        pair.world.command(pair.phones[0], |engine, now| {
+            let mut call = engine.call(id).unwrap();
+            if hold { call.hold(now).unwrap() } else { call.resume(now).unwrap() }
+        });
+        pair.world.run_for(Duration::from_secs(2));
+    }
+    assert!(pair.bob_hears(), "{}", pair.world.ladder());
+    let (state, report) = pair.report(0).unwrap();
+    assert_eq!(state, CallState::Established);
+    assert_eq!((report.auth_failures, report.replays, report.plain_dropped), (0, 0, 0));
+    assert!(report.packets_authenticated > 50);
+}
+
+/// A scripted callee that answers the first INVITE in its own way.
+fn scripted(
+    policy: SecurityPolicy,
+    offer: MediaOffer,
+    script: impl FnMut(&mut Turn<'_, '_>, &Message) + Send + 'static,
+) -> (World, Handle<EngineHost>, Handle<Peer>, CallId) {
+    let mut world = World::new(3);
+    world.set_default_link(Link::perfect());
+    let alice = world.add_phone("alice", |_| {}).unwrap();
+    let peer = world.add_host("peer", Peer::new(true, false, script));
+    let ip = world.ip(peer);
+    world.zone().add_address("peer.test", ip);
+    let account = world.command(alice, |engine, now| {
+        engine.set_domain_policy(now, "peer.test", policy).unwrap();
+        let mut account = AccountConfig::new(Uri::parse("sip:alice@peer.test").unwrap());
+        (account.register, account.transport) = (false, Some(Transport::Udp));
+        engine.add_account(now, account).unwrap()
+    });
+    world.run_for(Duration::from_millis(20));
+    let id = world.command(alice, |engine, now| {
+        let to = Uri::parse("sip:bob@peer.test").unwrap();
+        let mut options = CallOptions::default();
+        options.media_offer = offer;
+        engine.place_call(now, account, &to, options).unwrap()
+    });
+    world.run_for(Duration::from_secs(2));
+    (world, alice, peer, id)
+}
+
+fn answer(turn: &mut Turn<'_, '_>, m: &Message, body: &str) {
+    let ok = m.response(200, "OK").to_tag("peer");
+    let ok = ok.header(HeaderName::Contact, "<sip:bob@peer.test>");
+    turn.send(ok.body("application/sdp", body.as_bytes()));
+}
+
+const PLAIN: &str = "v=0\r\no=p 1 1 IN IP4 10.9.9.9\r\ns=-\r\nc=IN IP4 10.9.9.9\r\nt=0 0\r\n\
+                     m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
+
+#[test]
+fn secure_first_asks_again_in_the_clear_after_488_415_and_606_and_not_after_others() {
+    for (status, again) in [(488, true), (415, true), (606, true), (486, false), (603, false)] {
+        let (mut world, alice, peer, id) =
+            scripted(Preferred, MediaOffer::SecureFirst, move |turn, m| {
+                let secure = String::from_utf8_lossy(m.body()).contains("SAVP");
+                match m.method() {
+                    Method::Invite if m.is_request() && secure => turn.reply(m, status),
+                    Method::Invite if m.is_request() => answer(turn, m, PLAIN),
+                    _ => {}
+                }
+            });
+        let state = world.command(alice, |engine, _| engine.call(id).unwrap().state());
+        assert_eq!(state == CallState::Established, again, "{status}: {}", world.ladder());
+        let invites = world.host(peer).methods().iter().filter(|m| *m == "INVITE").count();
+        assert_eq!(invites, if again { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn an_opportunistic_offer_whose_keys_are_ignored_makes_a_plain_call_that_says_so() {
+    let (mut world, alice, peer, id) = scripted(Preferred, MediaOffer::Opportunistic, |turn, m| {
+        if m.is_request() && *m.method() == Method::Invite {
+            answer(turn, m, PLAIN);
+        }
+    });
+    let (_, _, invite) = &world.host(peer).seen[0];
+    let offer = String::from_utf8_lossy(invite.body()).into_owned();
+    assert!(offer.contains("RTP/AVP ") && offer.contains("a=fingerprint:sha-256"), "{offer}");
+    assert!(!offer.contains("a=crypto"), "no keys over signalling in the clear: {offer}");
+    let report = world.command(alice, |engine, _| engine.call(id).unwrap().security());
+    assert_eq!(report.padlock(), Padlock::None);
+    assert_eq!(report.media_out.unwrap().suite, None);
+}
+
+#[test]
+fn a_handshake_with_another_certificate_ends_the_call_and_is_never_replaced_by_plain_rtp() {
+    let fingerprint = ["AB"; 32].join(":");
+    let body = format!("{PLAIN}a=fingerprint:sha-256 {fingerprint}\r\na=setup:passive\r\n");
+    let (mut world, alice, peer, _) =
+        scripted(Preferred, MediaOffer::Opportunistic, move |turn, m| {
+            if m.is_request() && *m.method() == Method::Invite {
+                answer(turn, m, &body);
+            }
+        });
+    // Nobody answers the handshake: it is given up, and the call with it.
+    world.run_for(Duration::from_secs(90));
+    let end = world.host(alice).events().iter().find_map(|(_, e)| match e {
+        Event::CallEnded { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    let keying = matches!(end, Some(EndReason::Failed(FailureReason::Keying(_))));
+    assert!(keying, "{end:?}\n{}", world.ladder());
+    assert!(world.host(peer).methods().contains(&"BYE".to_string()));
+}
+
+#[test]
+fn media_that_is_srtp_is_not_brought_to_rtp_by_a_re_invite() {
+    for policies in [[Preferred, Preferred], [Preferred, Off]] {
+        let setup = Setup { policies, ..USUAL };
+        let mut pair = Pair::new(setup);
+        pair.call(setup);
+        assert_eq!(pair.report(0).unwrap().1.padlock(), Padlock::EncryptedToProvider);
+        // The callee's domain drops its policy: the call that runs is kept as it is.
+        pair.world.command(pair.phones[1], |engine, now| {
+            engine.set_domain_policy(now, "bob.test", Off).unwrap();
+            let id = engine.call_ids()[0];
+            engine.call(id).unwrap().hold(now).unwrap();
+        });
+        pair.world.run_for(Duration::from_secs(2));
+        let (state, report) = pair.report(0).unwrap();
+        assert_eq!(
+            (state, report.padlock()),
+            (CallState::Established, Padlock::EncryptedToProvider)
+        );
+        assert_eq!(pair.ended(0), None);
+    }
+}
