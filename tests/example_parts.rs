@@ -5,3 +5,7 @@
 
 #[path = "../examples/softphone/display.rs"]
 mod display;
+#[path = "../examples/secure_call/summary.rs"]
+mod summary;
+#[path = "../examples/secure_call/wire_check.rs"]
+mod wire_check;

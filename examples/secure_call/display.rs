@@ -6,18 +6,17 @@ use std::time::{Duration, Instant};
 /// How often a line is printed where there is no terminal to redraw.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Width of the progress bar, characters.
-const BAR: usize = 24;
+const BAR: usize = 20;
 /// The quietest level that the meter shows, dB relative to full scale.
 const FLOOR: f64 = -60.0;
 /// Width of the level meter, characters.
-const METER: usize = 10;
+const METER: usize = 8;
 
 /// One look at the call.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
-    pub(crate) caller: String,
-    pub(crate) callee: String,
     pub(crate) padlock: String,
+    pub(crate) encrypted: bool,
     /// Played so far, and in all, seconds.
     pub(crate) played: (f64, f64),
     pub(crate) sent: u64,
@@ -31,22 +30,30 @@ pub(crate) struct Look {
 /// Redraws one line on a terminal; prints a plain line each second elsewhere.
 pub(crate) struct Display {
     terminal: bool,
+    colors: bool,
     last: Option<Instant>,
 }
 
 impl Display {
     pub(crate) fn new() -> Self {
-        Self { terminal: stdout().is_terminal(), last: None }
+        let terminal = stdout().is_terminal();
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { terminal, colors: terminal && wanted, last: None }
+    }
+
+    /// Colors are wanted: on a terminal, unless NO_COLOR is set.
+    pub(crate) fn colors(&self) -> bool {
+        self.colors
     }
 
     /// Shows how the call stands.
     pub(crate) fn show(&mut self, look: &Look) {
         let due = self.last.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL);
         if self.terminal {
-            print!("\r\x1b[2K{}", look.line());
+            print!("\r\x1b[2K{}", look.line(true, self.colors));
             flush();
         } else if due {
-            println!("{}", look.line());
+            println!("{}", look.line(false, false));
         }
         if due {
             self.last = Some(Instant::now());
@@ -67,25 +74,28 @@ fn flush() {
 }
 
 impl Look {
-    fn line(&self) -> String {
+    /// At most 79 columns once the call runs: block characters on a terminal, plain ones elsewhere.
+    fn line(&self, blocks: bool, colors: bool) -> String {
         let (at, total) = self.played;
         let share = if total > 0.0 { (at / total).clamp(0.0, 1.0) } else { 0.0 };
-        let bar = gauge(share, BAR, '#', '.');
         let loudness = self.level.map_or(0.0, |level| 1.0 - (level.max(FLOOR) / FLOOR));
-        let meter = gauge(loudness, METER, '|', ' ');
-        let level = self.level.map_or("silence".to_owned(), |level| format!("{level:.0} dBFS"));
+        let (full, empty, lock) = if blocks { ('█', '░', "● ") } else { ('#', '.', "") };
+        let bar = gauge(share, BAR, full, empty);
+        let meter = gauge(loudness, METER, full, empty);
+        let padlock = format!("{lock}{}", self.padlock);
+        let padlock = paint(colors, if self.encrypted { 32 } else { 31 }, &padlock);
         format!(
-            "alice {}, bob {} [{}] [{bar}] {at:.1}/{total:.1} s  sent {} received {} lost {} \
-             jitter {:.1} ms  [{meter}] {level}",
-            self.caller,
-            self.callee,
-            self.padlock,
-            self.sent,
-            self.received,
+            "{padlock} {bar} {at:.1}/{total:.1} s {meter} lost {}/{} {:.1} ms",
             self.lost,
+            self.sent.max(self.received),
             self.jitter_ms,
         )
     }
+}
+
+/// `text` in the color of this SGR number, if colors are wanted.
+pub(crate) fn paint(colors: bool, sgr: u8, text: &str) -> String {
+    if colors { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 fn gauge(share: f64, width: usize, full: char, empty: char) -> String {

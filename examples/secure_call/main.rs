@@ -28,7 +28,7 @@ use subrosa::driver::{
     CallAudio, CallInfo, DnsConfig, Phone, Player, Progress, WavRecorder, WireRecorder, read_wav,
 };
 use subrosa::engine::{
-    AccountConfig, AccountId, CallId, CallOptions, Config, Event, SecurityPolicy,
+    AccountConfig, AccountId, CallId, CallOptions, Config, Event, Padlock, SecurityPolicy,
 };
 use subrosa::sip::Transport;
 
@@ -51,8 +51,9 @@ const REDRAW: Duration = Duration::from_millis(100);
 const HELP: &str = "\
 One secure call between two engines in this process, judged by its own wire.
 
-Usage: secure_call [--speech FILE]... [--record FILE]
+Usage: secure_call [--plain] [--speech FILE]... [--record FILE]
 
+  --plain        the same call over TCP and RTP, unprotected: the examination must fail
   --speech FILE  WAV file to speak (may be repeated; default: the bundled recording)
   --record FILE  where the far end records (default: target/secure_call.wav)
   -h, --help     this text
@@ -63,18 +64,20 @@ Exit status: 0 if every fact holds, 1 if one does not, 2 if the call could not b
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 struct Options {
+    plain: bool,
     speech: Vec<PathBuf>,
     record: PathBuf,
 }
 
 fn options() -> Fallible<Option<Options>> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let mut speech = Vec::new();
+    let (mut speech, mut plain) = (Vec::new(), false);
     let mut record = root.join("target").join("secure_call.wav");
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             lexopt::Arg::Long("speech") => speech.push(parser.value()?.into()),
+            lexopt::Arg::Long("plain") => plain = true,
             lexopt::Arg::Long("record") => record = parser.value()?.into(),
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(None),
             other => return Err(other.unexpected().into()),
@@ -85,7 +88,7 @@ fn options() -> Fallible<Option<Options>> {
         let name = "sense_and_sensibility_01_austen_64kb";
         speech = ["0880", "0930"].map(|n| clips.join(format!("{name}-{n}.wav"))).to_vec();
     }
-    Ok(Some(Options { speech, record }))
+    Ok(Some(Options { plain, speech, record }))
 }
 
 fn main() -> ExitCode {
@@ -111,15 +114,15 @@ struct Party {
 }
 
 impl Party {
-    fn start(config: Config, mut account: AccountConfig) -> Fallible<Self> {
+    fn start(config: Config, mut account: AccountConfig, plain: bool) -> Fallible<Self> {
         let wire = WireRecorder::new(WIRE_LIMIT);
         // Bob's domain leads to this host; no name server is asked.
         let mut dns = DnsConfig::new(Vec::new());
         dns.hosts.insert(CALLEE_DOMAIN, [127, 0, 0, 1].into());
         let phone = Phone::builder(config).dns(dns).wire_tap(wire.clone()).start()?;
         account.register = false;
-        account.transport = Some(Transport::Tls);
-        account.policy = SecurityPolicy::Required;
+        account.transport = Some(transport(plain));
+        account.policy = policy(plain);
         let account = phone.add_account(account)?;
         Ok(Self { phone, account, wire })
     }
@@ -145,6 +148,14 @@ impl Party {
     }
 }
 
+fn transport(plain: bool) -> Transport {
+    if plain { Transport::Tcp } else { Transport::Tls }
+}
+
+fn policy(plain: bool) -> SecurityPolicy {
+    if plain { SecurityPolicy::Off } else { SecurityPolicy::Required }
+}
+
 /// A configuration for TLS on loopback alone, with a certificate for `domain`.
 fn config(authority: &Authority, domain: &str) -> Fallible<Config> {
     let certified = authority.certify(domain)?;
@@ -156,26 +167,29 @@ fn config(authority: &Authority, domain: &str) -> Fallible<Config> {
     Ok(config)
 }
 
-fn start_bob(authority: &Authority) -> Fallible<(Party, u16)> {
+fn start_bob(authority: &Authority, plain: bool) -> Fallible<(Party, u16)> {
     let mut config = config(authority, CALLEE_DOMAIN)?;
-    config.listen_tls = Some(([127, 0, 0, 1], 0).into());
-    let bob = Party::start(config, AccountConfig::new("sip:bob@bob.example".parse()?))?;
+    let listen = Some(([127, 0, 0, 1], 0).into());
+    *(if plain { &mut config.listen_tcp } else { &mut config.listen_tls }) = listen;
+    let bob = Party::start(config, AccountConfig::new("sip:bob@bob.example".parse()?), plain)?;
     let port = bob.wait("listener", |event| match event {
-        Event::Listening { transport: Transport::Tls, local } => Some(local.port()),
+        Event::Listening { transport: over, local } if *over == transport(plain) => {
+            Some(local.port())
+        }
         _ => None,
     })?;
     Ok((bob, port))
 }
 
-fn start_alice(authority: &Authority) -> Fallible<Party> {
+fn start_alice(authority: &Authority, plain: bool) -> Fallible<Party> {
     let mut account = AccountConfig::new(CALLER_AOR.parse()?);
     account.display_name = CALLER.into();
-    Party::start(config(authority, CALLER_DOMAIN)?, account)
+    Party::start(config(authority, CALLER_DOMAIN)?, account, plain)
 }
 
-fn call_options() -> CallOptions {
+fn call_options(plain: bool) -> CallOptions {
     let mut options = CallOptions::default();
-    options.policy = SecurityPolicy::Required;
+    options.policy = policy(plain);
     options.sample_rate = RATE;
     options
 }
@@ -190,17 +204,22 @@ fn run(options: &Options) -> Fallible<bool> {
     }
     let mut display = Display::new();
     let authority = Authority::make()?;
-    let (bob, port) = start_bob(&authority)?;
-    let alice = start_alice(&authority)?;
-    display.say(&format!("bob listens on 127.0.0.1:{port} (TLS); alice calls bob@{CALLEE_DOMAIN}"));
+    let (bob, port) = start_bob(&authority, options.plain)?;
+    let alice = start_alice(&authority, options.plain)?;
+    let over = transport(options.plain);
+    display
+        .say(&format!("bob listens on 127.0.0.1:{port} ({over}); alice calls bob@{CALLEE_DOMAIN}"));
 
     let (spoken, heard) = (Probe::default(), Probe::default());
     let player = Player::new(speech.clone());
     let progress = player.progress();
     let source = Spoken { player, probe: spoken.clone() };
-    let target = format!("sip:bob@{CALLEE_DOMAIN}:{port};transport=tls").parse()?;
+    let target =
+        format!("sip:bob@{CALLEE_DOMAIN}:{port};transport={}", over.as_str().to_ascii_lowercase())
+            .parse()?;
     let audio = CallAudio::new(RATE).source(source);
-    let outgoing = alice.phone.place_call(alice.account, target, call_options(), audio)?;
+    let outgoing =
+        alice.phone.place_call(alice.account, target, call_options(options.plain), audio)?;
     let incoming = bob.wait("incoming call", |event| match event {
         Event::IncomingCall { call, from, display_name, .. } => {
             display.say(&format!("bob's phone rings: {display_name} <{from}>"));
@@ -214,7 +233,7 @@ fn run(options: &Options) -> Fallible<bool> {
     })?;
     let recorder = WavRecorder::create(&options.record, RATE)?;
     let sink = Heard { recorder, probe: heard.clone() };
-    bob.phone.accept(incoming, call_options(), CallAudio::new(RATE).sink(sink))?;
+    bob.phone.accept(incoming, call_options(options.plain), CallAudio::new(RATE).sink(sink))?;
     for party in [&alice, &bob] {
         party.wait("answer", |e| matches!(e, Event::CallEstablished { .. }).then_some(()))?;
     }
@@ -249,7 +268,7 @@ fn run(options: &Options) -> Fallible<bool> {
         domains: [CALLEE_DOMAIN.into(), CALLER_DOMAIN.into()],
     };
     let summary = judge(&evidence)?;
-    println!("\n{}", summary.text());
+    println!("\n{}", summary.text(display.colors()));
     println!("  recording: {}", options.record.display());
     let verdict = if summary.holds() { "every fact holds" } else { "NOT every fact holds" };
     println!("  {verdict}");
@@ -283,9 +302,8 @@ fn watch(
         let (caller, callee) = (alice.info(outgoing)?, bob.info(incoming)?);
         let (out, back) = (evidence::figures(&caller), evidence::figures(&callee));
         display.show(&Look {
-            caller: format!("{:?}", caller.state).to_lowercase(),
-            callee: format!("{:?}", callee.state).to_lowercase(),
             padlock: caller.security.padlock().to_string(),
+            encrypted: caller.security.padlock() == Padlock::EncryptedToProvider,
             played: (seconds(progress.played()), total),
             sent: out.sent,
             received: back.received,

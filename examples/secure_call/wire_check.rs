@@ -172,3 +172,49 @@ fn entropy(histogram: &[u64; 256]) -> f64 {
     let share = |n: &u64| *n as f64 / total.max(1) as f64;
     -histogram.iter().map(share).filter(|p| *p > 0.0).map(|p| p * p.log2()).sum::<f64>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Something like speech: no two stretches are the same.
+    fn speech(seed: u32) -> Vec<i16> {
+        let mut state = seed;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as i16 / 4
+        };
+        let mut level = 0_i32;
+        (0..6_400)
+            .map(|_| {
+                level = (level * 3 + i32::from(noise())) / 4;
+                level as i16
+            })
+            .collect()
+    }
+
+    #[test]
+    fn plain_text_a_name_and_plain_speech_are_found_and_other_bytes_are_not() {
+        let said = speech(1);
+        let needles = Needles::new(&["liddell"], &said);
+        let mut found = Vec::new();
+        needles.search_bytes(b"xx From: \"LIDDELL\" yy", &mut found);
+        assert_eq!(found, ["the text \"From: \"", "the text \"liddell\""]);
+        found.clear();
+        needles.search_bytes(&plain_packet(&said), &mut found);
+        assert_eq!(found, ["speech as G.722"]);
+        found.clear();
+        needles.search_bytes(&plain_packet(&speech(2)), &mut found);
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_search_that_finds_nothing_does_not_pass_its_own_test() {
+        let said = speech(1);
+        let packet = plain_packet(&said);
+        assert!(Needles::new(&["alice"], &said).self_test(&packet));
+        assert!(!Needles::new(&["alice"], &[]).self_test(&packet), "no speech to look for");
+        assert!(!Needles::new(&[], &said).self_test(&packet), "no name to look for");
+        assert!(!Needles::new(&["alice"], &said).self_test(&[0; 172]), "the packet is not found");
+    }
+}
