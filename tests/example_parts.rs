@@ -5,6 +5,8 @@
 
 #[path = "../examples/softphone/display.rs"]
 mod display;
+#[path = "../examples/secure_call/display.rs"]
+mod live_line;
 #[path = "../examples/secure_call/summary.rs"]
 mod summary;
 #[path = "../examples/secure_call/wire_check.rs"]

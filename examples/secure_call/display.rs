@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 /// How often a line is printed where there is no terminal to redraw.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Width of the progress bar, characters.
-const BAR: usize = 20;
+const BAR: usize = 10;
 /// The quietest level that the meter shows, dB relative to full scale.
 const FLOOR: f64 = -60.0;
 /// Width of the level meter, characters.
-const METER: usize = 8;
+const METER: usize = 6;
 
 /// One look at the call.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ fn flush() {
 }
 
 impl Look {
-    /// At most 79 columns once the call runs: block characters on a terminal, plain ones elsewhere.
+    /// Fits 80 columns in calls of up to 100 s: block characters on a terminal, plain ones elsewhere.
     fn line(&self, blocks: bool, colors: bool) -> String {
         let (at, total) = self.played;
         let share = if total > 0.0 { (at / total).clamp(0.0, 1.0) } else { 0.0 };
@@ -101,4 +101,31 @@ pub(crate) fn paint(colors: bool, sgr: u8, text: &str) -> String {
 fn gauge(share: f64, width: usize, full: char, empty: char) -> String {
     let filled = (share.clamp(0.0, 1.0) * width as f64).round() as usize;
     (0..width).map(|n| if n < filled { full } else { empty }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_fits_a_terminal_and_has_colors_only_if_wanted() {
+        let look = Look {
+            padlock: "encrypted to your provider".into(),
+            encrypted: true,
+            played: (49.96, 99.9),
+            sent: 9_999,
+            received: 9_990,
+            lost: 99,
+            jitter_ms: 99.94,
+            level: Some(-30.0),
+        };
+        let line = look.line(true, false);
+        let expected =
+            "● encrypted to your provider █████░░░░░ 50.0/99.9 s ███░░░ lost 99/9999 99.9 ms";
+        assert_eq!(line, expected);
+        assert!(line.chars().count() < 80);
+        assert!(look.line(true, true).starts_with("\x1b[32m● encrypted to your provider\x1b[0m "));
+        let plain = look.line(false, false);
+        assert!(plain.is_ascii() && plain.len() < 80 && plain.contains(" #####..... "), "{plain}");
+    }
 }

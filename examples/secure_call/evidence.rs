@@ -21,6 +21,8 @@ const MAX_LOSS_PER_MILLE: u64 = 10;
 const MAX_DELAY_MS: f64 = 150.0;
 /// Bits of entropy per byte that encrypted packets have at least.
 const MIN_ENTROPY: f64 = 7.9;
+/// What was found on the wire is named up to here, then counted.
+const MAX_FOUND: usize = 5;
 
 /// Everything that the verdict rests on.
 pub(crate) struct Evidence {
@@ -171,7 +173,10 @@ fn wire(evidence: &Evidence, summary: &mut Summary) {
                 findings.bytes, findings.datagrams, findings.streams
             )
         } else {
-            format!("FOUND {}", findings.found.join("; "))
+            let (first, rest) = findings.found.split_at(findings.found.len().min(MAX_FOUND));
+            let more =
+                if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            format!("FOUND {}{more}", first.join(", "))
         };
         let searched = findings.bytes > 0 && findings.streams >= 2 && wire.dropped() == 0;
         let fact = format!("{who}'s wire tells nothing");

@@ -44,7 +44,7 @@ pub(crate) struct Findings {
     /// Datagrams, and directions of connections.
     pub(crate) datagrams: usize,
     pub(crate) streams: usize,
-    /// What was found, in words.
+    /// What was found, in words; what tells most comes first.
     pub(crate) found: Vec<String>,
     /// Bits of entropy per byte of the datagrams: 8 for random bytes.
     pub(crate) entropy: f64,
@@ -94,7 +94,7 @@ impl Needles {
         }
         findings.streams = streams.len();
         streams.values().for_each(|bytes| self.search_bytes(bytes, &mut findings.found));
-        findings.found.sort();
+        findings.found.sort_by(|a, b| b.cmp(a));
         findings.found.dedup();
         findings.entropy = entropy(&histogram);
         findings
@@ -108,7 +108,7 @@ impl Needles {
             let name = text.iter().all(|b| !b.is_ascii_uppercase())
                 && lower.windows(text.len()).any(|w| w == text.as_slice());
             if exact || name {
-                found.push(format!("the text {:?}", String::from_utf8_lossy(text)));
+                found.push(format!("{:?}", String::from_utf8_lossy(text)));
             }
         }
         for (form, speech) in &self.speech {
@@ -199,7 +199,7 @@ mod tests {
         let needles = Needles::new(&["liddell"], &said);
         let mut found = Vec::new();
         needles.search_bytes(b"xx From: \"LIDDELL\" yy", &mut found);
-        assert_eq!(found, ["the text \"From: \"", "the text \"liddell\""]);
+        assert_eq!(found, ["\"From: \"", "\"liddell\""]);
         found.clear();
         needles.search_bytes(&plain_packet(&said), &mut found);
         assert_eq!(found, ["speech as G.722"]);
