@@ -10,7 +10,7 @@ use super::policy::EffectivePolicy;
 use super::report::SecurityReport;
 use super::{CallId, Codec, Engine};
 use crate::media::codec::CodecId;
-use crate::media::session::{DtmfError, MediaStats};
+use crate::media::session::{DtmfError, MediaStats, SrtpProgress};
 use crate::time::{Duration, Instant};
 use crate::wire::dtmf::Digit;
 
@@ -62,6 +62,14 @@ impl Call<'_> {
     /// Statistics of the media, the last ones after the end.
     pub fn media_stats(&self) -> Option<MediaStats> {
         self.entry().and_then(super::CallEntry::media_stats)
+    }
+    /// The Call-ID of its dialog, to find the call in the logs of servers.
+    pub fn sip_call_id(&self) -> &str {
+        self.entry().map_or("", |e| e.call_id.as_str())
+    }
+    /// What our SRTP has used of its key; `None` without SRTP or without media.
+    pub fn srtp_progress(&self) -> Option<SrtpProgress> {
+        self.entry()?.session.as_ref()?.srtp_progress()
     }
     /// Why it ended; `None` while it lives.
     pub fn end_reason(&self) -> Option<EndReason> {

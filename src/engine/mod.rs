@@ -46,7 +46,7 @@ pub use io::{Input, Output};
 pub use log::{LogLevel, LogRecord};
 pub use policy::{EffectivePolicy, PolicyError, PolicySource, SecurityPolicy};
 pub use report::{Keying, MediaLeg, Padlock, SecurityReport, SignallingLeg};
-pub use stats::EngineStats;
+pub use stats::{EngineLoad, EngineStats};
 pub use tls::TlsConfig;
 
 use calls::CallEntry;

@@ -1,5 +1,7 @@
-//! What came from the network and was no good, counted.
+//! What came from the network and was no good, counted; and what the engine holds.
 
+use super::Engine;
+use super::sockets::SocketUse;
 use crate::sip::flow::FlowStats;
 use crate::sip::transaction::TransactionStats;
 
@@ -34,5 +36,52 @@ impl EngineStats {
         self.flows = *flows;
         self.transactions = *transactions;
         self
+    }
+}
+
+/// What an engine holds at the moment. Everything here is bounded, and all but registered accounts
+/// and kept-alive flows is gone a while after the last call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct EngineLoad {
+    /// Accounts.
+    pub accounts: usize,
+    /// Calls that are not over.
+    pub calls: usize,
+    /// Ended calls that are kept for their statistics.
+    pub ended: usize,
+    /// Transactions, of requests sent and of requests received.
+    pub transactions: usize,
+    /// Connections, and UDP peers.
+    pub flows: usize,
+    /// UDP sockets for media.
+    pub media_sockets: usize,
+    /// Questions to the DNS without an answer.
+    pub queries: usize,
+    /// Requests sent that wait for a final response, and those that wait for a connection.
+    pub requests: usize,
+    /// Incoming INVITEs that belong to a call.
+    pub invites: usize,
+    /// Events that nobody has polled for.
+    pub events: usize,
+}
+
+impl Engine {
+    /// What the engine holds at the moment.
+    pub fn load(&self) -> EngineLoad {
+        let (clients, servers) = self.transactions.len();
+        let media = self.sockets.iter().filter(|(_, used)| **used != SocketUse::Sip).count();
+        EngineLoad {
+            accounts: self.accounts.len(),
+            calls: self.live_calls(),
+            ended: self.ended.len(),
+            transactions: clients.saturating_add(servers),
+            flows: self.flows.len(),
+            media_sockets: media,
+            queries: self.queries.len(),
+            requests: self.requests.len().saturating_add(self.parked.len()),
+            invites: self.invites.len(),
+            events: self.events.len(),
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::audio::Source;
 use super::host::{ConnectionId, Host, HostId, Net, NetEvent};
 use super::invariants::{Claim, Fact, NoSpin};
 use super::seed::split;
+use super::wiretap::{Kind, Packet};
 use super::world::{Handle, World};
 use crate::engine::{
     CallId, CallState, Config, ConfigError, Engine, Event, Input, InputError, Output, Padlock,
@@ -177,8 +178,10 @@ impl EngineHost {
             outputs = outputs.saturating_add(1);
             let result = match self.engine.poll_output(&mut self.buffer) {
                 Output::Datagram { socket, remote, payload } => {
-                    if let Some(port) = self.sockets.get(&socket) {
-                        net.send(*port, remote, payload);
+                    if let Some(port) = self.sockets.get(&socket).copied() {
+                        let len = payload.len();
+                        self.report_srtp(net, len);
+                        net.send(port, remote, self.buffer.get(..len).unwrap_or_default());
                     }
                     Ok(())
                 }
@@ -244,6 +247,7 @@ impl EngineHost {
         }
         self.refresh_claims(net);
         net.report(Fact::Turn { host: net.host(), outputs });
+        net.report(Fact::Load { host: net.host(), load: self.engine.load(), at_end: false });
         let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
         net.set_timer([self.timeout, self.audio.next, agenda].into_iter().flatten().min());
     }
@@ -262,8 +266,8 @@ impl EngineHost {
             }
             _ => {
                 if let Some(call) = call_of(&event) {
+                    self.refresh_claims(net);
                     let claim = self.claim(call);
-                    self.claims.insert(call, claim);
                     let news = Fact::CallNews { host: net.host(), call: call.to_raw(), claim };
                     net.report(news);
                 }
@@ -290,6 +294,29 @@ impl EngineHost {
         }
     }
 
+    /// Tells the invariants under which key and index the packet in the buffer is protected.
+    fn report_srtp(&mut self, net: &mut Net<'_>, len: usize) {
+        let packet = Packet::new(self.buffer.get(..len).unwrap_or_default());
+        if !matches!(packet.kind(), Kind::Srtp | Kind::Srtcp) {
+            return;
+        }
+        let host = net.host();
+        for call in self.engine.call_ids() {
+            let progress = self.engine.call(call).and_then(|call| call.srtp_progress());
+            let Some(p) = progress.filter(|p| packet.is_of(p.counters.ssrc)) else { continue };
+            net.report(Fact::SrtpProgress {
+                host,
+                ssrc: p.counters.ssrc,
+                suite: p.suite,
+                mki_len: p.mki_len,
+                generation: p.generation,
+                roll_over: p.counters.roll_over,
+                sequence: p.counters.sequence,
+                rtcp_index: p.counters.rtcp_index,
+            });
+        }
+    }
+
     /// Tells the invariants of calls that are new or shown otherwise than before.
     fn refresh_claims(&mut self, net: &mut Net<'_>) {
         for call in self.engine.call_ids() {
@@ -297,8 +324,19 @@ impl EngineHost {
                 continue;
             }
             let claim = self.claim(call);
-            if self.claims.insert(call, claim) != Some(claim) {
-                net.report(Fact::CallNews { host: net.host(), call: call.to_raw(), claim });
+            let (host, number) = (net.host(), call.to_raw());
+            match self.claims.insert(call, claim) {
+                None => {
+                    net.report(Fact::CallNews { host, call: number, claim });
+                    if let Some(call) = self.engine.call(call) {
+                        let call_id = call.sip_call_id();
+                        net.report(Fact::CallNamed { host, call: number, call_id });
+                    }
+                }
+                Some(before) if before != claim => {
+                    net.report(Fact::CallNews { host, call: number, claim });
+                }
+                Some(_) => {}
             }
         }
     }
@@ -430,6 +468,7 @@ impl Host for EngineHost {
         let udp = self.ports.keys().filter(|port| self.media_ports.contains(port)).count();
         let (_, tcp) = net.holdings();
         net.report(Fact::Leftovers { host: net.host(), udp, tcp, calls });
+        net.report(Fact::Load { host: net.host(), load: self.engine.load(), at_end: true });
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::crypto::srtp::Suite;
+
 /// A datagram, looked at from outside.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a>(&'a [u8]);
@@ -60,6 +62,26 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The value of a SIP message's Call-ID header field.
+pub fn call_id(message: &[u8]) -> Option<&str> {
+    let lines = message.split(|byte| *byte == b'\n').take_while(|line| line.len() > 1);
+    let mut fields = lines.filter_map(|line| std::str::from_utf8(line).ok()?.split_once(':'));
+    let named = |name: &str| ["call-id", "i"].iter().any(|n| name.trim().eq_ignore_ascii_case(n));
+    fields.find(|(name, _)| named(name)).map(|(_, value)| value.trim())
+}
+
+/// Whether a SIP message says no: a final response of 300 or more.
+pub fn is_refusal(message: &[u8]) -> bool {
+    matches!(message.strip_prefix(b"SIP/2.0 "), Some([b'3'..=b'6', ..]))
+}
+
+/// The word with the E bit and the index of an SRTCP packet (RFC 3711 §3.4, RFC 7714 §9).
+pub fn srtcp_index(packet: &[u8], suite: Suite, mki_len: usize) -> Option<u32> {
+    let tag = if suite.is_aead() { 0 } else { 10 };
+    let end = packet.len().checked_sub(mki_len.saturating_add(tag))?;
+    packet.get(..end)?.last_chunk::<4>().map(|word| u32::from_be_bytes(*word))
+}
+
 fn is_sip(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
     line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
@@ -103,6 +125,14 @@ impl<'a> Packet<'a> {
     /// The sequence number of an RTP packet.
     pub fn sequence(&self) -> Option<u16> {
         Some(u16::from_be_bytes(self.0.get(2..4)?.try_into().ok()?))
+    }
+
+    /// Whether it comes from this synchronization source, as RTP or as RTCP.
+    pub fn is_of(&self, ssrc: u32) -> bool {
+        let rtcp = matches!(self.0, [_, 192..=223, ..]);
+        let at = if rtcp { 4 } else { 8 };
+        let word = self.0.get(at..).and_then(|rest| rest.first_chunk::<4>());
+        word.is_some_and(|word| u32::from_be_bytes(*word) == ssrc)
     }
 
     fn header_len(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Keys of a session: what leaves is protected or permitted, what enters is authenticated.
 
 use super::config::MediaSecurity;
+use super::stats::SrtpProgress;
 use crate::crypto::srtp::{Egress, KeyError, KeySet, ProtectError, Suite, UnprotectError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,15 @@ impl Guard {
             }
             MediaSecurity::Plain(_) => None,
         }
+    }
+
+    /// How far the key in use has come with this source of ours.
+    pub(super) fn progress(&self, ssrc: u32) -> Option<SrtpProgress> {
+        let MediaSecurity::Srtp { sender, .. } = &self.security else { return None };
+        let counters = sender.counters().find(|c| c.ssrc == ssrc)?;
+        let mki_len = sender.mki().map_or(0, |mki| mki.as_bytes().len());
+        let (suite, generation) = (sender.suite(), sender.generation());
+        Some(SrtpProgress { suite, mki_len, generation, counters })
     }
 
     /// The end of a key's lifetime is near: new keys should be agreed.

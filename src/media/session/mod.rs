@@ -19,7 +19,7 @@ pub use config::{
     BufferTooSmall, Direction, DtmfError, MAX_RECEIVE, MediaConfig, MediaConfigError,
     MediaSecurity, MediaUpdate, Payload, SourceLock,
 };
-pub use stats::{MediaEvent, MediaStats, NoMediaReason};
+pub use stats::{MediaEvent, MediaStats, NoMediaReason, SrtpProgress};
 
 use crate::crypto::srtp::{Egress, Suite};
 use crate::media::reception::Reception;
@@ -436,6 +436,11 @@ impl MediaSession {
     /// How often the keys were changed: of what we send, of what we take; `None` if plain.
     pub fn key_generations(&self) -> Option<(u32, u32)> {
         self.guard.generations()
+    }
+
+    /// How far the key that we send with has come; `None` if plain, or before the first packet.
+    pub fn srtp_progress(&self) -> Option<SrtpProgress> {
+        self.guard.progress(self.ssrc)
     }
 
     /// The lifetime of a key nears its end: agree on new ones.

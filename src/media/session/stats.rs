@@ -1,9 +1,23 @@
 //! What a media session tells of itself: events and statistics.
 
-use crate::crypto::srtp::UnprotectError;
+use crate::crypto::srtp::{SourceCounters, Suite, UnprotectError};
 use crate::time::Duration;
 use crate::wire::dtmf::Digit;
 use core::net::SocketAddr;
+
+/// How far a key has come that we send with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SrtpProgress {
+    /// The suite.
+    pub suite: Suite,
+    /// Bytes of the key's identifier in each packet.
+    pub mki_len: usize,
+    /// How often the keys were changed before.
+    pub generation: u32,
+    /// The last indices of our source.
+    pub counters: SourceCounters,
+}
 
 /// Something happened that a person or the call may want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,19 @@
 //! What must hold in every run, whatever the network does: the rules, and what they watch.
 
+mod clear;
+mod keys;
+mod memory;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+pub use clear::{HonestPadlock, NothingInTheClear};
+pub use keys::NoKeyReuse;
+pub use memory::{BoundedMemory, NoLeftovers};
+
 use super::host::{ConnectionId, HostId};
-use super::wiretap::{Kind, Packet};
+use crate::crypto::srtp::Suite;
+use crate::engine::EngineLoad;
 use crate::time::Instant;
 
 /// Something that rules watch. The network reports what crosses the wire; hosts report what
@@ -51,6 +60,49 @@ pub enum Fact<'a> {
         call: u64,
         /// What the host's screen claims from now on.
         claim: Claim,
+    },
+    /// The Call-ID of a call, by which its SIP messages are known.
+    CallNamed {
+        /// The host.
+        host: HostId,
+        /// The call's number on this host.
+        call: u64,
+        /// The Call-ID.
+        call_id: &'a str,
+    },
+    /// The host plays foul: what it sends is not judged.
+    Hostile {
+        /// The host.
+        host: HostId,
+    },
+    /// How far the key has come that the next SRTP or SRTCP packet of a source is protected with,
+    /// that packet included.
+    SrtpProgress {
+        /// The host.
+        host: HostId,
+        /// The source.
+        ssrc: u32,
+        /// The suite.
+        suite: Suite,
+        /// Length of the key's identifier in each packet.
+        mki_len: usize,
+        /// Which of the source's keys it is.
+        generation: u32,
+        /// The roll-over counter.
+        roll_over: u32,
+        /// The last sequence number.
+        sequence: Option<u16>,
+        /// The last SRTCP index.
+        rtcp_index: Option<u32>,
+    },
+    /// What an engine holds.
+    Load {
+        /// The host.
+        host: HostId,
+        /// What.
+        load: EngineLoad,
+        /// The run is over: nothing goes on any more.
+        at_end: bool,
     },
     /// The application was told that a call is over.
     CallEnded {
@@ -141,6 +193,7 @@ impl Default for Rules {
                 Box::new(NoKeyReuse::default()),
                 Box::new(NoSpin::default()),
                 Box::new(NoLeftovers),
+                Box::new(BoundedMemory),
             ],
             violations: Vec::new(),
         }
@@ -223,140 +276,6 @@ impl Rule for EndsOnce {
     }
 }
 
-/// A host under a mandatory policy sends no SIP, RTP or RTCP in the clear.
-#[derive(Debug, Default)]
-pub struct NothingInTheClear {
-    required: BTreeSet<HostId>,
-}
-
-impl Rule for NothingInTheClear {
-    fn name(&self) -> &'static str {
-        "nothing in the clear under a mandatory policy"
-    }
-
-    fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
-        match *fact {
-            Fact::Required { host, on: true } => _ = self.required.insert(host),
-            Fact::Required { host, on: false } => _ = self.required.remove(&host),
-            Fact::Datagram { host, to, payload, .. } | Fact::Segment { host, to, payload, .. } => {
-                let udp = matches!(fact, Fact::Datagram { .. });
-                let kind = if udp { Packet::new(payload).kind() } else { Kind::of_stream(payload) };
-                if self.required.contains(&host) && kind.is_clear() {
-                    return Err(format!("{host:?} sent {kind} to {to}"));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// While every call of a host is shown as encrypted, nothing of the kind leaves it in the clear.
-#[derive(Debug, Default)]
-pub struct HonestPadlock {
-    claims: BTreeMap<HostId, BTreeMap<u64, Claim>>,
-}
-
-impl Rule for HonestPadlock {
-    fn name(&self) -> &'static str {
-        "the padlock is never shown with a clear leg"
-    }
-
-    fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
-        match *fact {
-            Fact::CallNews { host, call, claim } => {
-                self.claims.entry(host).or_default().insert(call, claim);
-                if claim.voice && !claim.signalling {
-                    return Err(format!(
-                        "{host:?} shows call {call:#x} as encrypted over signalling in the clear"
-                    ));
-                }
-            }
-            Fact::CallEnded { host, call } => {
-                self.claims.entry(host).or_default().remove(&call);
-            }
-            Fact::Datagram { host, to, payload, .. } => {
-                let kind = Packet::new(payload).kind();
-                let claims = self.claims.get(&host).filter(|claims| !claims.is_empty());
-                let all = |f: fn(&Claim) -> bool| claims.is_some_and(|c| c.values().all(f));
-                let lie = match kind {
-                    Kind::Rtp | Kind::Rtcp => all(|claim| claim.voice),
-                    Kind::Sip => all(|claim| claim.signalling),
-                    _ => false,
-                };
-                if lie {
-                    return Err(format!("{host:?} sent {kind} to {to} with the padlock shut"));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// No SRTP packet index is used twice, and no ciphertext ever repeats.
-#[derive(Debug, Default)]
-pub struct NoKeyReuse {
-    /// Per sender and SSRC: the highest extended sequence number.
-    highest: BTreeMap<(HostId, SocketAddr, u32), u64>,
-    ciphertexts: BTreeSet<u64>,
-}
-
-impl Rule for NoKeyReuse {
-    fn name(&self) -> &'static str {
-        "no key is used twice with the same index"
-    }
-
-    fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
-        let Fact::Datagram { host, to, payload, .. } = *fact else { return Ok(()) };
-        let packet = Packet::new(payload);
-        let body = match packet.kind() {
-            Kind::Srtp => {
-                self.advance(host, to, &packet)?;
-                payload.get(12..)
-            }
-            Kind::Srtcp => payload.get(8..),
-            _ => None,
-        };
-        if let Some(body) = body
-            && body.len() >= 16
-            && !self.ciphertexts.insert(fingerprint(body))
-        {
-            return Err(format!("{host:?} sent the same ciphertext twice, to {to}"));
-        }
-        Ok(())
-    }
-}
-
-impl NoKeyReuse {
-    /// A sender's sequence numbers rise by less than half their range from packet to packet.
-    fn advance(&mut self, host: HostId, to: SocketAddr, packet: &Packet<'_>) -> Result<(), String> {
-        let (Some(ssrc), Some(sequence)) = (packet.ssrc(), packet.sequence()) else {
-            return Ok(());
-        };
-        let Some(highest) = self.highest.get_mut(&(host, to, ssrc)) else {
-            self.highest.insert((host, to, ssrc), u64::from(sequence));
-            return Ok(());
-        };
-        let step = sequence.wrapping_sub(*highest as u16);
-        if step == 0 || step >= 0x8000 {
-            return Err(format!(
-                "{host:?} went from sequence number {} of SSRC {ssrc:08x} to {sequence}",
-                *highest as u16
-            ));
-        }
-        *highest = highest.saturating_add(u64::from(step));
-        Ok(())
-    }
-}
-
-/// FNV-1a, 64 bits: enough to tell apart the packets of a run.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
 /// No host works without end at one instant.
 #[derive(Debug, Default)]
 pub struct NoSpin {
@@ -389,24 +308,5 @@ impl Rule for NoSpin {
             return Err(format!("{host:?}: {turns} turns with {done} outputs at one instant"));
         }
         Ok(())
-    }
-}
-
-/// When all is over, nothing is left open.
-#[derive(Debug)]
-pub struct NoLeftovers;
-
-impl Rule for NoLeftovers {
-    fn name(&self) -> &'static str {
-        "memory is bounded"
-    }
-
-    fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
-        match *fact {
-            Fact::Leftovers { host, udp, tcp, calls } if udp > 0 || tcp > 8 || calls > 0 => Err(
-                format!("{host:?} still holds {udp} media ports, {tcp} connections, {calls} calls"),
-            ),
-            _ => Ok(()),
-        }
     }
 }

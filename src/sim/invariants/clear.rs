@@ -1,0 +1,118 @@
+//! What travels in the clear: under a mandatory policy, and while a padlock is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Claim, Fact, Rule};
+use crate::sim::host::HostId;
+use crate::sim::wiretap::{Kind, Packet, call_id, is_refusal};
+use crate::time::Instant;
+
+/// A host under a mandatory policy sends no SIP, RTP or RTCP in the clear. It may refuse: who
+/// asks in the clear is told no in the clear.
+#[derive(Debug, Default)]
+pub struct NothingInTheClear {
+    required: BTreeSet<HostId>,
+}
+
+impl Rule for NothingInTheClear {
+    fn name(&self) -> &'static str {
+        "nothing in the clear under a mandatory policy"
+    }
+
+    fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
+        match *fact {
+            Fact::Required { host, on: true } => _ = self.required.insert(host),
+            Fact::Required { host, on: false } => _ = self.required.remove(&host),
+            Fact::Datagram { host, to, payload, .. } | Fact::Segment { host, to, payload, .. } => {
+                let kind = kind_of(fact, payload);
+                let clear = kind.is_clear() && !(kind == Kind::Sip && is_refusal(payload));
+                if clear && self.required.contains(&host) {
+                    return Err(format!("{host:?} sent {kind} to {to}"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn kind_of(fact: &Fact<'_>, payload: &[u8]) -> Kind {
+    match fact {
+        Fact::Segment { .. } => Kind::of_stream(payload),
+        _ => Packet::new(payload).kind(),
+    }
+}
+
+/// While every call of a host is shown as encrypted, no voice leaves it in the clear; and no SIP
+/// of a call does whose signalling is shown as encrypted, be it a datagram or a segment of a
+/// stream.
+#[derive(Debug, Default)]
+pub struct HonestPadlock {
+    calls: BTreeMap<HostId, BTreeMap<u64, Shown>>,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    claim: Claim,
+    call_id: Option<String>,
+}
+
+impl HonestPadlock {
+    fn shown(&mut self, host: HostId, call: u64) -> &mut Shown {
+        self.calls.entry(host).or_default().entry(call).or_default()
+    }
+
+    /// Whether this packet of a host's is in the clear although the screen says otherwise.
+    fn is_lie(&self, host: HostId, kind: Kind, payload: &[u8]) -> bool {
+        let calls = self.calls.get(&host).filter(|calls| !calls.is_empty());
+        let Some(calls) = calls.map(BTreeMap::values) else { return false };
+        match kind {
+            Kind::Rtp | Kind::Rtcp => calls.clone().all(|shown| shown.claim.voice),
+            Kind::Sip if is_refusal(payload) => false,
+            Kind::Sip => {
+                let id = call_id(payload);
+                // A call without a known Call-ID might be the one that is meant.
+                let mine = |shown: &&Shown| match (&shown.call_id, id) {
+                    (Some(known), Some(id)) => known == id,
+                    _ => true,
+                };
+                let mut mine = calls.clone().filter(mine).peekable();
+                mine.peek().is_some() && mine.all(|shown| shown.claim.signalling)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Rule for HonestPadlock {
+    fn name(&self) -> &'static str {
+        "the padlock is never shown with a clear leg"
+    }
+
+    fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
+        match *fact {
+            Fact::CallNews { host, call, claim } => {
+                self.shown(host, call).claim = claim;
+                if claim.voice && !claim.signalling {
+                    return Err(format!(
+                        "{host:?} shows call {call:#x} as encrypted over signalling in the clear"
+                    ));
+                }
+            }
+            Fact::CallNamed { host, call, call_id } => {
+                self.shown(host, call).call_id = Some(call_id.to_owned());
+            }
+            Fact::CallEnded { host, call } => {
+                self.calls.entry(host).or_default().remove(&call);
+            }
+            Fact::Datagram { host, to, payload, .. } | Fact::Segment { host, to, payload, .. } => {
+                let kind = kind_of(fact, payload);
+                if self.is_lie(host, kind, payload) {
+                    return Err(format!("{host:?} sent {kind} to {to} with the padlock shut"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
