@@ -465,6 +465,36 @@
 #define SUBROSA_FAILURE_OTHER 13
 
 /**
+ * Room for counters by reason; those behind the last reason are 0.
+ */
+#define SUBROSA_MAX_REASONS 48
+
+/**
+ * Reasons of subrosa_engine_stats.malformed_by.
+ */
+#define SUBROSA_REASON_SIP 0
+
+/**
+ * Reasons of subrosa_engine_stats.sdp_refused_by.
+ */
+#define SUBROSA_REASON_SDP 1
+
+/**
+ * Reasons of subrosa_media_stats.refused_by.
+ */
+#define SUBROSA_REASON_SRTP 2
+
+/**
+ * Reasons of subrosa_media_stats.malformed_rtp_by.
+ */
+#define SUBROSA_REASON_RTP 3
+
+/**
+ * Reasons of subrosa_media_stats.malformed_rtcp_by.
+ */
+#define SUBROSA_REASON_RTCP 4
+
+/**
  * Something travels in the clear.
  */
 #define SUBROSA_PADLOCK_NONE 0
@@ -1116,6 +1146,14 @@ typedef struct subrosa_engine_stats {
      * Requests within a secure call that came over a connection which is not its own.
      */
     uint64_t foreign_requests;
+    /**
+     * What `malformed` counts, by reason: subrosa_reason_text names each.
+     */
+    uint64_t malformed_by[SUBROSA_MAX_REASONS];
+    /**
+     * Session descriptions of far ends that were refused, by reason.
+     */
+    uint64_t sdp_refused_by[SUBROSA_MAX_REASONS];
 } subrosa_engine_stats;
 
 /**
@@ -1439,6 +1477,18 @@ typedef struct subrosa_media_stats {
      * Events dropped because nobody polled for them.
      */
     uint64_t events_dropped;
+    /**
+     * What `refused` counts, by reason: subrosa_reason_text names each.
+     */
+    uint64_t refused_by[SUBROSA_MAX_REASONS];
+    /**
+     * What `malformed_rtp` counts, by reason.
+     */
+    uint64_t malformed_rtp_by[SUBROSA_MAX_REASONS];
+    /**
+     * What `malformed_rtcp` counts, by reason.
+     */
+    uint64_t malformed_rtcp_by[SUBROSA_MAX_REASONS];
 } subrosa_media_stats;
 
 #ifdef __cplusplus
@@ -2298,6 +2348,12 @@ subrosa_status subrosa_phone_poll_key_log(struct subrosa_phone *phone,
  * has no trust store. Only in a library built with the feature `platform-roots`.
  */
 subrosa_status subrosa_config_set_trust_platform(struct subrosa_config *config);
+
+/**
+ * The name of a reason, such as "missing_via": `of` is one of SUBROSA_REASON_, `reason` its
+ * place in the array. SUBROSA_ERR_INVALID behind the last one. Lives for ever.
+ */
+subrosa_status subrosa_reason_text(uint32_t of, size_t reason, struct subrosa_str *out);
 
 /**
  * How secure a call is, or was.

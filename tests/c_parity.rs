@@ -340,6 +340,7 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("PeerCertificate.names", &[], "a list; that one of them was dialled is peer_verified"),
     ("PeerCertificate.domains", &[], "a list; that one of them was dialled is peer_verified"),
     ("PeerCertificate.matched", &["subrosa_security_report.peer_verified"], "whether, not by which rule"),
+    ("EngineStats::sdp_refused_for", &["subrosa_engine_stats.sdp_refused_by"], "by number"),
     ("EngineStats.flows", &["subrosa_engine_stats.received"], "its fields"),
     ("EngineStats.transactions", &["subrosa_engine_stats.requests_in"], "its fields"),
     ("TransactionStats.malformed", &["subrosa_engine_stats.without_via"], "malformed is the flows'"),
@@ -474,6 +475,12 @@ fn the_lists_name_nothing_that_is_gone() {
 /// What C has for its own sake: life and death of handles, text, addresses.
 const C_ONLY: &[(&str, &str)] = &[
     ("_free", "Rust drops"),
+    ("subrosa_reason_text", "a method of each enum of reasons"),
+    ("SUBROSA_REASON_SIP", "the type says"),
+    ("SUBROSA_REASON_SDP", "the type says"),
+    ("SUBROSA_REASON_SRTP", "the type says"),
+    ("SUBROSA_REASON_RTP", "the type says"),
+    ("SUBROSA_REASON_RTCP", "the type says"),
     ("_last_error", "Rust's errors speak for themselves"),
     ("subrosa_abi_version", "the linker checks Rust"),
     ("subrosa_version", "the linker checks Rust"),

@@ -8,7 +8,7 @@
 )]
 
 use std::net::SocketAddr;
-use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+use subrosa::crypto::srtp::{KeySet, MasterKey, SrtpReceiver, SrtpSender, Suite};
 use subrosa::media::codec::CodecId;
 use subrosa::media::resample::Resampler;
 use subrosa::media::session::{
@@ -19,6 +19,8 @@ use subrosa::media::wav::Wav;
 use subrosa::time::{Duration, Instant, UnixTime};
 use subrosa::util::{RngExt, SeededRng};
 use subrosa::wire::dtmf::Digit;
+use subrosa::wire::rtcp::{Compound, RtcpPacket};
+use subrosa::wire::rtp::{PacketKind, RtpHeaderFields, RtpPacket, classify};
 
 const A: &str = "192.0.2.1:4000";
 const B: &str = "192.0.2.2:5000";
@@ -305,10 +307,11 @@ fn new_keys_and_another_codec_take_over_without_a_gap() {
         world.step([chunk, chunk]);
     }
     let (ka, kb) = keys(99, Suite::AeadAes256Gcm);
+    let (ka, kb) = (KeySet::from(ka), KeySet::from(kb));
     for (end, (out, into)) in [(&ka, &kb), (&kb, &ka)].into_iter().enumerate() {
         let both = vec![payload(CodecId::Pcmu), payload(CodecId::G722)];
-        let update =
-            MediaUpdate::new().security(srtp(out, into)).receive(both).send(payload(CodecId::G722));
+        let update = MediaUpdate::new().keys(out.clone(), into.clone());
+        let update = update.receive(both).send(payload(CodecId::G722));
         world.ends[end].handle_update(world.now, update).unwrap();
     }
     for chunk in chunks {
@@ -392,4 +395,78 @@ fn closing_says_goodbye_once_and_nothing_more() {
     let byes = world.events[1].iter().filter(|e| **e == MediaEvent::RemoteBye).count();
     assert_eq!((byes, world.ends[0].stats().packets_sent), (1, sent));
     assert_eq!(world.ends[0].next_timeout(), None);
+}
+
+/// Counts of the sender reports that a session sent, by SSRC, and the SSRCs it left.
+#[derive(Default)]
+struct Reported {
+    packets: Vec<(u32, u32, u32)>,
+    left: Vec<u32>,
+}
+
+#[test]
+fn under_srtp_a_collision_changes_our_ssrc_and_sender_reports_count_from_0() {
+    let (ours, theirs) = keys(11, Suite::AeadAes128Gcm);
+    let mut config = MediaConfig::new(payload(CodecId::Pcmu), addr(B), srtp(&ours, &theirs));
+    config.wall_clock = UnixTime::from_secs(1_800_000_000);
+    let start = Instant::from_millis(5_000);
+    let mut session = MediaSession::new(start, config, &mut SeededRng::new(3)).unwrap();
+    let mut peer = SrtpSender::new(&theirs).unwrap();
+    let mut ear = SrtpReceiver::new(&ours).unwrap();
+    let (first, mut own) = (session.local_ssrc(), Vec::new());
+    let mut reported = Reported::default();
+    let mut heard = std::collections::BTreeMap::<u32, u32>::new();
+    for tick in 0..1_500_u64 {
+        let now = start + Duration::from_millis(tick * 20);
+        session.write_pcm(now, &[0; 160]);
+        if session.next_timeout().is_some_and(|at| at <= now) {
+            session.handle_timeout(now);
+        }
+        if tick == 750 {
+            // Our own packet comes back: its key is not the peer's, so it is no collision.
+            session.handle_datagram(now, Channel::Rtp, &mut own, addr(B));
+            assert_eq!((session.local_ssrc(), session.stats().auth_failures()), (first, 1));
+            let fields = RtpHeaderFields { ssrc: first, ..Default::default() };
+            let mut buf = [0; MAX_TRANSMIT];
+            let len = fields.write_packet(&[0xff; 160], 0, &mut buf).unwrap();
+            let mut packet = peer.protect_rtp(&mut buf, len).unwrap().bytes().to_vec();
+            session.handle_datagram(now, Channel::Rtp, &mut packet, addr(B));
+            assert_ne!(session.local_ssrc(), first);
+        }
+        let mut buf = [0; MAX_TRANSMIT];
+        while let Some(t) = session.poll_transmit(now, &mut buf).unwrap() {
+            let mut bytes = t.packet.bytes().to_vec();
+            own.clone_from(&bytes);
+            if matches!(classify(&bytes), PacketKind::Rtp) {
+                let plain = ear.unprotect_rtp(&mut bytes).unwrap();
+                *heard.entry(RtpPacket::parse(plain).unwrap().header.ssrc).or_default() += 1;
+                continue;
+            }
+            let plain = ear.unprotect_rtcp(&mut bytes).unwrap();
+            for packet in Compound::parse(plain).unwrap().iter() {
+                match packet {
+                    RtcpPacket::SenderReport { ssrc, info, .. } => {
+                        let sent = heard.get(&ssrc).copied().unwrap_or(0);
+                        assert!(info.packets.abs_diff(sent) <= 1, "{} of {sent}", info.packets);
+                        assert_eq!(info.octets, info.packets * 160);
+                        reported.packets.push((ssrc, info.packets, info.octets));
+                    }
+                    RtcpPacket::Goodbye(goodbye) => reported.left.extend(goodbye.ssrcs()),
+                    _ => {}
+                }
+            }
+        }
+    }
+    let second = session.local_ssrc();
+    assert_eq!(reported.left, [first]);
+    assert_eq!(
+        heard.keys().copied().collect::<std::collections::BTreeSet<_>>(),
+        [first, second].into()
+    );
+    let of = |ssrc| reported.packets.iter().filter(move |(s, ..)| *s == ssrc);
+    assert!(of(first).count() >= 2 && of(second).count() >= 2, "{:?}", reported.packets);
+    let news = MediaEvent::SsrcCollision { new: second };
+    let events: Vec<_> = std::iter::from_fn(|| session.poll_event()).collect();
+    assert_eq!(events.iter().filter(|e| **e == news).count(), 1, "{events:?}");
+    assert_eq!(session.stats().packets_sent, heard.values().map(|n| u64::from(*n)).sum::<u64>());
 }

@@ -331,6 +331,11 @@ impl Engine {
     fn call_actions(&mut self, now: Instant) -> bool {
         let mut moved = false;
         for id in self.calls.ids() {
+            while let Some(fault) =
+                self.calls.get_mut(id).and_then(|e| e.machine.media.poll_fault())
+            {
+                self.stats.count_sdp(fault);
+            }
             while let Some(action) = self.calls.get_mut(id).and_then(|e| e.machine.poll_action()) {
                 moved = true;
                 self.call_action(now, id, action);

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::sockets::SocketUse;
+use crate::sdp::SdpFault;
 use crate::sip::flow::FlowStats;
 use crate::sip::transaction::TransactionStats;
 
@@ -19,6 +20,8 @@ pub struct EngineStats {
     pub strays: u64,
     /// Requests within a secure call that came over a connection which is not its own.
     pub foreign_requests: u64,
+    /// Session descriptions of far ends that were refused, by [`SdpFault::index`].
+    pub sdp_refused_by: [u64; SdpFault::ALL.len()],
     /// Malformed messages that were answered.
     pub malformed_answered: u64,
     /// Messages that could not be built or sent.
@@ -36,6 +39,17 @@ impl EngineStats {
         self.flows = *flows;
         self.transactions = *transactions;
         self
+    }
+
+    /// Session descriptions of far ends that were refused for this reason.
+    pub fn sdp_refused_for(&self, fault: SdpFault) -> u64 {
+        self.sdp_refused_by.get(fault.index()).copied().unwrap_or(0)
+    }
+
+    pub(super) fn count_sdp(&mut self, fault: SdpFault) {
+        if let Some(count) = self.sdp_refused_by.get_mut(fault.index()) {
+            *count = count.saturating_add(1);
+        }
     }
 }
 

@@ -40,6 +40,7 @@ mod phone_tls;
 mod platform;
 mod pointer;
 mod random;
+mod reason;
 mod report;
 mod status;
 mod tls;
@@ -65,6 +66,7 @@ pub use phone_tls::*;
 #[cfg(feature = "platform-roots")]
 pub use platform::*;
 pub use pointer::subrosa_str;
+pub use reason::*;
 pub use report::*;
 pub use status::*;
 pub use tls::*;

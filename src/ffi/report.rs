@@ -5,6 +5,7 @@ use super::call::find;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
 use super::pointer::{OutStruct, Versioned, subrosa_str};
+use super::reason::{SUBROSA_MAX_REASONS, spread};
 use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
 use super::tls::{SUBROSA_TLS_PROVIDER_RING, provider_number};
 use crate::crypto::tls::{Revocation, TlsVersion};
@@ -281,6 +282,12 @@ pub struct subrosa_media_stats {
     pub ssrc_changes: u64,
     /// Events dropped because nobody polled for them.
     pub events_dropped: u64,
+    /// What `refused` counts, by reason: subrosa_reason_text names each.
+    pub refused_by: [u64; SUBROSA_MAX_REASONS],
+    /// What `malformed_rtp` counts, by reason.
+    pub malformed_rtp_by: [u64; SUBROSA_MAX_REASONS],
+    /// What `malformed_rtcp` counts, by reason.
+    pub malformed_rtcp_by: [u64; SUBROSA_MAX_REASONS],
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -335,6 +342,9 @@ impl subrosa_media_stats {
             protect_failures: stats.protect_failures,
             ssrc_changes: stats.ssrc_changes,
             events_dropped: stats.events_dropped,
+            refused_by: spread(&stats.refused),
+            malformed_rtp_by: spread(&stats.malformed_rtp_by),
+            malformed_rtcp_by: spread(&stats.malformed_rtcp_by),
         }
     }
 }
@@ -424,6 +434,10 @@ pub struct subrosa_engine_stats {
     pub events_dropped: u64,
     /// Requests within a secure call that came over a connection which is not its own.
     pub foreign_requests: u64,
+    /// What `malformed` counts, by reason: subrosa_reason_text names each.
+    pub malformed_by: [u64; SUBROSA_MAX_REASONS],
+    /// Session descriptions of far ends that were refused, by reason.
+    pub sdp_refused_by: [u64; SUBROSA_MAX_REASONS],
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -466,6 +480,8 @@ impl subrosa_engine_stats {
             log_dropped: stats.log_dropped,
             events_dropped: stats.events_dropped,
             foreign_requests: stats.foreign_requests,
+            malformed_by: spread(&stats.flows.malformed_by),
+            sdp_refused_by: spread(&stats.sdp_refused_by),
         }
     }
 }

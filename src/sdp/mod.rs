@@ -11,6 +11,7 @@ mod crypto_attribute;
 mod description;
 mod dtls_attribute;
 mod error;
+mod fault;
 mod keying;
 mod negotiate;
 mod negotiator;
@@ -28,6 +29,7 @@ pub use description::{
 };
 pub use dtls_attribute::{DtlsRole, Fingerprint, Setup, is_tls_id};
 pub use error::{CryptoError, FingerprintError, NegotiationError, SdpError};
+pub use fault::SdpFault;
 pub use keying::{DtlsKeying, NegotiatedKeying, SdesKeys};
 pub use negotiate::{NegotiatedCodec, NegotiatedMedia};
 pub use negotiator::{NegotiationState, Negotiator};

@@ -44,6 +44,35 @@ pub enum RtcpError {
     TooMany,
 }
 
+impl RtcpError {
+    /// Every reason, in the order of [`index`](Self::index).
+    pub const ALL: [Self; 6] = [
+        Self::TooShort,
+        Self::Length,
+        Self::Version,
+        Self::FirstPacket,
+        Self::Padding,
+        Self::TooMany,
+    ];
+
+    /// A small number for counting per reason: below `ALL.len()`.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// A short name in snake case, for counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooShort => "too_short",
+            Self::Length => "length",
+            Self::Version => "version",
+            Self::FirstPacket => "first_packet",
+            Self::Padding => "padding",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
 /// A compound RTCP packet whose structure was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compound<'a>(&'a [u8]);

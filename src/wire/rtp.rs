@@ -56,6 +56,26 @@ pub enum RtpError {
     Padding,
 }
 
+impl RtpError {
+    /// Every reason, in the order of [`index`](Self::index).
+    pub const ALL: [Self; 4] = [Self::TooShort, Self::Version, Self::PayloadType, Self::Padding];
+
+    /// A small number for counting per reason: below `ALL.len()`.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// A short name in snake case, for counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooShort => "too_short",
+            Self::Version => "version",
+            Self::PayloadType => "payload_type",
+            Self::Padding => "padding",
+        }
+    }
+}
+
 /// A header extension (RFC 3550 §5.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extension<'a> {

@@ -215,10 +215,24 @@ static void tls(subrosa_engine *engine) {
 
 static void statistics(subrosa_engine *engine) {
     subrosa_engine_stats stats = {.size = sizeof stats};
+    subrosa_str reason = {NULL, 0};
     IS(subrosa_engine_get_stats(engine, &stats), SUBROSA_OK);
     CHECK(stats.size == sizeof stats && stats.received == 0);
     IS(subrosa_engine_get_stats(engine, NULL), SUBROSA_ERR_NULL);
     IS(subrosa_engine_get_stats(NULL, &stats), SUBROSA_ERR_NULL);
+    for (uint32_t of = SUBROSA_REASON_SIP; of <= SUBROSA_REASON_RTCP; of++) {
+        size_t count = 0;
+        subrosa_str name = {NULL, 0};
+        while (subrosa_reason_text(of, count, &name) == SUBROSA_OK) {
+            CHECK(name.len > 1);
+            count++;
+        }
+        CHECK(count >= 4 && count <= SUBROSA_MAX_REASONS);
+    }
+    IS(subrosa_reason_text(SUBROSA_REASON_RTCP + 1, 0, &reason), SUBROSA_ERR_INVALID);
+    IS(subrosa_reason_text(SUBROSA_REASON_SIP, 0, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_reason_text(SUBROSA_REASON_SIP, 0, &reason), SUBROSA_OK);
+    CHECK(reason.len == 5 && !memcmp(reason.ptr, "empty", 5));
 }
 
 /* A struct of a later version of the header: larger than the library knows. */

@@ -89,4 +89,19 @@ impl UnprotectError {
     pub const fn index(self) -> usize {
         self as usize
     }
+
+    /// A short name in snake case, for counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthFailed => "auth_failed",
+            Self::Replayed => "replayed",
+            Self::TooOld => "too_old",
+            Self::TooShort => "too_short",
+            Self::Malformed => "malformed",
+            Self::TooManySsrcs => "too_many_ssrcs",
+            Self::Unencrypted => "unencrypted",
+            Self::KeyExhausted => "key_exhausted",
+            Self::UnknownMki => "unknown_mki",
+        }
+    }
 }

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::refusal::Refusal;
 use crate::crypto::dtls::{DtlsRole, Fingerprints};
 use crate::crypto::srtp::{KeyError, KeyInfo, KeySet, MasterKey, MasterKeyId, Suite};
 use crate::engine::config::Codec;
@@ -12,8 +13,8 @@ use crate::engine::gate::{Gate, MediaGrant};
 use crate::media::codec::CodecId;
 use crate::sdp::{
     CodecDescription, CryptoAttribute, Direction, DtlsKeying, LocalDtls, LocalMedia, MediaSecurity,
-    NegotiatedKeying, NegotiatedMedia, NegotiationState, Negotiator, OfferSummary,
-    SessionDescription,
+    NegotiatedKeying, NegotiatedMedia, NegotiationError, NegotiationState, Negotiator,
+    OfferSummary, SdpFault, SessionDescription,
 };
 use crate::util::{Rng, RngExt, Secret};
 
@@ -82,6 +83,8 @@ pub(in crate::engine) struct CallMedia {
     fresh: Option<MediaPlan>,
     running: bool,
     stopped: bool,
+    /// Descriptions of the far end that were refused, to be counted.
+    faults: Vec<SdpFault>,
 }
 
 impl CallMedia {
@@ -104,6 +107,7 @@ impl CallMedia {
             fresh: None,
             running: false,
             stopped: false,
+            faults: Vec::new(),
         }
     }
 
@@ -138,6 +142,21 @@ impl CallMedia {
     pub(in crate::engine) fn remote_holds(&self) -> bool {
         self.plan.as_ref().is_some_and(|p| {
             matches!(p.agreed.remote_direction, Direction::SendOnly | Direction::Inactive)
+        })
+    }
+    /// Why a description of the far end was refused; once for each.
+    pub(in crate::engine) fn poll_fault(&mut self) -> Option<SdpFault> {
+        self.faults.pop()
+    }
+    /// A message that must have a description has none.
+    pub(super) fn missing(&mut self, what: &str) -> FailureReason {
+        self.faults.push(SdpFault::Missing);
+        negotiation(what)
+    }
+    fn noted<T>(&mut self, outcome: Result<T, Refusal>) -> Result<T, FailureReason> {
+        outcome.map_err(|refusal| {
+            self.faults.extend(refusal.fault);
+            refusal.reason
         })
     }
     pub(super) fn stop(&mut self) {
@@ -234,29 +253,30 @@ impl CallMedia {
         tag: &str,
         gate: Gate,
     ) -> Result<(), FailureReason> {
+        let outcome = self.try_answer(sdp, tag, gate);
+        self.noted(outcome)
+    }
+
+    fn try_answer(&mut self, sdp: &[u8], tag: &str, gate: Gate) -> Result<(), Refusal> {
         if self.answered_by == tag && !tag.is_empty() {
             return Ok(());
         }
         let no_offer = || FailureReason::Negotiation("no offer is open".to_string());
         let mut negotiator = self.offered.clone().ok_or_else(no_offer)?;
         let grant = self.offered_grant.ok_or_else(no_offer)?;
-        let answer = SessionDescription::parse(sdp).map_err(negotiation)?;
-        let agreed = negotiator.handle_answer(answer).map_err(negotiation)?;
+        let answer = SessionDescription::parse(sdp)?;
+        let agreed = negotiator.handle_answer(answer)?;
         // The answer passes the gate too.
-        gate.check_answer(agreed.keys.is_some(), grant).map_err(refused)?;
+        gate.check_answer(agreed.keys.is_some(), grant).map_err(Refusal::gate)?;
         self.negotiator = Some(negotiator);
         self.answered_by = tag.to_string();
         self.carry_out(agreed, grant)
     }
 
     /// Would an answer to this offer be possible and allowed?
-    pub(super) fn check_offer(&self, sdp: &[u8], gate: Gate) -> Result<(), FailureReason> {
-        let offer = SessionDescription::parse(sdp).map_err(negotiation)?;
-        let summary = OfferSummary::of(&offer);
-        if !summary.has_audio {
-            return Err(FailureReason::Negotiation("no audio is offered".to_string()));
-        }
-        gate.for_answer(&summary, false).map_err(refused).map(|_| ())
+    pub(super) fn check_offer(&mut self, sdp: &[u8], gate: Gate) -> Result<(), FailureReason> {
+        let outcome = try_check(sdp, gate);
+        self.noted(outcome)
     }
 
     /// Is the signalling itself allowed?
@@ -271,14 +291,24 @@ impl CallMedia {
         gate: Gate,
         rng: &mut dyn Rng,
     ) -> Result<Vec<u8>, FailureReason> {
-        let offer = SessionDescription::parse(sdp).map_err(negotiation)?;
+        let outcome = self.try_answer_to(sdp, gate, rng);
+        self.noted(outcome)
+    }
+
+    fn try_answer_to(
+        &mut self,
+        sdp: &[u8],
+        gate: Gate,
+        rng: &mut dyn Rng,
+    ) -> Result<Vec<u8>, Refusal> {
+        let offer = SessionDescription::parse(sdp)?;
         let summary = OfferSummary::of(&offer);
-        let grant = gate.for_answer(&summary, self.is_protected()).map_err(refused)?;
+        let grant = gate.for_answer(&summary, self.is_protected()).map_err(Refusal::gate)?;
         self.make_lines(&ACCEPTED, rng);
         let direction = if self.hold { Direction::SendOnly } else { Direction::SendRecv };
         let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);
-        negotiator.handle_offer(offer).map_err(negotiation)?;
+        negotiator.handle_offer(offer)?;
         match negotiator.create_answer(&local) {
             Ok((answer, agreed)) => {
                 self.carry_out(agreed, grant)?;
@@ -286,21 +316,17 @@ impl CallMedia {
             }
             Err(error) => {
                 negotiator.rollback();
-                Err(negotiation(error))
+                Err(error.into())
             }
         }
     }
 
-    fn carry_out(
-        &mut self,
-        agreed: NegotiatedMedia,
-        grant: MediaGrant,
-    ) -> Result<(), FailureReason> {
+    fn carry_out(&mut self, agreed: NegotiatedMedia, grant: MediaGrant) -> Result<(), Refusal> {
         let codec = agreed
             .codecs
             .iter()
             .find_map(|c| CodecId::from_rtpmap(&c.name, c.clock_rate))
-            .ok_or(FailureReason::Negotiation("no common codec".to_string()))?;
+            .ok_or(NegotiationError::NoCommonCodec)?;
         let keys = match &agreed.keys {
             None => None,
             Some(NegotiatedKeying::Sdes(keys)) => {
@@ -318,10 +344,19 @@ impl CallMedia {
     }
 }
 
-fn dtls_plan(keys: &DtlsKeying, fresh: bool) -> Result<DtlsPlan, FailureReason> {
+fn try_check(sdp: &[u8], gate: Gate) -> Result<(), Refusal> {
+    let offer = SessionDescription::parse(sdp)?;
+    let summary = OfferSummary::of(&offer);
+    if !summary.has_audio {
+        return Err(NegotiationError::NoAudio.into());
+    }
+    gate.for_answer(&summary, false).map_err(Refusal::gate).map(|_| ())
+}
+
+fn dtls_plan(keys: &DtlsKeying, fresh: bool) -> Result<DtlsPlan, Refusal> {
     let values: Vec<String> = keys.fingerprints.iter().map(ToString::to_string).collect();
     let fingerprints = Fingerprints::parse_all(values.iter().map(String::as_str))
-        .map_err(|error| FailureReason::Negotiation(error.to_string()))?;
+        .map_err(|error| Refusal::new(negotiation(error), SdpFault::NoUsableFingerprint))?;
     let role = match keys.role {
         crate::sdp::DtlsRole::Client => DtlsRole::Active,
         crate::sdp::DtlsRole::Server => DtlsRole::Passive,
@@ -330,8 +365,8 @@ fn dtls_plan(keys: &DtlsKeying, fresh: bool) -> Result<DtlsPlan, FailureReason> 
 }
 
 /// The keys of a line for the SRTP context, with identifiers and lifetimes.
-fn key_set(attribute: &CryptoAttribute) -> Result<KeySet, FailureReason> {
-    let bad = || FailureReason::Negotiation("unusable SRTP key".to_string());
+fn key_set(attribute: &CryptoAttribute) -> Result<KeySet, Refusal> {
+    let bad = || Refusal::new(negotiation("unusable SRTP key"), SdpFault::NoCommonSuite);
     let suite = Suite::from_sdp_name(&attribute.suite).ok_or_else(bad)?;
     let keys = attribute.keys.iter().map(|key| {
         let mut info = KeyInfo::new(MasterKey::new(suite, key.key_and_salt.expose())?);

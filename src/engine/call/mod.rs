@@ -6,6 +6,7 @@
 //! the media session.
 
 mod media;
+mod refusal;
 mod session;
 mod uac;
 mod uas;

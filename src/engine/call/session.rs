@@ -96,9 +96,7 @@ impl CallMachine {
         let tag = response.to().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(response) {
             Some(sdp) => self.media.answer(&sdp, &tag, self.gate()),
-            None => {
-                Err(FailureReason::Negotiation("the answer has no session description".to_string()))
-            }
+            None => Err(self.media.missing("the answer has no session description")),
         };
         match agreed {
             Ok(()) => {

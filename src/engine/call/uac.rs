@@ -220,9 +220,7 @@ impl CallMachine {
             Some(sdp) => self.media.answer(&sdp, &tag, self.gate()),
             // The description came with a provisional response of the same fork.
             None if self.media.is_answered_by(&tag) => Ok(()),
-            None => {
-                Err(FailureReason::Negotiation("the answer has no session description".to_string()))
-            }
+            None => Err(self.media.missing("the answer has no session description")),
         };
         match agreed {
             Ok(()) => {

@@ -206,9 +206,7 @@ impl CallMachine {
         let tag = ack.from().tag().unwrap_or("").to_string();
         let agreed = match self.sdp(ack) {
             Some(sdp) => self.media.answer(&sdp, &tag, self.gate()),
-            None => {
-                Err(FailureReason::Negotiation("the ACK has no session description".to_string()))
-            }
+            None => Err(self.media.missing("the ACK has no session description")),
         };
         match agreed {
             Ok(()) => {

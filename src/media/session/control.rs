@@ -31,7 +31,8 @@ pub(super) struct Control {
     due: Instant,
     /// A report or goodbye waits to be written.
     pending: bool,
-    leaving: Option<u32>,
+    /// The source that leaves, and what it sent in all.
+    leaving: Option<Sent>,
     /// Middle of the NTP time of the peer's last report, and when it came.
     last_sr: Option<(u32, Instant)>,
     rtt: Option<Duration>,
@@ -43,13 +44,12 @@ pub(super) struct Control {
     pub(super) received: u64,
 }
 
-/// What a report says about our sending.
+/// What was sent under one SSRC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) ssrc: u32,
     pub(super) packets: u64,
     pub(super) octets: u64,
-    pub(super) timestamp: u32,
 }
 
 impl Control {
@@ -110,8 +110,8 @@ impl Control {
     }
 
     /// A goodbye for this source leaves with the next packet.
-    pub(super) fn leave(&mut self, ssrc: u32) {
-        self.leaving = Some(ssrc);
+    pub(super) fn leave(&mut self, source: Sent) {
+        self.leaving = Some(source);
         self.pending = true;
     }
 
@@ -125,6 +125,7 @@ impl Control {
         &mut self,
         now: Instant,
         sent: Sent,
+        timestamp: u32,
         received: Option<(u32, &mut Reception)>,
         out: &mut [u8],
     ) -> Result<usize, RtcpWriteError> {
@@ -140,14 +141,16 @@ impl Control {
         });
         let blocks = block.as_slice();
         let mut writer = CompoundWriter::new(out);
-        let ssrc = self.leaving.take();
-        let from = ssrc.unwrap_or(sent.ssrc);
+        let leaving = self.leaving.take();
+        let current = sent.ssrc;
+        let sent = leaving.unwrap_or(sent);
+        let from = sent.ssrc;
         // RFC 3550 §6.4: a sender report if anything was sent since the second last report.
         let [_, second_last] = self.sent_at_reports;
         if sent.packets > second_last {
             let info = SenderInfo {
                 ntp: self.ntp(now),
-                rtp_timestamp: sent.timestamp,
+                rtp_timestamp: timestamp,
                 // Both counters wrap, as the RFC says.
                 packets: sent.packets as u32,
                 octets: sent.octets as u32,
@@ -157,11 +160,12 @@ impl Control {
             writer.receiver_report(from, blocks)?;
         }
         writer.cname(from, &self.cname)?;
-        if let Some(ssrc) = ssrc {
-            writer.goodbye(&[ssrc], "")?;
+        if leaving.is_some() {
+            writer.goodbye(&[from], "")?;
         }
         let [last, _] = self.sent_at_reports;
-        self.sent_at_reports = [sent.packets, last];
+        // A source that follows another one counts from 0 (RFC 3550 §6.4.1).
+        self.sent_at_reports = if from == current { [sent.packets, last] } else { [0; 2] };
         self.sent = self.sent.saturating_add(1);
         writer.finish()
     }
@@ -230,7 +234,7 @@ mod tests {
     }
 
     fn sent(packets: u64) -> Sent {
-        Sent { ssrc: 7, packets, octets: packets * 160, timestamp: 99 }
+        Sent { ssrc: 7, packets, octets: packets * 160 }
     }
 
     #[test]
@@ -254,9 +258,9 @@ mod tests {
         let t = |ms| Instant::from_millis(ms);
         let mut reception = Reception::new(8_000, 5, 1);
         reception.update(5);
-        let n = a.write(t(1_000), sent(10), None, &mut buf).unwrap();
+        let n = a.write(t(1_000), sent(10), 99, None, &mut buf).unwrap();
         b.handle(t(1_040), &Compound::parse(&buf[..n]).unwrap(), 8, Some(7));
-        let n = b.write(t(3_000), sent(0), Some((7, &mut reception)), &mut buf).unwrap();
+        let n = b.write(t(3_000), sent(0), 99, Some((7, &mut reception)), &mut buf).unwrap();
         a.handle(t(3_060), &Compound::parse(&buf[..n]).unwrap(), 7, Some(8));
         let rtt = a.rtt().unwrap().as_millis();
         assert!((99..=101).contains(&rtt), "{rtt}");
@@ -268,14 +272,14 @@ mod tests {
         let mut c = control(1);
         let mut buf = [0; 200];
         let mut kind = |c: &mut Control| {
-            let n = c.write(Instant::from_millis(900), sent(3), None, &mut buf).unwrap();
+            let n = c.write(Instant::from_millis(900), sent(3), 99, None, &mut buf).unwrap();
             let compound = Compound::parse(&buf[..n]).unwrap();
             let bye = compound.iter().any(|p| matches!(p, RtcpPacket::Goodbye(_)));
             (matches!(compound.iter().next(), Some(RtcpPacket::SenderReport { .. })), bye)
         };
         assert_eq!([kind(&mut c), kind(&mut c)], [(true, false), (true, false)]);
         assert_eq!(kind(&mut c), (false, false));
-        c.leave(7);
+        c.leave(sent(3));
         assert_eq!(kind(&mut c), (false, true));
         assert_eq!(kind(&mut c), (false, false));
     }

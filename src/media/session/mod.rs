@@ -108,7 +108,10 @@ pub struct MediaSession {
     watch: Watch,
     events: BoundedQueue<MediaEvent>,
     counters: MediaStats,
+    /// Payload bytes sent under this SSRC.
     octets: u64,
+    /// Packets sent under former SSRCs of ours.
+    sent_before: u64,
     closed: bool,
     send_blocked: bool,
     collisions: u8,
@@ -171,6 +174,7 @@ impl MediaSession {
             events: BoundedQueue::with_capacity(MAX_EVENTS),
             counters: MediaStats::default(),
             octets: 0,
+            sent_before: 0,
             closed: false,
             send_blocked: false,
             collisions: 0,
@@ -273,7 +277,7 @@ impl MediaSession {
         if !self.closed {
             self.closed = true;
             self.outbound.set_sending(false);
-            self.control.leave(self.ssrc);
+            self.control.leave(self.sent());
         }
     }
 
@@ -353,15 +357,19 @@ impl MediaSession {
         }
     }
 
-    fn transmit_rtcp<'b>(&mut self, now: Instant, buffer: &'b mut [u8]) -> Option<Transmit<'b>> {
-        let sent = Sent {
+    /// What was sent under the SSRC in use.
+    fn sent(&self) -> Sent {
+        Sent {
             ssrc: self.ssrc,
-            packets: self.counters.packets_sent,
+            packets: self.counters.packets_sent.saturating_sub(self.sent_before),
             octets: self.octets,
-            timestamp: self.outbound.timestamp_at(now),
-        };
+        }
+    }
+
+    fn transmit_rtcp<'b>(&mut self, now: Instant, buffer: &'b mut [u8]) -> Option<Transmit<'b>> {
+        let (sent, timestamp) = (self.sent(), self.outbound.timestamp_at(now));
         let received = self.remote.as_mut().map(|r| (r.ssrc, &mut r.reception));
-        let len = self.control.write(now, sent, received, buffer).ok()?;
+        let len = self.control.write(now, sent, timestamp, received, buffer).ok()?;
         let channel = if self.path.mux { Channel::Rtp } else { Channel::Rtcp };
         match self.guard.protect(Protocol::Rtcp, buffer, len) {
             Ok(packet) => Some(Transmit { channel, remote: self.path.rtcp, packet }),

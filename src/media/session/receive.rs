@@ -8,8 +8,8 @@ use crate::media::reception::{Reception, Sequence};
 use crate::time::Instant;
 use crate::util::RngExt;
 use crate::wire::dtmf::TelephoneEvent;
-use crate::wire::rtcp::Compound;
-use crate::wire::rtp::{PacketKind, RtpPacket, classify};
+use crate::wire::rtcp::{Compound, RtcpError};
+use crate::wire::rtp::{PacketKind, RtpError, RtpHeader, RtpPacket, classify};
 use core::net::SocketAddr;
 
 /// A peer that collides more often than this does it on purpose.
@@ -37,8 +37,15 @@ impl MediaSession {
             ) => {
                 self.counters.other_protocol += 1;
             }
-            (_, Channel::Rtp) => self.counters.malformed_rtp += 1,
-            (_, Channel::Rtcp) => self.counters.malformed_rtcp += 1,
+            // What parses all the same has a payload type of RTCP, or is no report.
+            (_, Channel::Rtp) => {
+                let reason = RtpHeader::parse(datagram).err().unwrap_or(RtpError::PayloadType);
+                self.counters.count_bad_rtp(reason);
+            }
+            (_, Channel::Rtcp) => {
+                let reason = Compound::parse(datagram).err().unwrap_or(RtcpError::FirstPacket);
+                self.counters.count_bad_rtcp(reason);
+            }
         }
     }
 
@@ -50,9 +57,9 @@ impl MediaSession {
         }
         let looks_plain = self.guard.is_srtp() && self.looks_like_plain_rtp(packet);
         let Some(plain) = self.open(Protocol::Rtp, packet, looks_plain) else { return };
-        let Ok(rtp) = RtpPacket::parse(plain) else {
-            self.counters.malformed_rtp += 1;
-            return;
+        let rtp = match RtpPacket::parse(plain) {
+            Ok(rtp) => rtp,
+            Err(reason) => return self.counters.count_bad_rtp(reason),
         };
         let header = rtp.header;
         let is_dtmf = self.dtmf_receive == Some(header.payload_type);
@@ -99,9 +106,9 @@ impl MediaSession {
         }
         let looks_plain = self.guard.is_srtp() && Compound::parse(packet).is_ok();
         let Some(plain) = self.open(Protocol::Rtcp, packet, looks_plain) else { return };
-        let Ok(compound) = Compound::parse(plain) else {
-            self.counters.malformed_rtcp += 1;
-            return;
+        let compound = match Compound::parse(plain) {
+            Ok(compound) => compound,
+            Err(reason) => return self.counters.count_bad_rtcp(reason),
         };
         let known = self.remote.as_ref().map(|r| r.ssrc);
         let heard = self.control.handle(now, &compound, self.ssrc, known);
@@ -229,12 +236,15 @@ impl MediaSession {
     }
 
     /// The peer uses our SSRC: take another (RFC 3550 §8.2).
+    /// The peer uses our SSRC: goodbye under the old one, and all counters of the sender reports
+    /// start again under a new one (RFC 3550 §8.2).
     fn collide(&mut self) {
         if self.collisions >= MAX_COLLISIONS {
             return;
         }
         self.collisions += 1;
-        self.control.leave(self.ssrc);
+        self.control.leave(self.sent());
+        (self.sent_before, self.octets) = (self.counters.packets_sent, 0);
         self.ssrc = self.control.random().next_u32();
         self.events.push(MediaEvent::SsrcCollision { new: self.ssrc });
     }

@@ -3,6 +3,8 @@
 use crate::crypto::srtp::{SourceCounters, Suite, UnprotectError};
 use crate::time::Duration;
 use crate::wire::dtmf::Digit;
+use crate::wire::rtcp::RtcpError;
+use crate::wire::rtp::RtpError;
 use core::net::SocketAddr;
 
 /// How far a key has come that we send with.
@@ -114,10 +116,14 @@ pub struct MediaStats {
     pub refused: [u64; UnprotectError::ALL.len()],
     /// Of those, packets that look like plain RTP or RTCP.
     pub plain_dropped: u64,
-    /// Datagrams that are no RTP.
+    /// Datagrams that are no RTP, for all reasons.
     pub malformed_rtp: u64,
-    /// Datagrams that are no RTCP.
+    /// Datagrams that are no RTP, by [`RtpError::index`].
+    pub malformed_rtp_by: [u64; RtpError::ALL.len()],
+    /// Datagrams that are no RTCP, for all reasons.
     pub malformed_rtcp: u64,
+    /// Datagrams that are no RTCP, by [`RtcpError::index`].
+    pub malformed_rtcp_by: [u64; RtcpError::ALL.len()],
     /// Datagrams of other protocols (STUN, DTLS).
     pub other_protocol: u64,
     /// Packets from an address that is not the peer's.
@@ -162,6 +168,30 @@ impl MediaStats {
     /// Packets that SRTP refused for this reason.
     pub fn refused_for(&self, reason: UnprotectError) -> u64 {
         self.refused.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    /// Datagrams that are no RTP for this reason.
+    pub fn malformed_rtp_for(&self, reason: RtpError) -> u64 {
+        self.malformed_rtp_by.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    /// Datagrams that are no RTCP for this reason.
+    pub fn malformed_rtcp_for(&self, reason: RtcpError) -> u64 {
+        self.malformed_rtcp_by.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    pub(super) fn count_bad_rtp(&mut self, reason: RtpError) {
+        self.malformed_rtp += 1;
+        if let Some(count) = self.malformed_rtp_by.get_mut(reason.index()) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn count_bad_rtcp(&mut self, reason: RtcpError) {
+        self.malformed_rtcp += 1;
+        if let Some(count) = self.malformed_rtcp_by.get_mut(reason.index()) {
+            *count += 1;
+        }
     }
 
     /// Packets that did not authenticate.

@@ -4,7 +4,8 @@ use super::*;
 use crate::crypto::srtp::PlainPermit;
 use crate::media::codec::CodecId;
 use crate::time::UnixTime;
-use crate::wire::rtp::RtpPacket;
+use crate::wire::rtcp::RtcpError;
+use crate::wire::rtp::{RtpError, RtpPacket};
 use proptest::prelude::*;
 
 const PCMU: Payload = Payload { payload_type: 0, codec: CodecId::Pcmu };
@@ -172,5 +173,67 @@ proptest! {
             now += Duration::from_millis(20);
         }
         prop_assert!(s.stats().buffer_level < Duration::from_secs(10));
+    }
+}
+
+/// Counters by reason, as pairs of name and number.
+fn counted<const N: usize>(names: [&'static str; N], counts: [u64; N]) -> Vec<(&'static str, u64)> {
+    names.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn what_is_no_rtp_is_counted_under_its_reason() {
+    let short = rtp(1, 1)[..7].to_vec();
+    let mut padding = rtp(1, 1);
+    padding[0] |= 0x20;
+    *padding.last_mut().unwrap() = 200;
+    let mut reserved = rtp(1, 1);
+    reserved[1] = 73;
+    // Of RTCP, on the socket of RTP, without rtcp-mux.
+    let report = vec![0x80, 201, 0, 1, 0, 0, 0, 1];
+    for (bytes, reason) in [
+        (vec![], RtpError::TooShort),
+        (short, RtpError::TooShort),
+        (vec![0xff; 40], RtpError::Version),
+        (reserved, RtpError::PayloadType),
+        (report, RtpError::TooShort),
+        (padding, RtpError::Padding),
+    ] {
+        let mut config = config();
+        config.rtcp_mux = false;
+        let mut s = session(config);
+        s.handle_datagram(Instant::ZERO, Channel::Rtp, &mut bytes.clone(), addr(4_000));
+        let stats = s.stats();
+        let names = RtpError::ALL.map(RtpError::as_str);
+        let expected = [(reason.as_str(), 1)];
+        assert_eq!(counted(names, stats.malformed_rtp_by), expected, "{bytes:x?}");
+        assert_eq!((stats.malformed_rtp, stats.malformed_rtp_for(reason)), (1, 1));
+    }
+}
+
+#[test]
+fn what_is_no_rtcp_is_counted_under_its_reason() {
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    let with = |at: usize, byte: u8| {
+        let mut bytes = report;
+        bytes[at] = byte;
+        bytes.to_vec()
+    };
+    let app = [0x80, 204, 0, 1, 0, 0, 0, 1];
+    let padded = [0xa0, 204, 0, 1, 0, 0, 0, 3];
+    for (bytes, reason) in [
+        (with(0, 0x81), RtcpError::TooShort),
+        (with(3, 7), RtcpError::Length),
+        (vec![0xff; 40], RtcpError::Version),
+        (app.to_vec(), RtcpError::FirstPacket),
+        ([report, padded].concat(), RtcpError::Padding),
+        (report.repeat(40), RtcpError::TooMany),
+    ] {
+        let mut s = session(config());
+        s.handle_datagram(Instant::ZERO, Channel::Rtcp, &mut bytes.clone(), addr(4_000));
+        let stats = s.stats();
+        let names = RtcpError::ALL.map(RtcpError::as_str);
+        assert_eq!(counted(names, stats.malformed_rtcp_by), [(reason.as_str(), 1)], "{bytes:x?}");
+        assert_eq!((stats.malformed_rtcp, stats.malformed_rtcp_for(reason)), (1, 1));
     }
 }

@@ -132,11 +132,11 @@ impl Flows {
                     true
                 }
                 Frame::Malformed(error) => {
-                    self.stats.malformed = self.stats.malformed.saturating_add(1);
+                    self.stats.count_malformed(&error);
                     self.event(FlowEvent::Malformed { flow: id, error })
                 }
                 Frame::Broken(error) => {
-                    self.stats.malformed = self.stats.malformed.saturating_add(1);
+                    self.stats.count_malformed(&error);
                     // Closed at once, but after the answers to what came before.
                     flow.due = Some(now);
                     self.event(FlowEvent::Malformed { flow: id, error });
@@ -194,7 +194,7 @@ impl Flows {
                 }
             }
             Err(error) => {
-                self.stats.malformed = self.stats.malformed.saturating_add(1);
+                self.stats.count_malformed(&error);
                 // Noise from strangers is counted and makes no flow.
                 let flow = match error.rejectable() {
                     Some(_) => self.heard_udp(now, socket, remote),

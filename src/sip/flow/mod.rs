@@ -20,7 +20,7 @@ pub use flows::Flows;
 use super::route::FlowFailure;
 use super::{FlowId, SocketId, StreamId};
 use crate::time::Duration;
-use crate::wire::sip::{Message, ParseError};
+use crate::wire::sip::{Message, ParseError, ParseErrorKind};
 
 /// Requests beyond this size do not go by UDP (RFC 3261 §18.1.1: 1300 without a known path MTU).
 pub const DATAGRAM_LIMIT: usize = 1300;
@@ -151,7 +151,9 @@ pub struct FlowStats {
     pub received: u64,
     /// Messages sent.
     pub sent: u64,
-    /// Datagrams or frames that were not SIP.
+    /// Datagrams or frames that were not SIP, by [`ParseErrorKind::index`].
+    pub malformed_by: [u64; ParseErrorKind::ALL.len()],
+    /// Datagrams or frames that were not SIP, of all kinds.
     pub malformed: u64,
     /// Accepted connections and new UDP sources that were turned away.
     pub turned_away: u64,
@@ -160,4 +162,18 @@ pub struct FlowStats {
     /// Outputs and messages dropped because nobody fetched them. A stream that loses bytes this
     /// way goes down.
     pub overflowed: u64,
+}
+
+impl FlowStats {
+    /// Datagrams or frames that had this defect first.
+    pub fn malformed_for(&self, kind: ParseErrorKind) -> u64 {
+        self.malformed_by.get(kind.index()).copied().unwrap_or(0)
+    }
+
+    fn count_malformed(&mut self, error: &ParseError) {
+        self.malformed = self.malformed.saturating_add(1);
+        if let Some(count) = self.malformed_by.get_mut(error.kind().index()) {
+            *count = count.saturating_add(1);
+        }
+    }
 }

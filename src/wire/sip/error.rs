@@ -72,6 +72,45 @@ pub enum ParseErrorKind {
 }
 
 impl ParseErrorKind {
+    /// Every defect, in the order of [`index`](Self::index).
+    pub const ALL: [Self; 30] = [
+        Self::Empty,
+        Self::TooLarge,
+        Self::TooManyHeaders,
+        Self::BareLineBreak,
+        Self::UnterminatedHeaders,
+        Self::StartLine,
+        Self::Version,
+        Self::RequestUri,
+        Self::StatusCode,
+        Self::HeaderSyntax,
+        Self::MissingVia,
+        Self::MissingFrom,
+        Self::MissingTo,
+        Self::MissingCallId,
+        Self::MissingCSeq,
+        Self::Via,
+        Self::From,
+        Self::To,
+        Self::CallId,
+        Self::CSeq,
+        Self::Contact,
+        Self::Route,
+        Self::RecordRoute,
+        Self::MaxForwards,
+        Self::CSeqMethodMismatch,
+        Self::DuplicateHeader,
+        Self::ContentLength,
+        Self::ConflictingContentLength,
+        Self::MissingContentLength,
+        Self::BodyTooShort,
+    ];
+
+    /// A small number for counting per reason: below `ALL.len()`.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// A short name in snake case, for counters and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -171,5 +210,21 @@ impl ParseError {
     /// As [`rejectable`](Self::rejectable), taken out.
     pub fn into_rejectable(self) -> Option<Box<Message>> {
         self.rejectable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_defect_has_its_own_index_and_name() {
+        for (at, kind) in ParseErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind.index(), at);
+            let same = ParseErrorKind::ALL.iter().filter(|k| k.as_str() == kind.as_str());
+            assert_eq!(same.count(), 1, "{kind}");
+        }
+        // The last one declared is the last one listed: none is missing.
+        assert_eq!(ParseErrorKind::BodyTooShort.index(), ParseErrorKind::ALL.len() - 1);
     }
 }
