@@ -2,13 +2,17 @@
 
 use super::config::{MAX_RECEIVE, MediaConfigError, Payload};
 use super::outbound::{check_payload_type, follow_level};
-use crate::media::codec::{CodecDescription, Decoder, MAX_FRAME_MS, MAX_FRAME_SAMPLES};
+use crate::media::codec::{CodecDescription, Decoder, MAX_FRAME_MS};
 use crate::media::conceal::{Conceal, PitchRepeat};
 use crate::media::jitter::{Adjust, Insert, JitterBuffer, JitterConfig, Packet, Playout};
 use crate::media::resample::Resampler;
 use crate::media::timescale::{OverlapAdd, TimeScale};
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
+
+/// Room for this much decoded audio to begin with: a lengthened frame of 20 ms and what the host
+/// left of the one before. A peer with longer frames makes it grow, once.
+const USUAL_READY_MS: u32 = 60;
 
 /// All that one payload type needs to be played.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl Chain {
     fn samples(&self, ticks: u32) -> usize {
         let samples = u64::from(ticks) * u64::from(self.description.sample_rate)
             / u64::from(self.description.clock_rate);
-        (samples as usize).min(MAX_FRAME_SAMPLES)
+        (samples as usize).min(self.description.samples_in_ms(MAX_FRAME_MS))
     }
 
     fn reset(&mut self) {
@@ -67,14 +71,13 @@ impl Inbound {
     pub(super) fn new(payloads: &[Payload], host_rate: u32) -> Result<Self, MediaConfigError> {
         let chains = chains(payloads, host_rate)?;
         let clock_rate = chains.first().map_or(8_000, |c| c.description.clock_rate);
+        let pcm = vec![0; longest(&chains)];
         Ok(Self {
             jitter: JitterBuffer::new(JitterConfig::new(clock_rate)),
             chains,
             current: 0,
-            // A frame may be lengthened to twice its length.
-            pcm: vec![0; MAX_FRAME_SAMPLES * 2],
-            // The longest frame, lengthened, at the host's rate, with room to spare.
-            ready: VecDeque::with_capacity((host_rate / 1_000 * MAX_FRAME_MS * 3) as usize),
+            pcm,
+            ready: VecDeque::with_capacity((host_rate / 1_000 * USUAL_READY_MS) as usize),
             host_rate,
             level: 0.0,
             bad_payloads: 0,
@@ -91,6 +94,7 @@ impl Inbound {
             }
         }
         self.current = new.iter().position(|c| Some(c.payload) == playing).unwrap_or(0);
+        self.pcm.resize(longest(&new), 0);
         self.chains = new;
         Ok(())
     }
@@ -208,6 +212,12 @@ impl Inbound {
     pub(super) fn bad_payloads(&self) -> u64 {
         self.bad_payloads
     }
+}
+
+/// Samples of the longest frame; it may be lengthened to twice its length.
+fn longest(chains: &[Chain]) -> usize {
+    let frames = chains.iter().map(|c| c.description.samples_in_ms(MAX_FRAME_MS));
+    frames.max().unwrap_or(0).saturating_mul(2)
 }
 
 fn chains(payloads: &[Payload], host_rate: u32) -> Result<Vec<Chain>, MediaConfigError> {
