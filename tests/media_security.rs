@@ -9,8 +9,8 @@ mod peer;
 use peer::{Peer, Turn};
 use subrosa::crypto::tls::{TlsIdentity, TrustAnchors};
 use subrosa::engine::{
-    AccountConfig, AccountId, CallId, CallOptions, CallState, EndReason, Event, FailureReason,
-    Keying, MediaOffer, Padlock, SecurityPolicy, SecurityReport,
+    AccountConfig, AccountId, CallId, CallOptions, CallState, Config, EndReason, Event,
+    FailureReason, Keying, MediaOffer, Padlock, SecurityPolicy, SecurityReport,
 };
 use subrosa::sim::{EngineHost, Handle, Link, Source, World, tone_share};
 use subrosa::sip::Transport;
@@ -51,6 +51,10 @@ const USUAL: Setup = Setup {
 
 impl Pair {
     fn new(setup: Setup) -> Self {
+        Self::with(setup, |_| {})
+    }
+
+    fn with(setup: Setup, change: impl Fn(&mut Config)) -> Self {
         let mut world = World::new(7);
         world.set_default_link(Link::lan());
         let names = ["alice", "bob"];
@@ -65,6 +69,7 @@ impl Pair {
                     config.listen_tls = Some((config.local_ip, 5061).into());
                 }
                 config.listen_tcp = Some((config.local_ip, 5060).into());
+                change(config);
             });
             phone.unwrap()
         });
@@ -357,5 +362,46 @@ fn media_that_is_srtp_is_not_brought_to_rtp_by_a_re_invite() {
             (CallState::Established, Padlock::EncryptedToProvider)
         );
         assert_eq!(pair.ended(0), None);
+    }
+}
+
+#[test]
+fn new_keys_by_re_invite_change_what_we_send_and_nobody_hears_it() {
+    let mut pair = Pair::new(USUAL);
+    let id = pair.call(USUAL);
+    for _ in 0..3 {
+        pair.world.command(pair.phones[0], |engine, now| {
+            engine.call(id).unwrap().renew_keys(now).unwrap();
+        });
+        pair.world.run_for(Duration::from_secs(2));
+    }
+    assert!(pair.bob_hears(), "{}", pair.world.ladder());
+    let (state, report) = pair.report(1).unwrap();
+    assert_eq!(state, CallState::Established);
+    assert_eq!((report.auth_failures, report.replays, report.plain_dropped), (0, 0, 0));
+    assert_eq!(pair.report(0).unwrap().1.padlock(), Padlock::EncryptedToProvider);
+    pair.world.command(pair.phones[0], |engine, now| {
+        engine.call(id).unwrap().hang_up(now).unwrap();
+    });
+    pair.world.run_for(Duration::from_secs(1000));
+    // Three times another key: the rule against reuse watched every packet.
+    pair.world.finish().unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_running_plain_call_is_moved_to_srtp_when_the_policy_becomes_stricter_and_that_is_wanted() {
+    for wanted in [true, false] {
+        let setup = Setup { policies: [Off, Preferred], ..USUAL };
+        let mut pair = Pair::with(setup, |config| config.upgrade_running_calls = wanted);
+        pair.call(setup);
+        assert_eq!(pair.report(0).unwrap().1.media_out.unwrap().suite, None);
+        pair.world.command(pair.phones[0], |engine, now| {
+            engine.set_domain_policy(now, "alice.test", Required).unwrap();
+        });
+        pair.world.run_for(Duration::from_secs(3));
+        let (state, report) = pair.report(0).unwrap();
+        assert_eq!(state, CallState::Established, "running calls are kept");
+        assert_eq!(report.media_out.unwrap().suite.is_some(), wanted, "{}", pair.world.ladder());
+        assert!(pair.bob_hears());
     }
 }

@@ -101,6 +101,10 @@ impl CallEntry {
         if let Some(leg) = &mut self.dtls {
             leg.handle_timeout(now);
         }
+        if self.session.as_ref().is_some_and(MediaSession::rekey_due) {
+            // If something else is being agreed on, the next timer asks again.
+            let _ = self.machine.renew_keys(rng);
+        }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
@@ -191,6 +195,28 @@ impl Engine {
         self.bind_media(id);
         self.deliver(now);
         Ok(id)
+    }
+
+    /// A domain's policy became stricter: its running plain calls are moved to SRTP, if the
+    /// application wants that. What cannot be moved is kept.
+    pub(super) fn upgrade_calls(&mut self, account: AccountId) {
+        if !self.config.upgrade_running_calls {
+            return;
+        }
+        for id in self.calls.ids() {
+            let own = self.calls.get(id).map_or(SecurityPolicy::Off, |e| e.machine.options.policy);
+            let effective = self.call_policy(Some(account), own);
+            let Some(entry) = self.calls.get_mut(id) else { continue };
+            let stricter = effective.policy > entry.machine.policy;
+            let plain = !entry.machine.media.is_protected();
+            if entry.machine.account != Some(account) || !stricter || !plain {
+                continue;
+            }
+            entry.machine.policy = effective.policy;
+            entry.report.policy = effective;
+            // A call that is not up yet follows with its answer.
+            let _ = entry.machine.renew_keys(&mut self.rng);
+        }
     }
 
     pub(super) fn live_calls(&self) -> usize {

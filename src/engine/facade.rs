@@ -156,6 +156,15 @@ impl Call<'_> {
     pub fn resume(&mut self, now: Instant) -> Result<(), CallError> {
         self.command(now, |e, rng| e.machine.set_hold(false, rng))
     }
+    /// Agrees on a new key for what we send, by re-INVITE; a call that is plain asks for its
+    /// first ones, as the policy allows. The engine does it by itself when a key nears the end of
+    /// its lifetime. Watch for [`Event::SecurityChanged`](super::Event::SecurityChanged).
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`], [`CallError::Busy`].
+    pub fn renew_keys(&mut self, now: Instant) -> Result<(), CallError> {
+        self.command(now, |e, rng| e.machine.renew_keys(rng))
+    }
     /// Presses a key (RFC 4733).
     ///
     /// # Errors

@@ -81,7 +81,8 @@ impl Engine {
         for id in self.accounts.ids() {
             let Some(entry) = self.accounts.get(id) else { continue };
             if entry.config.aor.as_ref().host().to_string().eq_ignore_ascii_case(domain) {
-                self.policy_changed(now, id);
+                self.policy_changed(id);
+                self.upgrade_calls(id);
             }
         }
         self.deliver(now);
@@ -89,7 +90,7 @@ impl Engine {
     }
 
     /// An account's policy may demand another transport now.
-    fn policy_changed(&mut self, now: Instant, id: AccountId) {
+    fn policy_changed(&mut self, id: AccountId) {
         let Some(entry) = self.accounts.get(id).filter(|e| e.is_wanted()) else { return };
         let allowed = self.allowed_transports(entry);
         let current = entry.flow.and_then(|f| self.flows.transport(f));
@@ -117,7 +118,6 @@ impl Engine {
             }
             Some(route) => entry.ladder.climb = Some(route),
         }
-        let _ = now;
     }
 
     /// A refresh is due: the moment to try for TLS again.

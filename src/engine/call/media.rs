@@ -206,12 +206,16 @@ impl CallMedia {
     }
 
     /// Fresh keys for a new session; an established one keeps its own, so that a hold makes no gap.
-    fn make_lines(&mut self, suites: &[Suite], rng: &mut dyn Rng) {
+    /// With `renew` its suite stays and its key is new.
+    fn make_lines(&mut self, suites: &[Suite], renew: bool, rng: &mut dyn Rng) {
         let agreed = self.plan.as_ref().and_then(|p| p.agreed.keys.as_ref());
-        if let Some(keys) = agreed.and_then(NegotiatedKeying::sdes) {
+        let agreed = agreed.and_then(NegotiatedKeying::sdes);
+        if let Some(keys) = agreed.filter(|_| !renew) {
             self.lines = alloc::vec![keys.local.clone()];
             return;
         }
+        let suite = agreed.and_then(|keys| Suite::from_sdp_name(&keys.local.suite));
+        let suites = suite.as_ref().map_or(suites, core::slice::from_ref);
         self.lines = suites
             .iter()
             .zip(1_u32..)
@@ -227,10 +231,11 @@ impl CallMedia {
         &mut self,
         gate: Gate,
         hold: bool,
+        fresh_keys: bool,
         rng: &mut dyn Rng,
     ) -> Result<Vec<u8>, FailureReason> {
         let grant = gate.for_offer(self.is_protected()).map_err(refused)?;
-        self.make_lines(&SUITES, rng);
+        self.make_lines(&SUITES, fresh_keys, rng);
         let direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
         let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);
@@ -304,7 +309,7 @@ impl CallMedia {
         let offer = SessionDescription::parse(sdp)?;
         let summary = OfferSummary::of(&offer);
         let grant = gate.for_answer(&summary, self.is_protected()).map_err(Refusal::gate)?;
-        self.make_lines(&ACCEPTED, rng);
+        self.make_lines(&ACCEPTED, false, rng);
         let direction = if self.hold { Direction::SendOnly } else { Direction::SendRecv };
         let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);

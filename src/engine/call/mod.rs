@@ -116,8 +116,10 @@ struct Answering {
 
 /// What a re-INVITE of ours is to bring about, while it is under way or waits after a 491.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Change {
-    hold: bool,
+pub(super) struct Change {
+    pub(super) hold: bool,
+    /// Our key is a new one.
+    pub(super) fresh_keys: bool,
 }
 
 #[derive(Debug)]

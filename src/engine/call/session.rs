@@ -23,12 +23,25 @@ impl CallMachine {
         if self.change.is_some() || self.answering.is_some() {
             return Err(CallError::Busy);
         }
-        self.send_reinvite(Change { hold }, rng);
+        self.send_reinvite(Change { hold, fresh_keys: false }, rng);
+        Ok(())
+    }
+
+    /// Agrees on new keys, or on first ones for a call that is plain, by re-INVITE; what is held
+    /// stays held.
+    pub(in crate::engine) fn renew_keys(&mut self, rng: &mut dyn Rng) -> Result<(), CallError> {
+        if self.state != CallState::Established {
+            return Err(self.wrong_state("renew the keys of"));
+        }
+        if self.change.is_some() || self.answering.is_some() {
+            return Err(CallError::Busy);
+        }
+        self.send_reinvite(Change { hold: self.local_hold, fresh_keys: true }, rng);
         Ok(())
     }
 
     pub(super) fn send_reinvite(&mut self, change: Change, rng: &mut dyn Rng) {
-        let offer = self.media.offer(self.gate(), change.hold, rng);
+        let offer = self.media.offer(self.gate(), change.hold, change.fresh_keys, rng);
         let Some(dialog) = self.dialog.as_mut().filter(|_| self.state == CallState::Established)
         else {
             return;
@@ -100,8 +113,13 @@ impl CallMachine {
         };
         match agreed {
             Ok(()) => {
+                let held = self.local_hold != change.hold;
                 self.local_hold = change.hold;
-                self.report_holds();
+                let call = self.id;
+                self.event(Event::SecurityChanged { call });
+                if held || !change.fresh_keys {
+                    self.report_holds();
+                }
             }
             // The session stays as it was (§14.1).
             Err(_) => {
@@ -187,7 +205,7 @@ impl CallMachine {
             Some(sdp) => (self.media.answer_to(&sdp, self.gate(), rng), false),
             None => {
                 let hold = self.local_hold;
-                (self.media.offer(self.gate(), hold, rng), true)
+                (self.media.offer(self.gate(), hold, false, rng), true)
             }
         };
         match body {

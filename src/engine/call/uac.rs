@@ -59,7 +59,7 @@ impl CallMachine {
             return;
         }
         self.invite_number = self.invite_number.saturating_add(1);
-        let offer = match self.media.offer(self.gate(), false, rng) {
+        let offer = match self.media.offer(self.gate(), false, false, rng) {
             Ok(offer) => offer,
             Err(reason) => return self.fail(reason),
         };

@@ -106,7 +106,7 @@ impl CallMachine {
                 Ok(self.early_answer.take().unwrap_or_default())
             }
             Some(sdp) => self.media.answer_to(&sdp, self.gate(), rng),
-            None => self.media.offer(self.gate(), false, rng),
+            None => self.media.offer(self.gate(), false, false, rng),
         };
         let body = match body {
             Ok(body) => body,

@@ -3,6 +3,10 @@
 use super::config::MediaSecurity;
 use super::stats::SrtpProgress;
 use crate::crypto::srtp::{Egress, KeyError, KeySet, ProtectError, Suite, UnprotectError};
+use crate::time::{Duration, Instant};
+
+/// Packets of a former key are taken for this long after a change of keys.
+const OVERLAP: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -13,27 +17,49 @@ pub(super) enum Protocol {
 #[derive(Debug)]
 pub(super) struct Guard {
     security: MediaSecurity,
+    /// Until when the peer's former key is taken.
+    overlap: Option<Instant>,
 }
 
 impl Guard {
     pub(super) fn new(security: MediaSecurity) -> Self {
-        Self { security }
+        Self { security, overlap: None }
     }
 
     pub(super) fn change(&mut self, security: MediaSecurity) {
-        self.security = security;
+        (self.security, self.overlap) = (security, None);
     }
 
     /// The keys of both directions as they stand now. Contexts go on where their keys do, so that
     /// no index is used twice under one key; old keys of the peer are taken for a while.
     /// True if this stream has contexts to change.
-    pub(super) fn rekey(&mut self, local: &KeySet, remote: &KeySet) -> Result<bool, KeyError> {
+    pub(super) fn rekey(
+        &mut self,
+        now: Instant,
+        local: &KeySet,
+        remote: &KeySet,
+    ) -> Result<bool, KeyError> {
         let MediaSecurity::Srtp { sender, receiver } = &mut self.security else {
             return Ok(false);
         };
         sender.rekey(local)?;
         receiver.rekey(remote)?;
+        self.overlap = receiver.is_overlapping().then(|| now + OVERLAP);
         Ok(true)
+    }
+
+    /// When [`Guard::handle_timeout`] has work.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.overlap
+    }
+
+    /// The former key has had its time.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.overlap.take_if(|until| *until <= now).is_some()
+            && let MediaSecurity::Srtp { receiver, .. } = &mut self.security
+        {
+            receiver.end_overlap();
+        }
     }
 
     /// Generations of the keys: of what we send, of what we take.

@@ -245,7 +245,7 @@ impl MediaSession {
             self.send_blocked = false;
         }
         if let Some((local, remote)) = update.keys {
-            if !self.guard.rekey(&local, &remote)? {
+            if !self.guard.rekey(now, &local, &remote)? {
                 return Err(MediaConfigError::NotSrtp);
             }
             self.send_blocked = false;
@@ -288,7 +288,8 @@ impl MediaSession {
         }
         let watch =
             (self.direction.receives() && !self.watch.reported).then_some(self.watch.deadline);
-        Some(watch.map_or(self.control.due(), |at| at.min(self.control.due())))
+        let timers = [watch, self.guard.next_timeout(), Some(self.control.due())];
+        timers.into_iter().flatten().min()
     }
 
     /// Runs the timers that are due.
@@ -297,6 +298,7 @@ impl MediaSession {
             return;
         }
         self.control.handle_timeout(now);
+        self.guard.handle_timeout(now);
         if self.direction.receives() && !self.watch.reported && now >= self.watch.deadline {
             self.watch.reported = true;
             let reason = self.diagnose();
