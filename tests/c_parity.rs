@@ -419,6 +419,9 @@ const NOT_IN_C: &[(&str, &str)] = &[
     ("RecordedBytes", "the wire tap is a callback for each packet"),
     ("WireDirection", "the wire tap is a callback for each packet"),
     ("WireTransport", "the wire tap is a callback for each packet"),
+    ("PeerMemory", "the memory of peers has no functions in C yet"),
+    ("SecurityLevel", "the memory of peers has no functions in C yet"),
+    ("Verdict", "the memory of peers has no functions in C yet"),
 ];
 
 fn exception(item: &str) -> Option<&'static [&'static str]> {
