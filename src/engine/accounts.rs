@@ -8,6 +8,7 @@ use super::config::AccountConfig;
 use super::error::AccountError;
 use super::event::{Event, FailureReason};
 use super::ladder::Ladder;
+use super::nat::PublicAddress;
 use super::policy::{EffectivePolicy, PolicySource};
 use super::post::{Owner, Pending, route_failure};
 use super::{AccountId, Engine};
@@ -69,6 +70,8 @@ pub(super) struct AccountEntry {
     pub(super) registration: Option<Registration>,
     pub(super) retry_at: Option<Instant>,
     pub(super) ladder: Ladder,
+    /// Our address as the server sees it.
+    pub(super) public: Option<PublicAddress>,
     backoff: Backoff,
     removing: bool,
 }
@@ -162,6 +165,7 @@ impl Engine {
             registration: None,
             retry_at: None,
             ladder: Ladder::new(),
+            public: None,
             backoff: Backoff::new(RETRY.0, RETRY.1),
             removing: false,
         };
@@ -240,20 +244,10 @@ impl Engine {
     /// The way to an account's server is there: register over it.
     pub(super) fn account_way_ready(&mut self, now: Instant, id: AccountId, flow: FlowId) {
         let (call_id, from_tag) = (self.token(), self.token());
-        let Some(local) = self.flows.local(flow) else { return };
-        let Some(transport) = self.flows.transport(flow) else { return };
+        let Some(contact) = self.account_contact(id, flow) else { return };
         let Some(entry) = self.accounts.get_mut(id) else { return };
         entry.flow = Some(flow);
         let aor = entry.config.aor.as_ref();
-        let contact =
-            Uri::from_parts(aor.scheme(), aor.user(), local.ip().into(), Some(local.port()));
-        let contact = contact.and_then(|uri| match transport {
-            Transport::Udp => Ok(uri),
-            Transport::Tcp => uri.with_param("transport", Some("tcp")),
-            Transport::Tls => uri.with_param("transport", Some("tls")),
-        });
-        let Ok(contact) = contact else { return };
-        let contact = NameAddr::new(contact);
         match &mut entry.registration {
             Some(registration) => {
                 registration.update_contact(contact);
@@ -430,6 +424,7 @@ impl Engine {
         if let Some(registration) = &mut entry.registration {
             registration.handle_response(now, response, has_password, &mut self.rng);
         }
+        self.learn_address(now, id, response);
     }
 
     fn registration_changed(&mut self, now: Instant, account: AccountId, state: RegistrationState) {

@@ -95,7 +95,12 @@ impl Engine {
         self.log.level = level;
     }
 
-    fn note(&mut self, level: LogLevel, target: &'static str, text: impl FnOnce() -> String) {
+    pub(super) fn note(
+        &mut self,
+        level: LogLevel,
+        target: &'static str,
+        text: impl FnOnce() -> String,
+    ) {
         self.log.note(self.now, level, target, text);
     }
 

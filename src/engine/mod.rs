@@ -16,6 +16,7 @@ mod io;
 mod keying;
 mod ladder;
 mod log;
+mod nat;
 mod output;
 mod peers;
 mod policy;

@@ -311,7 +311,7 @@ impl Engine {
         true
     }
 
-    /// Where the far end reaches us in this dialog: the flow's own address.
+    /// Where the far end reaches us in this dialog: the flow's own address, or how its server sees it.
     pub(super) fn contact(&self, id: CallId, flow: FlowId) -> Option<alloc::string::String> {
         let account = self.calls.get(id).and_then(|e| e.machine.account);
         let user = account
@@ -326,7 +326,8 @@ impl Engine {
         let secure =
             self.calls.get(id).is_some_and(|e| e.machine.target.as_ref().scheme() == Scheme::Sips);
         let scheme = if secure { "sips" } else { "sip" };
-        Some(alloc::format!("<{scheme}:{user}@{}{transport}>", self.flows.local(flow)?))
+        let address = self.reachable_at(account, flow)?;
+        Some(alloc::format!("<{scheme}:{user}@{address}{transport}>"))
     }
 
     /// Puts a fresh Via on top (RFC 3261 §8.1.1.7); with `keep` it asks the server whether it
