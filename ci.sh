@@ -27,6 +27,13 @@ lint() {
   run clippy cargo clippy --all-targets -- -D warnings
   run no-std cargo check --no-default-features
   run firmware-features cargo check --no-default-features --features ffi
+  if pkg-config --exists alsa 2>/dev/null; then
+    run audio-device cargo clippy --lib --features audio-device -- -D warnings
+  else
+    echo "audio-device is not checked: it needs libasound2-dev and pkg-config"
+  fi
+  run fuzz-targets cargo check --manifest-path fuzz/Cargo.toml
+  run peers cargo check --manifest-path benches/peers/Cargo.toml --no-default-features --features sip --benches
   run doc env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --features sim,ffi
 }
 tests() {

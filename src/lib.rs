@@ -60,3 +60,8 @@ pub mod sip;
 pub mod time;
 pub mod util;
 pub mod wire;
+
+/// The examples of the README.
+#[cfg(all(doctest, feature = "driver"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

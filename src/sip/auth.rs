@@ -1,5 +1,6 @@
 //! Digest authentication, the client's side (RFC 3261 §22, RFC 7616, RFC 8760): which challenge
 //! is answered, with which nonce count, and when it is time to stop.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use alloc::string::String;
 use alloc::vec::Vec;

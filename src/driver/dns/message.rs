@@ -1,5 +1,6 @@
 //! Questions and answers as bytes (RFC 1035), by the `domain` crate. Answers are hostile until
 //! the id and the question match, and bounded after that.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use std::str::FromStr;
 
