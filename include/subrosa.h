@@ -510,6 +510,11 @@
 #define SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER 2
 
 /**
+ * Signalling as far as the provider, the voice to the phone whose safety number was confirmed.
+ */
+#define SUBROSA_PADLOCK_VERIFIED_END_TO_END 3
+
+/**
  * No keys: plain RTP, or no media yet.
  */
 #define SUBROSA_KEYING_NONE 0

@@ -49,7 +49,7 @@ pub(crate) fn live(
 ) -> String {
     let padlock = info.security.padlock();
     let color = match padlock {
-        Padlock::EncryptedToProvider => GREEN,
+        Padlock::EncryptedToProvider | Padlock::VerifiedEndToEnd => GREEN,
         Padlock::SignallingOnly => YELLOW,
         _ => RED,
     };

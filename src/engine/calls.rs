@@ -9,12 +9,14 @@ use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
 use super::keying::DtlsLeg;
+use super::peers::SecurityLevel;
 use super::policy::{EffectivePolicy, PolicySource, SecurityPolicy};
 use super::ports::MediaPorts;
 use super::report::{SecurityReport, SignallingLeg};
 use super::sockets::SocketUse;
 use super::ways::Waiting;
 use super::{AccountId, CallId, Engine, HostAction};
+use crate::crypto::dtls::Fingerprint;
 use crate::crypto::srtp::KeySet;
 use crate::media::session::{MediaSession, MediaStats};
 use crate::sip::FlowId;
@@ -52,6 +54,9 @@ pub(super) struct CallEntry {
     pub(super) dtls: Option<DtlsLeg>,
     /// The keys that it gave.
     pub(super) dtls_keys: Option<(KeySet, KeySet)>,
+    /// How well the media is protected, apart from the peer's identity, and the certificate that
+    /// the peer showed, when the memory of peers was last asked.
+    pub(super) judged: Option<(SecurityLevel, Option<Fingerprint>)>,
     /// The last statistics of a session that is gone.
     pub(super) stats: Option<MediaStats>,
     pub(super) report: SecurityReport,
@@ -81,6 +86,7 @@ impl CallEntry {
             session: None,
             dtls: None,
             dtls_keys: None,
+            judged: None,
             stats: None,
             report: SecurityReport::new(policy),
             invited: false,

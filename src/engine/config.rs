@@ -48,6 +48,11 @@ pub struct Config {
     /// When a domain's policy becomes stricter, its running plain calls are moved to SRTP by a
     /// re-INVITE. Off: they are kept as they are.
     pub upgrade_running_calls: bool,
+    /// A call whose media is protected worse than that of earlier calls with the same peer is
+    /// ended before any audio ([`Event::SecurityDowngrade`](super::Event::SecurityDowngrade)).
+    /// Off: it is only told. A caller's address is what the request says: whoever can make you
+    /// take a call in another's name can raise or reach this bar in that name.
+    pub refuse_downgrade: bool,
     /// Calls held at the same time at most; further ones are answered 486.
     pub max_calls: usize,
     /// How much `Engine::poll_log` has to tell.
@@ -73,6 +78,7 @@ impl Config {
             user_agent: String::from(concat!("subrosa/", env!("CARGO_PKG_VERSION"))),
             local_user: String::from("phone"),
             upgrade_running_calls: false,
+            refuse_downgrade: false,
             max_calls: 64,
             log_level: LogLevel::Off,
         }

@@ -110,6 +110,9 @@ pub enum CallError {
     /// A sample rate that the media path does not have.
     #[error("{0} Hz is not offered: 8000, 16000, 24000, 32000, 44100 or 48000")]
     BadSampleRate(u32),
+    /// The call has no safety number.
+    #[error("the call has no safety number: its keys must come from DTLS, and it needs an account")]
+    NoSafetyNumber,
     /// An earlier hold or resume is still under way.
     #[error("an earlier change of the call is still under way: wait for CallMediaChanged")]
     Busy,

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::{AccountId, CallId};
+use super::{AccountId, CallId, SecurityLevel};
 use crate::media::session::NoMediaReason;
 use crate::sip::Transport;
 use crate::time::Duration;
@@ -80,6 +80,22 @@ pub enum Event {
     },
     /// What protects the call changed; `call(id).security()` tells how.
     SecurityChanged {
+        /// The call.
+        call: CallId,
+    },
+    /// The call's media is protected worse than that of earlier calls with this peer. Told before
+    /// audio flows; [`Config::refuse_downgrade`](super::Config::refuse_downgrade) ends the call.
+    SecurityDowngrade {
+        /// The call.
+        call: CallId,
+        /// The best of the earlier calls.
+        before: SecurityLevel,
+        /// What this one has.
+        now: SecurityLevel,
+    },
+    /// The peer shows another DTLS certificate than the one that was confirmed, or, if none was,
+    /// than in the last call: a new phone, or somebody else. Told before audio flows.
+    PeerIdentityChanged {
         /// The call.
         call: CallId,
     },

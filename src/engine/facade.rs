@@ -9,6 +9,7 @@ use super::event::EndReason;
 use super::policy::EffectivePolicy;
 use super::report::SecurityReport;
 use super::{CallId, Codec, Engine};
+use crate::crypto::safety_number::SafetyNumber;
 use crate::media::codec::CodecId;
 use crate::media::session::{DtmfError, MediaStats, SrtpProgress};
 use crate::time::{Duration, Instant};
@@ -87,6 +88,24 @@ impl Call<'_> {
     /// Whether we hold the far end, and whether it holds us.
     pub fn holds(&self) -> (bool, bool) {
         self.entry().map_or((false, false), |e| e.machine.holds())
+    }
+
+    /// What the two people of this call compare, by voice or by scanning, to be sure that nobody
+    /// is in between: the same on both phones, if each calls the other by the address of its
+    /// account. `None` unless the media's keys come from DTLS and the call has an account. Takes
+    /// some milliseconds.
+    pub fn safety_number(&self) -> Option<SafetyNumber> {
+        self.engine.safety_number(self.id)
+    }
+    /// The two people compared the [`safety_number`](Self::safety_number), and it is the same:
+    /// from now on the peer is known by its certificate, in this call and in later ones, until
+    /// another one is confirmed or [`Engine::forget_peer`].
+    ///
+    /// # Errors
+    /// [`CallError::NoSafetyNumber`].
+    pub fn confirm_safety_number(&mut self, now: Instant) -> Result<(), CallError> {
+        let confirmed = self.engine.confirm_peer(now, self.id);
+        confirmed.then_some(()).ok_or(CallError::NoSafetyNumber)
     }
 
     fn command(

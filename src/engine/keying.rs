@@ -10,7 +10,7 @@ use super::event::{Event, FailureReason};
 use super::gate::{Trust, plain_permit};
 use super::report::{Keying, MediaLeg};
 use super::{CallId, Engine};
-use crate::crypto::dtls::{DtlsSession, DtlsState, DtlsVersions};
+use crate::crypto::dtls::{DtlsSession, DtlsState, DtlsVersions, Fingerprint, FingerprintHash};
 use crate::crypto::srtp::{KeySet, SrtpReceiver, SrtpSender};
 use crate::media::codec::CodecId;
 use crate::media::session::{
@@ -49,6 +49,13 @@ impl DtlsLeg {
         if !self.settled {
             self.remote = remote;
         }
+    }
+
+    /// The certificate with which the peer agreed on the keys, SHA-256.
+    pub(super) fn peer_fingerprint(&self) -> Option<Fingerprint> {
+        let done = matches!(self.session.state(), DtlsState::Established { .. });
+        let certificate = self.session.peer_certificate().filter(|_| done)?;
+        Some(Fingerprint::of(FingerprintHash::Sha256, certificate))
     }
 
     pub(super) fn has_output(&self) -> bool {
@@ -217,6 +224,7 @@ impl Engine {
         };
         if done {
             self.note_media(id, plan);
+            self.judge_peer(now, id);
         }
         done
     }

@@ -164,6 +164,16 @@ impl Engine {
             Event::ListenFailed { transport } => {
                 self.note(Error, "flow", || format!("no socket for {transport}"));
             }
+            Event::SecurityDowngrade { call, before, now } => {
+                self.note(Warn, "call", || {
+                    format!("call {call} is {now}; earlier ones with this peer were {before}")
+                });
+            }
+            Event::PeerIdentityChanged { call } => {
+                self.note(Warn, "call", || {
+                    format!("call {call}: the peer's certificate is not the one it had before")
+                });
+            }
             Event::CallProgress { .. }
             | Event::CallMediaChanged { .. }
             | Event::SecurityChanged { .. } => {}

@@ -16,6 +16,7 @@ mod io;
 mod keying;
 mod ladder;
 mod log;
+mod memory;
 mod nat;
 mod output;
 mod peers;
@@ -116,6 +117,8 @@ pub struct Engine {
     parked: Vec<ways::Parked>,
     invites: BTreeMap<ServerTxId, CallId>,
     policies: BTreeMap<String, SecurityPolicy>,
+    /// What is remembered of peers across calls.
+    peers: PeerMemory,
     /// Our end of DTLS handshakes; made when it is first needed, unless the host gave one.
     dtls_identity: Option<DtlsIdentity>,
     host: VecDeque<HostAction>,
@@ -175,6 +178,7 @@ impl Engine {
             parked: Vec::new(),
             invites: BTreeMap::new(),
             policies: BTreeMap::new(),
+            peers: PeerMemory::new(),
             dtls_identity: config.dtls_identity.clone(),
             host: VecDeque::new(),
             held: None,

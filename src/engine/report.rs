@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::peers::SecurityLevel;
 use super::policy::EffectivePolicy;
 use crate::crypto::srtp::{Suite, UnprotectError};
 use crate::crypto::tls::TlsFacts;
@@ -21,6 +22,9 @@ pub enum Padlock {
     /// Signalling and voice are encrypted as far as the next hop, whose certificate was verified.
     /// Further hops cannot be known (RFC 3261 §26.4.4): never "end to end".
     EncryptedToProvider,
+    /// The voice is encrypted to the very phone whose safety number two people compared, whatever
+    /// is in between; signalling is under TLS as far as the next hop.
+    VerifiedEndToEnd,
 }
 
 impl Padlock {
@@ -30,6 +34,7 @@ impl Padlock {
             Self::None => "not encrypted",
             Self::SignallingOnly => "signalling encrypted, voice in the clear",
             Self::EncryptedToProvider => "encrypted to your provider",
+            Self::VerifiedEndToEnd => "encrypted and verified end to end",
         }
     }
 }
@@ -94,6 +99,9 @@ pub struct SecurityReport {
     pub media_out: Option<MediaLeg>,
     /// What we receive; `None` before media is agreed.
     pub media_in: Option<MediaLeg>,
+    /// The media's keys come from DTLS with the certificate that two people confirmed
+    /// ([`Call::confirm_safety_number`](super::Call::confirm_safety_number)).
+    pub peer_identity_verified: bool,
     /// Packets protected by SRTP and SRTCP.
     pub packets_protected: u64,
     /// Packets whose authentication was checked and good.
@@ -115,6 +123,7 @@ impl SecurityReport {
             signalling: None,
             media_out: None,
             media_in: None,
+            peer_identity_verified: false,
             packets_protected: 0,
             packets_authenticated: 0,
             auth_failures: 0,
@@ -142,12 +151,34 @@ impl SecurityReport {
             .signalling
             .as_ref()
             .is_some_and(|leg| leg.transport.is_secure() && leg.tls.is_some() && leg.peer_verified);
-        let encrypted = |leg: &Option<MediaLeg>| leg.as_ref().is_some_and(|l| l.suite.is_some());
-        match (signalling, encrypted(&self.media_out) && encrypted(&self.media_in)) {
+        let tls = self.signalling.as_ref().is_some_and(|leg| leg.tls.is_some());
+        if tls && self.is_verified_end_to_end() {
+            return Padlock::VerifiedEndToEnd;
+        }
+        match (signalling, self.both_legs(|leg| leg.suite.is_some())) {
             (false, _) => Padlock::None,
             (true, false) => Padlock::SignallingOnly,
             (true, true) => Padlock::EncryptedToProvider,
         }
+    }
+
+    /// How well the media is protected, by whatever way signalling goes.
+    pub fn level(&self) -> SecurityLevel {
+        match self.padlock() {
+            _ if !self.both_legs(|leg| leg.suite.is_some()) => SecurityLevel::Plain,
+            _ if self.is_verified_end_to_end() => SecurityLevel::VerifiedEndToEnd,
+            Padlock::EncryptedToProvider => SecurityLevel::EncryptedToProvider,
+            _ => SecurityLevel::EncryptedUnauthenticated,
+        }
+    }
+
+    fn both_legs(&self, holds: impl Fn(&MediaLeg) -> bool) -> bool {
+        [&self.media_out, &self.media_in].into_iter().all(|leg| leg.as_ref().is_some_and(&holds))
+    }
+
+    fn is_verified_end_to_end(&self) -> bool {
+        let by_dtls = |leg: &MediaLeg| matches!(leg.keying, Keying::Dtls { .. });
+        self.peer_identity_verified && self.both_legs(|leg| leg.suite.is_some() && by_dtls(leg))
     }
 }
 
@@ -164,6 +195,9 @@ impl fmt::Display for SecurityReport {
         let Some(leg) = &self.media_out else { return Ok(()) };
         let Some(suite) = leg.suite else { return f.write_str("; voice: plain RTP") };
         let keys = match leg.keying {
+            Keying::Dtls { .. } if self.peer_identity_verified => {
+                "keys by DTLS with a confirmed peer"
+            }
             Keying::Dtls { authenticated: true } => "keys by DTLS",
             Keying::Dtls { authenticated: false } => "keys by DTLS with whoever answered",
             Keying::Sdes | Keying::None => "keys by SDES",

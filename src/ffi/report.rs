@@ -18,6 +18,8 @@ pub const SUBROSA_PADLOCK_NONE: i32 = 0;
 pub const SUBROSA_PADLOCK_SIGNALLING_ONLY: i32 = 1;
 /// Signalling and voice are encrypted as far as the provider.
 pub const SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER: i32 = 2;
+/// Signalling as far as the provider, the voice to the phone whose safety number was confirmed.
+pub const SUBROSA_PADLOCK_VERIFIED_END_TO_END: i32 = 3;
 
 /// No keys: plain RTP, or no media yet.
 pub const SUBROSA_KEYING_NONE: i32 = 0;
@@ -134,6 +136,7 @@ impl subrosa_security_report {
         Self {
             size: 0,
             padlock: match report.padlock() {
+                Padlock::VerifiedEndToEnd => SUBROSA_PADLOCK_VERIFIED_END_TO_END,
                 Padlock::EncryptedToProvider => SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER,
                 Padlock::SignallingOnly => SUBROSA_PADLOCK_SIGNALLING_ONLY,
                 Padlock::None => SUBROSA_PADLOCK_NONE,

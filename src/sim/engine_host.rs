@@ -288,7 +288,9 @@ impl EngineHost {
     /// What the screen shows for a call.
     fn claim(&mut self, call: CallId) -> Claim {
         match self.engine.call(call).map(|call| call.security().padlock()) {
-            Some(Padlock::EncryptedToProvider) => Claim { signalling: true, voice: true },
+            Some(Padlock::EncryptedToProvider | Padlock::VerifiedEndToEnd) => {
+                Claim { signalling: true, voice: true }
+            }
             Some(Padlock::SignallingOnly) => Claim { signalling: true, voice: false },
             _ => Claim::default(),
         }
