@@ -75,7 +75,9 @@ fuzz() { # each target for FUZZ_SECONDS on the nightly toolchain; FUZZ_TARGETS="
 }
 fuzz_one() { # target, log, options...
   local target=$1 log=$2; shift 2
-  cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+  local corpus=("fuzz/corpus/$target")
+  [ -d "fuzz/seeds/$target" ] && corpus+=("fuzz/seeds/$target")
+  cargo +nightly fuzz run "$target" "${corpus[@]}" -- \
     -max_total_time="${FUZZ_SECONDS:-600}" -rss_limit_mb=2048 -timeout=20 -max_len=8192 "$@" \
     >"$log" 2>&1 && return 0
   tail -n 40 "$log"; return 1
