@@ -1,6 +1,6 @@
 //! Two [`Flows`] and the hosts around them: TCP as memory pipes that cut anywhere, UDP without
 //! loss, time by hand.
-#![allow(unreachable_pub)]
+#![allow(dead_code, unreachable_pub)]
 
 use core::net::SocketAddr;
 
