@@ -168,7 +168,9 @@ impl Drop for Desk {
 impl Desk {
     fn start(name: &str, arguments: &[&str]) -> Self {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-        let sources = ["examples/c/desk_phone.c", "examples/c/dns.c", "examples/c/wav.c"];
+        let sources =
+            ["desk_phone", "sockets", "options", "dns", "wav"].map(|n| format!("examples/c/{n}.c"));
+        let sources = sources.each_ref().map(String::as_str);
         let program = PROGRAM.get_or_init(|| compile("desk_phone", &sources));
         let recording = folder().join(format!("{name}.wav"));
         let file = |name: &str| folder().join(name);

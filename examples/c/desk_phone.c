@@ -1,11 +1,13 @@
 /*
  * A desk phone: what the main loop of a phone's firmware looks like around the engine.
  *
- * One thread, one poll(2) loop. The engine speaks SIP, TLS, SDP and SRTP; this file moves bytes
- * between it and the sockets, asks the DNS for it, and gives it PCM every 20 ms. No TLS library,
+ * One thread, one poll(2) loop. The engine speaks SIP, TLS, SDP and SRTP; this file waits, asks
+ * the DNS for it, and gives it PCM every 20 ms; sockets.c moves its bytes; options.c reads the
+ * command line. No TLS library,
  * no SIP library: only the engine.
  *
- *   cc -Iinclude examples/c/desk_phone.c examples/c/dns.c examples/c/wav.c libsubrosa.a -lpthread -ldl -lm
+ *   cc -Iinclude examples/c/desk_phone.c examples/c/sockets.c examples/c/options.c \
+ *      examples/c/dns.c examples/c/wav.c libsubrosa.a -lpthread -ldl -lm
  *
  * Every function of the engine returns a status: must() prints what went wrong and ends.
  */
@@ -25,38 +27,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "desk.h"
 #include "dns.h"
-#include "subrosa.h"
 #include "wav.h"
 
 #define RATE 16000
 #define FRAME (RATE / 50)      /* samples in 20 ms */
-#define MAX_SOCKETS 64
-#define MAX_PENDING (256 * 1024) /* bytes that may wait for a slow connection */
-
-/* ---- options ---- */
-
-static struct {
-    const char *account, *call, *ip, *cert, *key, *ca, *play, *record, *user, *password, *dtmf, *dns;
-    int udp_port, tls_port, policy, answer, do_register;
-    unsigned seconds, limit;
-} opt = {.account = "sip:desk@localhost", .ip = "127.0.0.1", .seconds = 5, .limit = 60};
 
 /* ---- state ---- */
 
-enum kind { UNUSED, UDP, LISTENER, CONNECTING, STREAM, DNS };
-
-struct slot {
-    enum kind kind;
-    int fd;
-    uint64_t id;
-    uint8_t *pending; /* what a stream could not take yet */
-    size_t pending_len;
-    int closing; /* close when `pending` is gone */
-};
-
-static struct slot slots[MAX_SOCKETS];
-static subrosa_engine *engine;
+subrosa_engine *engine;
 static uint64_t account, call;
 static uint64_t wake_at = UINT64_MAX; /* when the engine wants a timeout */
 static uint64_t next_frame;           /* when the next 20 ms of audio are due; 0: no audio */
@@ -67,7 +47,7 @@ static struct wav_player player;
 static struct wav_recorder recorder;
 static volatile sig_atomic_t stop_asked;
 
-static uint64_t now_us(void) {
+uint64_t now_us(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
@@ -84,179 +64,17 @@ static subrosa_str str(const char *text) {
     return s;
 }
 
-static void fatal(const char *what, const char *why) {
+void fatal(const char *what, const char *why) {
     fprintf(stderr, "desk_phone: %s: %s\n", what, why);
     exit(1);
 }
 
-static void must(subrosa_status status, const char *what) {
+void must(subrosa_status status, const char *what) {
     subrosa_str why = {NULL, 0};
     if (status == SUBROSA_OK) return;
     if (engine && subrosa_engine_last_error(engine, &why) == SUBROSA_OK && why.len)
         fprintf(stderr, "desk_phone: %s: %.*s\n", what, (int)why.len, why.ptr);
     fatal(what, subrosa_status_text(status));
-}
-
-/* ---- addresses ---- */
-
-static socklen_t to_sockaddr(subrosa_addr a, struct sockaddr_storage *out) {
-    memset(out, 0, sizeof *out);
-    if (a.family == 6) {
-        struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
-        six->sin6_family = AF_INET6;
-        six->sin6_port = htons(a.port);
-        memcpy(&six->sin6_addr, a.ip, 16);
-        return sizeof *six;
-    }
-    struct sockaddr_in *four = (struct sockaddr_in *)out;
-    four->sin_family = AF_INET;
-    four->sin_port = htons(a.port);
-    memcpy(&four->sin_addr, a.ip, 4);
-    return sizeof *four;
-}
-
-static subrosa_addr from_sockaddr(const struct sockaddr_storage *in) {
-    subrosa_addr a;
-    memset(&a, 0, sizeof a);
-    if (in->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)in;
-        a.family = 6;
-        a.port = ntohs(six->sin6_port);
-        memcpy(a.ip, &six->sin6_addr, 16);
-    } else {
-        const struct sockaddr_in *four = (const struct sockaddr_in *)in;
-        a.family = 4;
-        a.port = ntohs(four->sin_port);
-        memcpy(a.ip, &four->sin_addr, 4);
-    }
-    return a;
-}
-static subrosa_addr local_address(int fd) {
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof sa;
-    memset(&sa, 0, sizeof sa);
-    getsockname(fd, (struct sockaddr *)&sa, &len);
-    return from_sockaddr(&sa);
-}
-
-/* ---- sockets ---- */
-
-static struct slot *new_slot(enum kind kind, int fd, uint64_t id) {
-    for (int i = 0; i < MAX_SOCKETS; i++) {
-        if (slots[i].kind != UNUSED) continue;
-        slots[i] = (struct slot){.kind = kind, .fd = fd, .id = id};
-        return &slots[i];
-    }
-    return NULL;
-}
-
-static int is_stream(const struct slot *s) { return s->kind == STREAM || s->kind == CONNECTING; }
-
-static struct slot *find_stream(uint64_t id) {
-    for (int i = 0; i < MAX_SOCKETS; i++)
-        if (is_stream(&slots[i]) && slots[i].id == id && !slots[i].closing) return &slots[i];
-    return NULL;
-}
-
-static struct slot *find_udp(uint64_t id) {
-    for (int i = 0; i < MAX_SOCKETS; i++)
-        if (slots[i].kind == UDP && slots[i].id == id) return &slots[i];
-    return NULL;
-}
-
-static void drop_slot(struct slot *s) {
-    close(s->fd);
-    free(s->pending);
-    memset(s, 0, sizeof *s);
-}
-
-/* A stream broke: the engine is told, unless it was the engine that closed it. */
-static void stream_broke(struct slot *s) {
-    struct slot old = *s;
-    drop_slot(s);
-    if (!old.closing) subrosa_engine_handle_stream_closed(engine, now_us(), old.id);
-}
-
-static int open_socket(subrosa_addr addr, int type) {
-    int fd = socket(addr.family == 6 ? AF_INET6 : AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int one = 1;
-    if (fd >= 0 && type == SOCK_STREAM) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return fd;
-}
-
-static void do_bind_udp(const subrosa_output *o) {
-    struct sockaddr_storage sa;
-    socklen_t len = to_sockaddr(o->addr, &sa);
-    int fd = open_socket(o->addr, SOCK_DGRAM);
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0 && new_slot(UDP, fd, o->id)) {
-        must(subrosa_engine_handle_udp_bound(engine, now_us(), o->id, local_address(fd)), "bind");
-        return;
-    }
-    if (fd >= 0) close(fd);
-    must(subrosa_engine_handle_udp_bind_failed(engine, now_us(), o->id), "bind");
-}
-
-static void do_listen(const subrosa_output *o) {
-    struct sockaddr_storage sa;
-    socklen_t len = to_sockaddr(o->addr, &sa);
-    int one = 1, fd = open_socket(o->addr, SOCK_STREAM);
-    if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0 && listen(fd, 16) == 0 &&
-        new_slot(LISTENER, fd, o->id)) {
-        must(subrosa_engine_handle_listening(engine, now_us(), o->id, local_address(fd)), "listen");
-        return;
-    }
-    if (fd >= 0) close(fd);
-    must(subrosa_engine_handle_listen_failed(engine, now_us(), o->id), "listen");
-}
-
-static void do_connect(const subrosa_output *o) {
-    struct sockaddr_storage sa;
-    socklen_t len = to_sockaddr(o->addr, &sa);
-    int fd = open_socket(o->addr, SOCK_STREAM);
-    if (fd >= 0 && (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS) &&
-        new_slot(CONNECTING, fd, o->id))
-        return; /* poll() tells when it is done */
-    if (fd >= 0) close(fd);
-    subrosa_engine_handle_stream_closed(engine, now_us(), o->id);
-}
-
-/* Sends what waits; what the kernel does not take goes on waiting. */
-static void flush(struct slot *s) {
-    while (s->kind == STREAM && s->pending_len) {
-        ssize_t n = send(s->fd, s->pending, s->pending_len, MSG_NOSIGNAL);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-        if (n < 0) {
-            stream_broke(s);
-            return;
-        }
-        s->pending_len -= (size_t)n;
-        memmove(s->pending, s->pending + n, s->pending_len);
-    }
-    if (s->closing && !s->pending_len) drop_slot(s);
-}
-
-static void do_stream_data(const subrosa_output *o) {
-    struct slot *s = find_stream(o->id);
-    uint8_t *grown;
-    if (!s) return;
-    if (s->pending_len + o->data_len > MAX_PENDING ||
-        !(grown = realloc(s->pending, s->pending_len + o->data_len))) {
-        stream_broke(s);
-        return;
-    }
-    s->pending = grown;
-    memcpy(s->pending + s->pending_len, o->data, o->data_len);
-    s->pending_len += o->data_len;
-    flush(s);
-}
-
-static void do_close_stream(const subrosa_output *o) {
-    struct slot *s = find_stream(o->id);
-    if (!s) return;
-    s->closing = 1;
-    if (s->kind == CONNECTING) drop_slot(s);
-    else flush(s);
 }
 
 /* The DNS: asked and answered without waiting (dns.c). */
@@ -556,61 +374,6 @@ static void add_account(void) {
              "--password");
     must(subrosa_engine_add_account(engine, now_us(), config, &account), "account");
     subrosa_account_config_free(config);
-}
-
-static void usage(void) {
-    fprintf(stderr,
-            "usage: desk_phone [options]\n"
-            "  --account URI      who we are (sip:desk@localhost)\n"
-            "  --register         register there; --user NAME and --password WORD for Digest\n"
-            "  --call URI         call, then hang up after --seconds N (5) of talking\n"
-            "  --answer           answer the first call\n"
-            "  --policy P         off, preferred or required (off)\n"
-            "  --ip IP            our address (127.0.0.1); --udp PORT (0: any, -1: none)\n"
-            "  --cert F --key F   our certificate and key: listens for TLS at --tls PORT (0: any)\n"
-            "  --ca F             whom to trust instead of the public CAs\n"
-            "  --play F --record F  WAV, 16-bit mono, 16 kHz\n"
-            "  --dtmf DIGITS      keys to press once the call is up\n"
-            "  --dns IP:PORT      the DNS server (the first of /etc/resolv.conf)\n"
-            "  --limit N          give up after N seconds in all (60)\n");
-    exit(2);
-}
-
-static int policy(const char *name) {
-    if (!strcmp(name, "off")) return SUBROSA_POLICY_OFF;
-    if (!strcmp(name, "preferred")) return SUBROSA_POLICY_PREFERRED;
-    if (!strcmp(name, "required")) return SUBROSA_POLICY_REQUIRED;
-    usage();
-    return -1;
-}
-
-static void read_options(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        const char *name = argv[i];
-        if (!strcmp(name, "--register")) { opt.do_register = 1; continue; }
-        if (!strcmp(name, "--answer")) { opt.answer = 1; continue; }
-        const char *value = i + 1 < argc ? argv[++i] : NULL;
-        if (!value) usage();
-        if (!strcmp(name, "--account")) opt.account = value;
-        else if (!strcmp(name, "--user")) opt.user = value;
-        else if (!strcmp(name, "--password")) opt.password = value;
-        else if (!strcmp(name, "--call")) opt.call = value;
-        else if (!strcmp(name, "--policy")) opt.policy = policy(value);
-        else if (!strcmp(name, "--ip")) opt.ip = value;
-        else if (!strcmp(name, "--udp")) opt.udp_port = atoi(value);
-        else if (!strcmp(name, "--tls")) opt.tls_port = atoi(value);
-        else if (!strcmp(name, "--cert")) opt.cert = value;
-        else if (!strcmp(name, "--key")) opt.key = value;
-        else if (!strcmp(name, "--ca")) opt.ca = value;
-        else if (!strcmp(name, "--play")) opt.play = value;
-        else if (!strcmp(name, "--record")) opt.record = value;
-        else if (!strcmp(name, "--dtmf")) opt.dtmf = value;
-        else if (!strcmp(name, "--dns")) opt.dns = value;
-        else if (!strcmp(name, "--seconds")) opt.seconds = (unsigned)atoi(value);
-        else if (!strcmp(name, "--limit")) opt.limit = (unsigned)atoi(value);
-        else usage();
-    }
-    if (!opt.call && !opt.answer) usage();
 }
 
 static void on_signal(int number) { stop_asked = number; }
