@@ -14,7 +14,7 @@
  * Or let the library do all that: subrosa_phone_ functions run an engine, its sockets and its
  * audio on a thread of their own (tests/c/two_phones.c). They are declared always; a library
  * built without the feature `driver` does not have them, and one without `audio-device` has no
- * subrosa_audio_device_ functions, and one without `platform-roots` no
+ * subrosa_audio_device_ and subrosa_device_list_ functions, and one without `platform-roots` no
  * subrosa_config_set_trust_platform: a program that needs them does not link then.
  */
 
@@ -150,6 +150,21 @@
 #define SUBROSA_CALL_ENDED 6
 
 /**
+ * RTP/AVP with keys beside (RFC 8643): one offer that every far end understands.
+ */
+#define SUBROSA_MEDIA_OFFER_OPPORTUNISTIC 0
+
+/**
+ * A profile that demands SRTP first; plain RTP only after a refusal of that.
+ */
+#define SUBROSA_MEDIA_OFFER_SECURE_FIRST 1
+
+/**
+ * Two media lines, a secure one and a plain one.
+ */
+#define SUBROSA_MEDIA_OFFER_DUAL 2
+
+/**
  * How many codecs subrosa_call_options can name.
  */
 #define SUBROSA_MAX_CODECS 8
@@ -188,6 +203,56 @@
  * No server answered.
  */
 #define SUBROSA_DNS_FAILED 2
+
+/**
+ * Bytes of a safety number's code to scan.
+ */
+#define SUBROSA_SAFETY_NUMBER_SCAN_LEN 65
+
+/**
+ * How many steps a ladder has at most.
+ */
+#define SUBROSA_MAX_LADDER_STEPS 16
+
+/**
+ * It is being tried.
+ */
+#define SUBROSA_STEP_TRYING 0
+
+/**
+ * It is used.
+ */
+#define SUBROSA_STEP_UP 1
+
+/**
+ * The connection was refused or broken off.
+ */
+#define SUBROSA_STEP_REFUSED 2
+
+/**
+ * No connection in time.
+ */
+#define SUBROSA_STEP_TIMED_OUT 3
+
+/**
+ * No TLS there, or none that we speak.
+ */
+#define SUBROSA_STEP_TLS 4
+
+/**
+ * A certificate that does not verify.
+ */
+#define SUBROSA_STEP_CERTIFICATE 5
+
+/**
+ * It took requests and did not serve them: no answer in time, or 503.
+ */
+#define SUBROSA_STEP_UNSERVED 6
+
+/**
+ * Something that this version of the C interface does not know.
+ */
+#define SUBROSA_STEP_OTHER 7
 
 /**
  * Nothing is logged.
@@ -350,6 +415,56 @@
 #define SUBROSA_EVENT_TRANSPORT_CHANGED 14
 
 /**
+ * Nothing usable has been heard on `call` for ten seconds: `no_media` is what is likely wrong.
+ */
+#define SUBROSA_EVENT_NO_MEDIA 15
+
+/**
+ * Something is heard on `call` again.
+ */
+#define SUBROSA_EVENT_MEDIA_RESUMED 16
+
+/**
+ * Not about media that is missing.
+ */
+#define SUBROSA_NO_MEDIA_NONE 0
+
+/**
+ * Not one datagram came: a firewall, a NAT, or a far end that does not send.
+ */
+#define SUBROSA_NO_MEDIA_SILENCE 1
+
+/**
+ * Packets came that do not authenticate: the keys differ.
+ */
+#define SUBROSA_NO_MEDIA_WRONG_KEYS 2
+
+/**
+ * Packets came in clear where SRTP was agreed.
+ */
+#define SUBROSA_NO_MEDIA_PLAIN 3
+
+/**
+ * Packets came from another address than the signalled one.
+ */
+#define SUBROSA_NO_MEDIA_WRONG_SOURCE 4
+
+/**
+ * Packets came with payload types that were not negotiated.
+ */
+#define SUBROSA_NO_MEDIA_WRONG_PAYLOAD_TYPE 5
+
+/**
+ * Packets came that are no RTP.
+ */
+#define SUBROSA_NO_MEDIA_MALFORMED 6
+
+/**
+ * Something that this version of the C interface does not know.
+ */
+#define SUBROSA_NO_MEDIA_OTHER 7
+
+/**
  * The call goes on.
  */
 #define SUBROSA_END_NONE 0
@@ -465,6 +580,36 @@
 #define SUBROSA_FAILURE_OTHER 13
 
 /**
+ * The keys of the media could not be agreed by DTLS.
+ */
+#define SUBROSA_FAILURE_KEYING 14
+
+/**
+ * Not known.
+ */
+#define SUBROSA_LEVEL_NONE -1
+
+/**
+ * RTP in the clear.
+ */
+#define SUBROSA_LEVEL_PLAIN 0
+
+/**
+ * SRTP with keys from DTLS with whoever answered.
+ */
+#define SUBROSA_LEVEL_ENCRYPTED_UNAUTHENTICATED 1
+
+/**
+ * SRTP, and signalling under TLS whose peer was verified.
+ */
+#define SUBROSA_LEVEL_ENCRYPTED_TO_PROVIDER 2
+
+/**
+ * SRTP with keys from DTLS with a peer that two people confirmed.
+ */
+#define SUBROSA_LEVEL_VERIFIED_END_TO_END 3
+
+/**
  * Room for counters by reason; those behind the last reason are 0.
  */
 #define SUBROSA_MAX_REASONS 48
@@ -530,6 +675,17 @@
 #define SUBROSA_KEYING_OTHER 2
 
 /**
+ * By a DTLS handshake with the peer whose fingerprint came over verified signalling.
+ */
+#define SUBROSA_KEYING_DTLS 3
+
+/**
+ * By a DTLS handshake with whoever answered: whoever could change the signalling could be in
+ * the middle.
+ */
+#define SUBROSA_KEYING_DTLS_UNAUTHENTICATED 4
+
+/**
  * No revocation lists were given.
  */
 #define SUBROSA_REVOCATION_NOT_CHECKED 0
@@ -570,7 +726,7 @@
 #define SUBROSA_ERR_PANIC -4
 
 /**
- * No such call, account, stream, socket or listener (any more).
+ * No such call, account, stream, socket, listener or peer (any more).
  */
 #define SUBROSA_ERR_UNKNOWN_ID -5
 
@@ -640,6 +796,11 @@
 #define SUBROSA_ERR_FILE -18
 
 /**
+ * The safety numbers differ: somebody may be between the two phones.
+ */
+#define SUBROSA_ERR_MISMATCH -19
+
+/**
  * Version of the binary interface; it changes when a program must be compiled anew.
  */
 #define SUBROSA_ABI_VERSION 1
@@ -666,7 +827,7 @@
 typedef struct subrosa_account_config subrosa_account_config;
 
 /**
- * The default microphone and loudspeaker, running at a sample rate until they are freed.
+ * A microphone and a loudspeaker, running at a sample rate until they are freed.
  */
 typedef struct subrosa_audio_device subrosa_audio_device;
 
@@ -687,16 +848,36 @@ typedef struct subrosa_call_audio subrosa_call_audio;
 typedef struct subrosa_config subrosa_config;
 
 /**
+ * The microphones or loudspeakers of the system, as they were when it was asked.
+ */
+typedef struct subrosa_device_list subrosa_device_list;
+
+/**
+ * The certificate and private key of a phone's DTLS handshakes, freed by who made it.
+ */
+typedef struct subrosa_dtls_identity subrosa_dtls_identity;
+
+/**
  * A secure-call engine. All times given to it are microseconds on one monotonic clock of the
  * host's choice.
  */
 typedef struct subrosa_engine subrosa_engine;
 
 /**
+ * What is remembered of peers, 1024 of them at most; freed by who made it.
+ */
+typedef struct subrosa_peer_memory subrosa_peer_memory;
+
+/**
  * A running phone: an engine, its sockets and its audio on a thread of their own. Each thread of
  * the program that commands it has a handle of its own, by subrosa_phone_clone.
  */
 typedef struct subrosa_phone subrosa_phone;
+
+/**
+ * The safety number of two identities, freed by who made it.
+ */
+typedef struct subrosa_safety_number subrosa_safety_number;
 
 /**
  * TLS options of a domain, under construction; freed by who made them.
@@ -812,6 +993,10 @@ typedef struct subrosa_call_options {
      * SUBROSA_CODEC_ numbers in order of preference.
      */
     int32_t codecs[SUBROSA_MAX_CODECS];
+    /**
+     * How our offer asks for SRTP where the policy prefers it: a SUBROSA_MEDIA_OFFER_.
+     */
+    int32_t media_offer;
 } subrosa_call_options;
 
 /**
@@ -850,7 +1035,33 @@ typedef struct subrosa_call_info {
      * The far end's URI.
      */
     struct subrosa_str remote;
+    /**
+     * The Call-ID of its dialog, to find the call in the logs of servers.
+     */
+    struct subrosa_str sip_call_id;
 } subrosa_call_info;
+
+/**
+ * A microphone or loudspeaker. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_device_info {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * It is taken if none is named: 1 or 0.
+     */
+    int32_t is_default;
+    /**
+     * What the system calls it, for subrosa_audio_device_open_named.
+     */
+    struct subrosa_str id;
+    /**
+     * What people call it.
+     */
+    struct subrosa_str name;
+} subrosa_device_info;
 
 /**
  * One DNS record; which fields count depends on its kind.
@@ -889,6 +1100,124 @@ typedef struct subrosa_dns_record {
      */
     struct subrosa_str service;
 } subrosa_dns_record;
+
+/**
+ * One candidate that was tried. It stays as it is as long as SUBROSA_ABI_VERSION does.
+ */
+typedef struct subrosa_ladder_step {
+    /**
+     * How: a SUBROSA_TRANSPORT_.
+     */
+    int32_t transport;
+    /**
+     * What came of it: a SUBROSA_STEP_.
+     */
+    int32_t outcome;
+    /**
+     * Where.
+     */
+    struct subrosa_addr address;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * What came of it, in words.
+     */
+    struct subrosa_str text;
+} subrosa_ladder_step;
+
+/**
+ * What an engine holds at the moment. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_engine_load {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * Accounts.
+     */
+    uint64_t accounts;
+    /**
+     * Calls that are not over.
+     */
+    uint64_t calls;
+    /**
+     * Ended calls that are kept for their statistics.
+     */
+    uint64_t ended;
+    /**
+     * Transactions, of requests sent and of requests received.
+     */
+    uint64_t transactions;
+    /**
+     * Connections, and UDP peers.
+     */
+    uint64_t flows;
+    /**
+     * UDP sockets for media.
+     */
+    uint64_t media_sockets;
+    /**
+     * Questions to the DNS without an answer.
+     */
+    uint64_t queries;
+    /**
+     * Requests sent that wait for a final response, and those that wait for a connection.
+     */
+    uint64_t requests;
+    /**
+     * Incoming INVITEs that belong to a call.
+     */
+    uint64_t invites;
+    /**
+     * Events that nobody has polled for.
+     */
+    uint64_t events;
+} subrosa_engine_load;
+
+/**
+ * How far the key has come that a call sends with. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_srtp_progress {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * Bytes of the key's identifier in each packet.
+     */
+    uint32_t mki_len;
+    /**
+     * How often the keys were changed before.
+     */
+    uint32_t generation;
+    /**
+     * Our source.
+     */
+    uint32_t ssrc;
+    /**
+     * Its roll-over counter.
+     */
+    uint32_t roll_over;
+    /**
+     * Its highest sequence number in that roll-over period; -1 before the first packet.
+     */
+    int32_t sequence;
+    /**
+     * Its highest SRTCP index; -1 before the first packet.
+     */
+    int64_t rtcp_index;
+    /**
+     * The suite's name.
+     */
+    struct subrosa_str suite;
+} subrosa_srtp_progress;
 
 /**
  * Takes one record of the log: when (the engine's clock, microseconds), how important (a
@@ -958,6 +1287,14 @@ typedef struct subrosa_event {
      * 1 or 0.
      */
     int32_t fallback;
+    /**
+     * A SUBROSA_NO_MEDIA_.
+     */
+    int32_t no_media;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    int32_t reserved;
     /**
      * An address.
      */
@@ -1030,6 +1367,30 @@ typedef struct subrosa_output {
      */
     struct subrosa_event event;
 } subrosa_output;
+
+/**
+ * What a call's protection means in the light of what is remembered of its peer. Set `size` to
+ * sizeof before asking.
+ */
+typedef struct subrosa_verdict {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * The best SUBROSA_LEVEL_ of earlier calls, if this one is worse; else SUBROSA_LEVEL_NONE.
+     */
+    int32_t downgrade;
+    /**
+     * The peer shows another certificate than the confirmed one, or, if none was confirmed,
+     * than the last one: 1 or 0.
+     */
+    int32_t identity_changed;
+    /**
+     * The peer shows the confirmed certificate: 1 or 0.
+     */
+    int32_t verified;
+} subrosa_verdict;
 
 /**
  * Counters of what came from the network and was no good. Set `size` to sizeof before asking.
@@ -1643,6 +2004,15 @@ subrosa_status subrosa_engine_forget_call(struct subrosa_engine *engine, uint64_
 subrosa_status subrosa_call_ring(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
 
 /**
+ * Lets audio flow before the call is accepted: announcements, music, a private ringback.
+ * subrosa_call_accept goes on with the same media, at the sample rate given here (Hz).
+ */
+subrosa_status subrosa_call_early_media(struct subrosa_engine *engine,
+                                        uint64_t now_us,
+                                        uint64_t call,
+                                        uint32_t sample_rate);
+
+/**
  * Answers.
  */
 subrosa_status subrosa_call_accept(struct subrosa_engine *engine,
@@ -1672,6 +2042,15 @@ subrosa_status subrosa_call_hold(struct subrosa_engine *engine, uint64_t now_us,
  * Takes the far end off hold.
  */
 subrosa_status subrosa_call_resume(struct subrosa_engine *engine, uint64_t now_us, uint64_t call);
+
+/**
+ * Agrees on a new key for what we send, by re-INVITE; a call that is plain asks for its first
+ * ones, as the policy allows. The engine does it by itself when a key nears its end. Watch for
+ * SUBROSA_EVENT_SECURITY_CHANGED.
+ */
+subrosa_status subrosa_call_renew_keys(struct subrosa_engine *engine,
+                                       uint64_t now_us,
+                                       uint64_t call);
 
 /**
  * Presses a key: one of 0-9, *, #, A-D.
@@ -1889,10 +2268,47 @@ subrosa_status subrosa_config_set_max_calls(struct subrosa_config *config, uint3
 subrosa_status subrosa_config_set_upgrade_running_calls(struct subrosa_config *config, int32_t on);
 
 /**
- * Opens both and starts them. SUBROSA_ERR_SYSTEM if one is missing or refused.
+ * Opens the default microphone and loudspeaker and starts them. SUBROSA_ERR_SYSTEM if one is missing or refused.
  * Only in a library built with the feature `audio-device`.
  */
-subrosa_status subrosa_audio_device_open(uint32_t sample_rate, struct subrosa_audio_device **out);
+subrosa_status subrosa_audio_device_open(uint32_t sample_rate,
+                                         struct subrosa_audio_device **out);
+
+/**
+ * Opens the devices with these ids, or with names that contain these words, and starts them; empty
+ * is the default one. SUBROSA_ERR_SYSTEM if one is missing, unknown or refused.
+ */
+subrosa_status subrosa_audio_device_open_named(uint32_t sample_rate,
+                                               struct subrosa_str microphone,
+                                               struct subrosa_str loudspeaker,
+                                               struct subrosa_audio_device **out);
+
+/**
+ * The microphones of the system. SUBROSA_ERR_SYSTEM if it gives no list.
+ */
+subrosa_status subrosa_audio_device_microphones(struct subrosa_device_list **out);
+
+/**
+ * The loudspeakers of the system. SUBROSA_ERR_SYSTEM if it gives no list.
+ */
+subrosa_status subrosa_audio_device_loudspeakers(struct subrosa_device_list **out);
+
+/**
+ * Frees a list; NULL is fine.
+ */
+void subrosa_device_list_free(struct subrosa_device_list *list);
+
+/**
+ * How many devices a list has.
+ */
+subrosa_status subrosa_device_list_len(const struct subrosa_device_list *list, size_t *out);
+
+/**
+ * A device of a list, counted from 0. Its strings live as long as the list.
+ */
+subrosa_status subrosa_device_list_get(const struct subrosa_device_list *list,
+                                       size_t index,
+                                       struct subrosa_device_info *out);
 
 /**
  * Stops and frees both; NULL is fine. Calls that have them hear and say silence.
@@ -1957,6 +2373,14 @@ subrosa_status subrosa_engine_set_domain_policy(struct subrosa_engine *engine,
 subrosa_status subrosa_engine_policy_of(const struct subrosa_engine *engine,
                                         struct subrosa_str domain,
                                         int32_t *out);
+
+/**
+ * The policy of a domain, a SUBROSA_POLICY_, and whether it was set: a SUBROSA_POLICY_SOURCE_.
+ */
+subrosa_status subrosa_engine_domain_policy(const struct subrosa_engine *engine,
+                                            struct subrosa_str domain,
+                                            int32_t *out_policy,
+                                            int32_t *out_source);
 
 /**
  * Hangs up all calls and un-registers all accounts. Go on polling until nothing comes.
@@ -2056,6 +2480,153 @@ subrosa_status subrosa_engine_handle_wall_clock(struct subrosa_engine *engine,
                                                 uint64_t unix_time_us);
 
 /**
+ * Makes a key and a self-signed certificate that names nobody, with the configuration's
+ * generator and wall clock. Keep it, by subrosa_dtls_identity_export: peers recognize it. It is
+ * not in the configuration yet: see subrosa_config_set_dtls_identity.
+ */
+subrosa_status subrosa_dtls_identity_generate(struct subrosa_config *config,
+                                              struct subrosa_dtls_identity **out);
+
+/**
+ * Takes back what subrosa_dtls_identity_export gave; SUBROSA_ERR_CERTIFICATE for other bytes.
+ */
+subrosa_status subrosa_dtls_identity_import(const uint8_t *bytes,
+                                            size_t len,
+                                            struct subrosa_dtls_identity **out);
+
+/**
+ * Takes a certificate (DER) and its private key (PKCS #8, DER), both ECDSA P-256.
+ */
+subrosa_status subrosa_dtls_identity_from_der(const uint8_t *certificate,
+                                              size_t certificate_len,
+                                              const uint8_t *key,
+                                              size_t key_len,
+                                              struct subrosa_dtls_identity **out);
+
+/**
+ * Frees an identity and wipes its key; NULL is fine. What it was given to keeps its own.
+ */
+void subrosa_dtls_identity_free(struct subrosa_dtls_identity *identity);
+
+/**
+ * Certificate and private key as bytes, for a safe place: `len` is how many. A room of 0 asks
+ * for their number alone; one that is too small gives SUBROSA_ERR_LIMIT. Wipe the buffer.
+ */
+subrosa_status subrosa_dtls_identity_export(const struct subrosa_dtls_identity *identity,
+                                            uint8_t *buf,
+                                            size_t room,
+                                            size_t *len);
+
+/**
+ * The certificate, DER; room and length as in subrosa_dtls_identity_export.
+ */
+subrosa_status subrosa_dtls_identity_certificate(const struct subrosa_dtls_identity *identity,
+                                                 uint8_t *buf,
+                                                 size_t room,
+                                                 size_t *len);
+
+/**
+ * The certificate's SHA-256 fingerprint, as in a session description: "sha-256 AB:CD:...".
+ */
+subrosa_status subrosa_dtls_identity_fingerprint(const struct subrosa_dtls_identity *identity,
+                                                 struct subrosa_str *out);
+
+/**
+ * Our end of DTLS handshakes; without it the engine makes one that nobody will recognize the
+ * next time. The identity is copied.
+ */
+subrosa_status subrosa_config_set_dtls_identity(struct subrosa_config *config,
+                                                const struct subrosa_dtls_identity *identity);
+
+/**
+ * Makes the safety number of our identity and the peer's: their SHA-256 fingerprints, as
+ * subrosa_dtls_identity_fingerprint gives them, and what both ends call each of them by and
+ * that does not change, such as the address of record. It takes some milliseconds.
+ */
+subrosa_status subrosa_safety_number_new(struct subrosa_str own_fingerprint,
+                                         struct subrosa_str own_id,
+                                         struct subrosa_str peer_fingerprint,
+                                         struct subrosa_str peer_id,
+                                         struct subrosa_safety_number **out);
+
+/**
+ * Frees a safety number; NULL is fine.
+ */
+void subrosa_safety_number_free(struct subrosa_safety_number *number);
+
+/**
+ * What the last failing function on this safety number had to say, as a sentence.
+ */
+subrosa_status subrosa_safety_number_last_error(const struct subrosa_safety_number *number,
+                                                struct subrosa_str *out);
+
+/**
+ * The 60 digits, the same on both ends, as two people compare them: twelve groups of five with
+ * blanks between them. They live as long as the safety number.
+ */
+subrosa_status subrosa_safety_number_digits(const struct subrosa_safety_number *number,
+                                            struct subrosa_str *out);
+
+/**
+ * Compares with digits that somebody typed or read aloud; blanks do not count. SUBROSA_OK if
+ * they are the same, SUBROSA_ERR_MISMATCH if they are not.
+ */
+subrosa_status subrosa_safety_number_verify_digits(const struct subrosa_safety_number *number,
+                                                   struct subrosa_str digits);
+
+/**
+ * The bytes of the code that the peer scans, in a QR code's binary mode: `len` is
+ * SUBROSA_SAFETY_NUMBER_SCAN_LEN. Room and length as in subrosa_dtls_identity_export.
+ */
+subrosa_status subrosa_safety_number_scan_payload(const struct subrosa_safety_number *number,
+                                                  uint8_t *buf,
+                                                  size_t room,
+                                                  size_t *len);
+
+/**
+ * Compares with the bytes of the code on the peer's screen. SUBROSA_OK if they are of the same
+ * two identities; SUBROSA_ERR_MISMATCH if not: show it, somebody may be in between. Of a code of
+ * another version (SUBROSA_ERR_NOT_SUPPORTED) or another kind (SUBROSA_ERR_INVALID) nothing
+ * follows.
+ */
+subrosa_status subrosa_safety_number_verify_scanned(const struct subrosa_safety_number *number,
+                                                    const uint8_t *payload,
+                                                    size_t len);
+
+/**
+ * What was tried when the way to an account's server was looked for last, in order: at most
+ * `room` steps are written; `out_count` is how many there are, SUBROSA_MAX_LADDER_STEPS at most.
+ */
+subrosa_status subrosa_engine_account_ladder(const struct subrosa_engine *engine,
+                                             uint64_t account,
+                                             struct subrosa_ladder_step *steps,
+                                             size_t room,
+                                             size_t *out_count);
+
+/**
+ * What was tried to reach the next hop of a call, in order, and none for a call that came to us;
+ * else as subrosa_engine_account_ladder.
+ */
+subrosa_status subrosa_call_ladder(const struct subrosa_engine *engine,
+                                   uint64_t call,
+                                   struct subrosa_ladder_step *steps,
+                                   size_t room,
+                                   size_t *out_count);
+
+/**
+ * What an engine holds at the moment: all of it is bounded, and goes after the last call.
+ */
+subrosa_status subrosa_engine_get_load(const struct subrosa_engine *engine,
+                                       struct subrosa_engine_load *out);
+
+/**
+ * How far the key has come that a call sends with; SUBROSA_ERR_NO_MEDIA without SRTP.
+ */
+subrosa_status subrosa_call_srtp_progress(const struct subrosa_engine *engine,
+                                          uint64_t call,
+                                          struct subrosa_srtp_progress *out);
+
+/**
  * Gives an engine a logger, in place of the one before; NULL for none. It is called with `user`
  * on the thread that calls a function of this engine, at the end of that function.
  */
@@ -2072,6 +2643,86 @@ subrosa_status subrosa_engine_poll_output(struct subrosa_engine *engine,
                                           uint8_t *buffer,
                                           size_t room,
                                           struct subrosa_output *out);
+
+/**
+ * Makes a memory in which nothing is remembered.
+ */
+subrosa_status subrosa_peer_memory_new(struct subrosa_peer_memory **out);
+
+/**
+ * Takes back what subrosa_peer_memory_export gave. SUBROSA_ERR_INVALID for other bytes,
+ * SUBROSA_ERR_NOT_SUPPORTED for those of another version.
+ */
+subrosa_status subrosa_peer_memory_import(const uint8_t *bytes,
+                                          size_t len,
+                                          struct subrosa_peer_memory **out);
+
+/**
+ * Frees a memory; NULL is fine.
+ */
+void subrosa_peer_memory_free(struct subrosa_peer_memory *memory);
+
+/**
+ * What the last failing function on this memory had to say, as a sentence.
+ */
+subrosa_status subrosa_peer_memory_last_error(const struct subrosa_peer_memory *memory,
+                                              struct subrosa_str *out);
+
+/**
+ * Everything as bytes, for a safe place: whoever can change them can make a stranger a confirmed
+ * peer. Room and length as in subrosa_dtls_identity_export.
+ */
+subrosa_status subrosa_peer_memory_export(const struct subrosa_peer_memory *memory,
+                                          uint8_t *buf,
+                                          size_t room,
+                                          size_t *len);
+
+/**
+ * How many peers are remembered.
+ */
+subrosa_status subrosa_peer_memory_len(const struct subrosa_peer_memory *memory, size_t *out);
+
+/**
+ * The media of a call with `peer`, a URI, is protected at this SUBROSA_LEVEL_; the fingerprint
+ * is that of the certificate that its keys were agreed with by DTLS ("sha-256 AB:..."), or
+ * empty. Gives what that means by what was remembered before, and remembers it.
+ */
+subrosa_status subrosa_peer_memory_note(struct subrosa_peer_memory *memory,
+                                        struct subrosa_str peer,
+                                        int32_t number,
+                                        struct subrosa_str shown,
+                                        uint64_t unix_time_us,
+                                        struct subrosa_verdict *out);
+
+/**
+ * Two people compared the safety number that is made of this fingerprint of the peer's. It
+ * replaces an earlier one.
+ */
+subrosa_status subrosa_peer_memory_confirm(struct subrosa_peer_memory *memory,
+                                           struct subrosa_str peer,
+                                           struct subrosa_str shown,
+                                           uint64_t unix_time_us);
+
+/**
+ * Whether this is the confirmed fingerprint of the peer: 1 or 0.
+ */
+subrosa_status subrosa_peer_memory_is_confirmed(const struct subrosa_peer_memory *memory,
+                                                struct subrosa_str peer,
+                                                struct subrosa_str shown,
+                                                int32_t *out);
+
+/**
+ * When two people confirmed the peer's fingerprint, microseconds since 1970; 0 for never.
+ */
+subrosa_status subrosa_peer_memory_verified_at(const struct subrosa_peer_memory *memory,
+                                               struct subrosa_str peer,
+                                               uint64_t *out);
+
+/**
+ * Forgets a peer: its next call is like a first one. SUBROSA_ERR_UNKNOWN_ID if it was not known.
+ */
+subrosa_status subrosa_peer_memory_forget(struct subrosa_peer_memory *memory,
+                                          struct subrosa_str peer);
 
 /**
  * Makes a configuration with the platform's generator and clock; else as subrosa_config_new.
@@ -2172,6 +2823,23 @@ subrosa_status subrosa_phone_policy_of(const struct subrosa_phone *phone,
                                        int32_t *out);
 
 /**
+ * As subrosa_engine_domain_policy.
+ */
+subrosa_status subrosa_phone_domain_policy(const struct subrosa_phone *phone,
+                                           struct subrosa_str domain,
+                                           int32_t *out_policy,
+                                           int32_t *out_source);
+
+/**
+ * As subrosa_engine_account_ladder.
+ */
+subrosa_status subrosa_phone_account_ladder(const struct subrosa_phone *phone,
+                                            uint64_t account,
+                                            struct subrosa_ladder_step *steps,
+                                            size_t room,
+                                            size_t *out_count);
+
+/**
  * The host's addresses changed: every flow is opened anew.
  */
 subrosa_status subrosa_phone_network_changed(struct subrosa_phone *phone);
@@ -2181,6 +2849,12 @@ subrosa_status subrosa_phone_network_changed(struct subrosa_phone *phone);
  */
 subrosa_status subrosa_phone_get_stats(const struct subrosa_phone *phone,
                                        struct subrosa_engine_stats *out);
+
+/**
+ * As subrosa_engine_get_load.
+ */
+subrosa_status subrosa_phone_get_load(const struct subrosa_phone *phone,
+                                      struct subrosa_engine_load *out);
 
 /**
  * What the phone's thread itself had to drop.
@@ -2219,6 +2893,16 @@ subrosa_status subrosa_phone_forget_call(struct subrosa_phone *phone, uint64_t c
 subrosa_status subrosa_phone_ring(struct subrosa_phone *phone, uint64_t call);
 
 /**
+ * Lets audio flow before the call is accepted: announcements, music, a private ringback.
+ * `audio` is used up; NULL is silence; its sample rate must be that given here (Hz).
+ * subrosa_phone_accept goes on at the same rate, with the audio that is given there.
+ */
+subrosa_status subrosa_phone_early_media(struct subrosa_phone *phone,
+                                         uint64_t call,
+                                         uint32_t sample_rate,
+                                         struct subrosa_call_audio *audio);
+
+/**
  * Answers. `audio` is used up; NULL is silence. Its sample rate must be that of the options.
  */
 subrosa_status subrosa_phone_accept(struct subrosa_phone *phone,
@@ -2249,6 +2933,11 @@ subrosa_status subrosa_phone_hold(struct subrosa_phone *phone, uint64_t call);
 subrosa_status subrosa_phone_resume(struct subrosa_phone *phone, uint64_t call);
 
 /**
+ * As subrosa_call_renew_keys.
+ */
+subrosa_status subrosa_phone_renew_keys(struct subrosa_phone *phone, uint64_t call);
+
+/**
  * Presses a key: one of 0-9, *, #, A-D.
  */
 subrosa_status subrosa_phone_send_dtmf(struct subrosa_phone *phone,
@@ -2274,6 +2963,22 @@ subrosa_status subrosa_phone_call(const struct subrosa_phone *phone,
 subrosa_status subrosa_phone_call_security(const struct subrosa_phone *phone,
                                            uint64_t call,
                                            struct subrosa_security_report *out);
+
+/**
+ * As subrosa_call_srtp_progress.
+ */
+subrosa_status subrosa_phone_srtp_progress(const struct subrosa_phone *phone,
+                                           uint64_t call,
+                                           struct subrosa_srtp_progress *out);
+
+/**
+ * As subrosa_call_ladder.
+ */
+subrosa_status subrosa_phone_call_ladder(const struct subrosa_phone *phone,
+                                         uint64_t call,
+                                         struct subrosa_ladder_step *steps,
+                                         size_t room,
+                                         size_t *out_count);
 
 /**
  * Statistics of a call's media, the last ones after its end.

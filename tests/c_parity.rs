@@ -122,7 +122,16 @@ const HELD: &[(&str, &str)] = &[
     ("src/sip", "DnsAnswer"),
     ("src/crypto/tls", "TlsFacts"),
     ("src/crypto/tls", "PeerCertificate"),
+    ("src/sip", "LadderStep"),
+    ("src/sip", "StepOutcome"),
+    ("src/media/session", "NoMediaReason"),
+    ("src/media/session", "SrtpProgress"),
+    ("src/crypto/srtp", "SourceCounters"),
 ];
+
+/// Types of other modules that an application makes by itself: all that they can do.
+const TOOLS: &[(&str, &str)] =
+    &[("src/crypto/dtls", "DtlsIdentity"), ("src/crypto", "SafetyNumber")];
 
 /// What the Rust side can do.
 fn rust_items() -> Items {
@@ -147,6 +156,13 @@ fn rust_items() -> Items {
                     || item.rsplit("::").next().unwrap().starts_with(char::is_uppercase)
             };
             items.extend(found.into_iter().filter(facts));
+        }
+        assert!(items.len() > before, "{of} is not in {folder}");
+    }
+    for (folder, of) in TOOLS {
+        let before = items.len();
+        for text in sources(folder) {
+            read_items(&text, &BTreeSet::from([(*of).to_owned()]), &mut items);
         }
         assert!(items.len() > before, "{of} is not in {folder}");
     }
@@ -186,6 +202,9 @@ const METHODS: &[(&str, &str)] = &[
     ("CallAudio", "subrosa_call_audio_"),
     ("AudioRing", "subrosa_audio_ring_"),
     ("AudioDevice", "subrosa_audio_device_"),
+    ("DtlsIdentity", "subrosa_dtls_identity_"),
+    ("SafetyNumber", "subrosa_safety_number_"),
+    ("PeerMemory", "subrosa_peer_memory_"),
 ];
 
 /// Rust structs whose fields are C setters, or fields of a C struct (with a unit, if any).
@@ -203,6 +222,12 @@ const FIELDS: &[(&str, &str)] = &[
     ("TransactionStats", "subrosa_engine_stats."),
     ("MediaStats", "subrosa_media_stats."),
     ("DriverStats", "subrosa_driver_stats."),
+    ("LadderStep", "subrosa_ladder_step."),
+    ("DeviceInfo", "subrosa_device_info."),
+    ("EngineLoad", "subrosa_engine_load."),
+    ("SrtpProgress", "subrosa_srtp_progress."),
+    ("SourceCounters", "subrosa_srtp_progress."),
+    ("Verdict", "subrosa_verdict."),
 ];
 
 /// Rust enums whose variants are C constants, or functions.
@@ -217,6 +242,10 @@ const VARIANTS: &[(&str, &str)] = &[
     ("FailureReason", "SUBROSA_FAILURE_"),
     ("Padlock", "SUBROSA_PADLOCK_"),
     ("Keying", "SUBROSA_KEYING_"),
+    ("MediaOffer", "SUBROSA_MEDIA_OFFER_"),
+    ("StepOutcome", "SUBROSA_STEP_"),
+    ("SecurityLevel", "SUBROSA_LEVEL_"),
+    ("NoMediaReason", "SUBROSA_NO_MEDIA_"),
     ("Transport", "SUBROSA_TRANSPORT_"),
     ("LogLevel", "SUBROSA_LOG_"),
     ("RecordKind", "SUBROSA_DNS_"),
@@ -269,6 +298,10 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("Call::remote", &["subrosa_call_info.remote"], "a fact"),
     ("Call::end_reason", &["subrosa_call_info.end_reason"], "a fact"),
     ("Call::codec", &["subrosa_call_info.codec"], "a fact"),
+    ("Call::sip_call_id", &["subrosa_call_info.sip_call_id"], "a fact"),
+    ("SecurityLevel::as_str", &[], WORDS),
+    ("PeerMemory::is_empty", &["subrosa_peer_memory_len"], SHORTHAND),
+    ("SrtpProgress.counters", &["subrosa_srtp_progress.ssrc"], "its fields"),
     ("Call::holds", &["subrosa_call_info.local_hold", "subrosa_call_info.remote_hold"], "facts"),
     ("Config::new", &["subrosa_config_new"], "with a seed for a generator"),
     ("Config.rng", &["subrosa_config_new", "subrosa_engine_add_entropy"], "a seed: no callbacks"),
@@ -305,12 +338,16 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("Event::Registered.expires", &["subrosa_event.duration_us"], "one duration for all"),
     ("Event::RegistrationFailed.retry_in", &["subrosa_event.duration_us"], "one duration for all"),
     ("Event::RegistrationFailed.reason", &["subrosa_event.failure", "subrosa_event.text"], "the same"),
+    ("Event::NoMedia.reason", &["subrosa_event.no_media"], "another name"),
     ("Event::CallProgress.status", &["subrosa_event.sip_status"], "another name"),
     ("Event::CallEnded.reason", &["subrosa_event.end_reason", "subrosa_event.failure"], "the same"),
     ("Event::CertificateRejected.domain", &["subrosa_event.from"], "one name for all"),
     ("Event::CertificateRejected.problem", &["subrosa_event.text"], "one sentence for all"),
     ("Event::Listening.local", &["subrosa_event.addr"], "one address for all"),
     // Evidence and statistics.
+    ("SecurityReport.ladder", &["subrosa_call_ladder"], "an array of its own"),
+    ("AccountStatus.ladder", &["subrosa_engine_account_ladder"], "an array of its own"),
+    ("Keying::Dtls", &["SUBROSA_KEYING_DTLS", "SUBROSA_KEYING_DTLS_UNAUTHENTICATED"], "authenticated or not"),
     ("SecurityReport.signalling", &["subrosa_security_report.transport"], "its fields"),
     ("SecurityReport.media_out", &["subrosa_security_report.media_agreed"], "its fields"),
     ("SecurityReport.media_in", &["subrosa_security_report.srtp_suite_in"], "its fields"),
@@ -409,19 +446,6 @@ const NOT_YET_IN_C: &[&str] = &[
     "Event::SecurityDowngrade.before",
     "Event::SecurityDowngrade.now",
     "SecurityReport::level",
-    "Call::early_media",
-    "Event::MediaResumed",
-    "Event::NoMedia",
-    "Event::NoMedia.reason",
-    "AccountStatus.ladder",
-    "AudioDevice::loudspeakers",
-    "AudioDevice::microphones",
-    "AudioDevice::open_named",
-    "DeviceInfo.id",
-    "DeviceInfo.is_default",
-    "DeviceInfo.name",
-    "Engine::domain_policy",
-    "SecurityReport.ladder",
 ];
 
 /// Types of the driver that C leaves out as a whole.
@@ -431,9 +455,6 @@ const NOT_IN_C: &[(&str, &str)] = &[
     ("RecordedBytes", "the wire tap is a callback for each packet"),
     ("WireDirection", "the wire tap is a callback for each packet"),
     ("WireTransport", "the wire tap is a callback for each packet"),
-    ("PeerMemory", "the memory of peers has no functions in C yet"),
-    ("SecurityLevel", "the memory of peers has no functions in C yet"),
-    ("Verdict", "the memory of peers has no functions in C yet"),
 ];
 
 fn exception(item: &str) -> Option<&'static [&'static str]> {
@@ -507,6 +528,16 @@ const C_ONLY: &[(&str, &str)] = &[
     ("subrosa_phone_call_security", "CallInfo"),
     ("subrosa_phone_call_media_stats", "CallInfo"),
     ("subrosa_phone_policy_of", "with_engine"),
+    ("subrosa_phone_domain_policy", "with_engine"),
+    ("subrosa_phone_early_media", "with_engine"),
+    ("subrosa_phone_renew_keys", "with_engine"),
+    ("subrosa_phone_srtp_progress", "with_engine"),
+    ("subrosa_phone_get_load", "with_engine"),
+    ("subrosa_phone_account_ladder", "AccountStatus"),
+    ("subrosa_phone_call_ladder", "CallInfo"),
+    ("subrosa_device_list_len", "Vec"),
+    ("subrosa_device_list_get", "Vec"),
+    ("SUBROSA_SAFETY_NUMBER_SCAN_LEN", "SafetyNumber::SCAN_LEN"),
     ("subrosa_phone_tls_options", "with_engine"),
     ("subrosa_phone_set_domain_tls", "with_engine"),
     ("subrosa_phone_clear_domain_tls", "with_engine"),
@@ -569,6 +600,7 @@ fn the_phone_can_do_what_the_engine_can() {
         "remote",
         "end_reason",
         "codec",
+        "sip_call_id",
         "holds",
         "policy",
         "account_policy",

@@ -8,6 +8,7 @@ use super::pointer::{Out, OutStruct, Versioned, read_struct, slice, slice_mut, s
 use super::status::subrosa_status;
 use crate::engine::{
     AccountId, Call, CallError, CallId, CallOptions, CallState, Codec, Direction, EndReason,
+    MediaOffer,
 };
 use crate::time::{Duration, Instant};
 
@@ -23,6 +24,30 @@ pub const SUBROSA_CALL_ESTABLISHED: i32 = 4;
 pub const SUBROSA_CALL_ENDING: i32 = 5;
 /// Over.
 pub const SUBROSA_CALL_ENDED: i32 = 6;
+
+/// RTP/AVP with keys beside (RFC 8643): one offer that every far end understands.
+pub const SUBROSA_MEDIA_OFFER_OPPORTUNISTIC: i32 = 0;
+/// A profile that demands SRTP first; plain RTP only after a refusal of that.
+pub const SUBROSA_MEDIA_OFFER_SECURE_FIRST: i32 = 1;
+/// Two media lines, a secure one and a plain one.
+pub const SUBROSA_MEDIA_OFFER_DUAL: i32 = 2;
+
+fn media_offer(number: i32) -> Result<MediaOffer, Failure> {
+    match number {
+        SUBROSA_MEDIA_OFFER_OPPORTUNISTIC => Ok(MediaOffer::Opportunistic),
+        SUBROSA_MEDIA_OFFER_SECURE_FIRST => Ok(MediaOffer::SecureFirst),
+        SUBROSA_MEDIA_OFFER_DUAL => Ok(MediaOffer::Dual),
+        other => Err(Failure::invalid(format!("{other} is not a SUBROSA_MEDIA_OFFER_"))),
+    }
+}
+
+const fn media_offer_number(offer: MediaOffer) -> i32 {
+    match offer {
+        MediaOffer::Opportunistic => SUBROSA_MEDIA_OFFER_OPPORTUNISTIC,
+        MediaOffer::SecureFirst => SUBROSA_MEDIA_OFFER_SECURE_FIRST,
+        MediaOffer::Dual => SUBROSA_MEDIA_OFFER_DUAL,
+    }
+}
 
 /// How many codecs subrosa_call_options can name.
 pub const SUBROSA_MAX_CODECS: usize = 8;
@@ -43,6 +68,8 @@ pub struct subrosa_call_options {
     pub codec_count: u32,
     /// SUBROSA_CODEC_ numbers in order of preference.
     pub codecs: [i32; SUBROSA_MAX_CODECS],
+    /// How our offer asks for SRTP where the policy prefers it: a SUBROSA_MEDIA_OFFER_.
+    pub media_offer: i32,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -63,6 +90,7 @@ impl Default for subrosa_call_options {
             ring_timeout_ms: u32::try_from(options.ring_timeout.as_millis()).unwrap_or(u32::MAX),
             codec_count: 0,
             codecs: [0; SUBROSA_MAX_CODECS],
+            media_offer: media_offer_number(options.media_offer),
         }
     }
 }
@@ -78,6 +106,7 @@ pub(super) unsafe fn options(pointer: *const subrosa_call_options) -> Result<Cal
     let codecs = given.codecs.get(..given.codec_count as usize);
     let codecs = codecs.ok_or_else(|| Failure::invalid("codec_count is above 8"))?;
     options.policy = policy(given.policy)?;
+    options.media_offer = media_offer(given.media_offer)?;
     options.sample_rate = given.sample_rate;
     options.ring_timeout = Duration::from_millis(u64::from(given.ring_timeout_ms));
     options.codecs = codecs.iter().map(|number| codec(*number)).collect::<Result<_, _>>()?;
@@ -184,6 +213,23 @@ pub unsafe extern "C" fn subrosa_call_ring(
     unsafe { command(engine, call, |call| Ok(call.ring(Instant::from_micros(now_us))?)) }
 }
 
+/// Lets audio flow before the call is accepted: announcements, music, a private ringback.
+/// subrosa_call_accept goes on with the same media, at the sample rate given here (Hz).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_early_media(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+    sample_rate: u32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        command(engine, call, |call| {
+            Ok(call.early_media(Instant::from_micros(now_us), sample_rate)?)
+        })
+    }
+}
+
 /// Answers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_call_accept(
@@ -247,6 +293,19 @@ pub unsafe extern "C" fn subrosa_call_resume(
     unsafe { command(engine, call, |call| Ok(call.resume(Instant::from_micros(now_us))?)) }
 }
 
+/// Agrees on a new key for what we send, by re-INVITE; a call that is plain asks for its first
+/// ones, as the policy allows. The engine does it by itself when a key nears its end. Watch for
+/// SUBROSA_EVENT_SECURITY_CHANGED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_renew_keys(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { command(engine, call, |call| Ok(call.renew_keys(Instant::from_micros(now_us))?)) }
+}
+
 /// Presses a key: one of 0-9, *, #, A-D.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_call_send_dtmf(
@@ -297,6 +356,8 @@ pub struct subrosa_call_info {
     pub remote_hold: i32,
     /// The far end's URI.
     pub remote: subrosa_str,
+    /// The Call-ID of its dialog, to find the call in the logs of servers.
+    pub sip_call_id: subrosa_str,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -315,6 +376,7 @@ pub(super) struct CallFacts {
     end_reason: Option<EndReason>,
     holds: (bool, bool),
     remote: String,
+    sip_call_id: String,
 }
 
 impl CallFacts {
@@ -326,6 +388,7 @@ impl CallFacts {
             end_reason: call.end_reason(),
             holds: call.holds(),
             remote: call.remote(),
+            sip_call_id: call.sip_call_id().to_owned(),
         }
     }
 }
@@ -341,6 +404,7 @@ impl subrosa_call_info {
             local_hold: i32::from(facts.holds.0),
             remote_hold: i32::from(facts.holds.1),
             remote: texts.lend(&facts.remote),
+            sip_call_id: texts.lend(&facts.sip_call_id),
         }
     }
 }
@@ -429,7 +493,14 @@ mod tests {
         assert_eq!(given.unwrap().policy, SecurityPolicy::Required);
         let broken = subrosa_call_options { codec_count: 9, ..Default::default() };
         let short = subrosa_call_options { size: 3, ..Default::default() };
-        // SAFETY: whole structs.
-        unsafe { assert!(options(&broken).is_err() && options(&short).is_err()) }
+        let odd = subrosa_call_options { media_offer: 3, ..Default::default() };
+        for bad in [broken, short, odd] {
+            // SAFETY: whole structs.
+            assert!(unsafe { options(&bad) }.is_err());
+        }
+        let dual =
+            subrosa_call_options { media_offer: SUBROSA_MEDIA_OFFER_DUAL, ..Default::default() };
+        // SAFETY: a whole struct.
+        assert_eq!(unsafe { options(&dual) }.unwrap().media_offer, MediaOffer::Dual);
     }
 }

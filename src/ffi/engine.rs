@@ -157,6 +157,26 @@ pub unsafe extern "C" fn subrosa_engine_policy_of(
     }
 }
 
+/// The policy of a domain, a SUBROSA_POLICY_, and whether it was set: a SUBROSA_POLICY_SOURCE_.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_domain_policy(
+    engine: *const subrosa_engine,
+    domain: subrosa_str,
+    out_policy: *mut i32,
+    out_source: *mut i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let (policy, source) = (Out::new(out_policy)?, Out::new(out_source)?);
+            let effective = state.engine.domain_policy(domain.text()?);
+            policy.write(super::account::policy_number(effective.policy));
+            source.write(super::account::source_number(effective.source));
+            Ok(())
+        })
+    }
+}
+
 /// Hangs up all calls and un-registers all accounts. Go on polling until nothing comes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_engine_shut_down(

@@ -28,8 +28,12 @@ mod device;
 mod dns;
 mod engine;
 mod guard;
+mod identity;
+mod ladder;
+mod load;
 mod log;
 mod output;
+mod peers;
 #[cfg(feature = "driver")]
 mod phone;
 #[cfg(feature = "driver")]
@@ -55,8 +59,12 @@ pub use config::*;
 pub use device::*;
 pub use dns::*;
 pub use engine::*;
+pub use identity::*;
+pub use ladder::*;
+pub use load::*;
 pub use log::*;
 pub use output::*;
+pub use peers::*;
 #[cfg(feature = "driver")]
 pub use phone::*;
 #[cfg(feature = "driver")]

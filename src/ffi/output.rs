@@ -8,6 +8,7 @@ use super::guard::{Access, Texts};
 use super::pointer::{OutStruct, Versioned, slice_mut, subrosa_str};
 use super::status::subrosa_status;
 use crate::engine::{EndReason, Event, FailureReason, Output};
+use crate::media::session::NoMediaReason;
 
 /// Nothing more to do until `at_us` (if `has_at`), or until something comes in. Always the last.
 pub const SUBROSA_OUTPUT_TIMEOUT: i32 = 0;
@@ -64,6 +65,27 @@ pub const SUBROSA_EVENT_LISTENING: i32 = 12;
 pub const SUBROSA_EVENT_LISTEN_FAILED: i32 = 13;
 /// The signalling of `account` goes over `transport` from now on; `fallback`.
 pub const SUBROSA_EVENT_TRANSPORT_CHANGED: i32 = 14;
+/// Nothing usable has been heard on `call` for ten seconds: `no_media` is what is likely wrong.
+pub const SUBROSA_EVENT_NO_MEDIA: i32 = 15;
+/// Something is heard on `call` again.
+pub const SUBROSA_EVENT_MEDIA_RESUMED: i32 = 16;
+
+/// Not about media that is missing.
+pub const SUBROSA_NO_MEDIA_NONE: i32 = 0;
+/// Not one datagram came: a firewall, a NAT, or a far end that does not send.
+pub const SUBROSA_NO_MEDIA_SILENCE: i32 = 1;
+/// Packets came that do not authenticate: the keys differ.
+pub const SUBROSA_NO_MEDIA_WRONG_KEYS: i32 = 2;
+/// Packets came in clear where SRTP was agreed.
+pub const SUBROSA_NO_MEDIA_PLAIN: i32 = 3;
+/// Packets came from another address than the signalled one.
+pub const SUBROSA_NO_MEDIA_WRONG_SOURCE: i32 = 4;
+/// Packets came with payload types that were not negotiated.
+pub const SUBROSA_NO_MEDIA_WRONG_PAYLOAD_TYPE: i32 = 5;
+/// Packets came that are no RTP.
+pub const SUBROSA_NO_MEDIA_MALFORMED: i32 = 6;
+/// Something that this version of the C interface does not know.
+pub const SUBROSA_NO_MEDIA_OTHER: i32 = 7;
 
 /// The call goes on.
 pub const SUBROSA_END_NONE: i32 = 0;
@@ -112,6 +134,8 @@ pub const SUBROSA_FAILURE_NO_MEDIA_PORT: i32 = 11;
 pub const SUBROSA_FAILURE_CONNECTION_LOST: i32 = 12;
 /// Something that this version of the C interface does not know.
 pub const SUBROSA_FAILURE_OTHER: i32 = 13;
+/// The keys of the media could not be agreed by DTLS.
+pub const SUBROSA_FAILURE_KEYING: i32 = 14;
 
 const EMPTY: subrosa_str = subrosa_str::borrowed("");
 
@@ -145,6 +169,10 @@ pub struct subrosa_event {
     pub remote_hold: i32,
     /// 1 or 0.
     pub fallback: i32,
+    /// A SUBROSA_NO_MEDIA_.
+    pub no_media: i32,
+    /// 0; keeps the layout the same everywhere.
+    pub reserved: i32,
     /// An address.
     pub addr: subrosa_addr,
     /// A URI or a domain.
@@ -210,6 +238,8 @@ impl subrosa_event {
             local_hold: 0,
             remote_hold: 0,
             fallback: 0,
+            no_media: SUBROSA_NO_MEDIA_NONE,
+            reserved: 0,
             addr: subrosa_addr::default(),
             from: EMPTY,
             display_name: EMPTY,
@@ -295,6 +325,11 @@ impl subrosa_event {
                 digit: i32::try_from(u32::from(*digit)).unwrap_or(0),
                 ..Self::of_call(SUBROSA_EVENT_DTMF_RECEIVED, *call)
             },
+            Event::NoMedia { call, reason } => Self {
+                no_media: no_media_number(*reason),
+                ..Self::of_call(SUBROSA_EVENT_NO_MEDIA, *call)
+            },
+            Event::MediaResumed { call } => Self::of_call(SUBROSA_EVENT_MEDIA_RESUMED, *call),
             Event::CallEnded { call, reason } => {
                 let mut out = Self::of_call(SUBROSA_EVENT_CALL_ENDED, *call);
                 out.end_reason = end_number(reason);
@@ -333,6 +368,19 @@ pub(super) fn end_number(reason: &EndReason) -> i32 {
     }
 }
 
+const fn no_media_number(reason: NoMediaReason) -> i32 {
+    match reason {
+        NoMediaReason::Silence => SUBROSA_NO_MEDIA_SILENCE,
+        NoMediaReason::WrongKeys => SUBROSA_NO_MEDIA_WRONG_KEYS,
+        NoMediaReason::Plain => SUBROSA_NO_MEDIA_PLAIN,
+        NoMediaReason::WrongSource => SUBROSA_NO_MEDIA_WRONG_SOURCE,
+        NoMediaReason::WrongPayloadType => SUBROSA_NO_MEDIA_WRONG_PAYLOAD_TYPE,
+        NoMediaReason::Malformed => SUBROSA_NO_MEDIA_MALFORMED,
+        #[allow(unreachable_patterns)]
+        _ => SUBROSA_NO_MEDIA_OTHER,
+    }
+}
+
 fn failure_number(reason: &FailureReason) -> i32 {
     match reason {
         FailureReason::NameNotFound => SUBROSA_FAILURE_NAME_NOT_FOUND,
@@ -345,6 +393,7 @@ fn failure_number(reason: &FailureReason) -> i32 {
         FailureReason::Status(..) => SUBROSA_FAILURE_STATUS,
         FailureReason::Negotiation(_) => SUBROSA_FAILURE_NEGOTIATION,
         FailureReason::Policy(_) => SUBROSA_FAILURE_POLICY,
+        FailureReason::Keying(_) => SUBROSA_FAILURE_KEYING,
         FailureReason::NoMediaPort => SUBROSA_FAILURE_NO_MEDIA_PORT,
         FailureReason::ConnectionLost => SUBROSA_FAILURE_CONNECTION_LOST,
         #[allow(unreachable_patterns)]

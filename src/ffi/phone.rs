@@ -4,12 +4,14 @@ use std::ffi::c_void;
 use std::net::SocketAddr;
 
 use super::account::{copied, policy, policy_number, subrosa_account_config, subrosa_account_info};
-use super::account::{unknown_account, uri};
+use super::account::{source_number, unknown_account, uri};
 use super::config::{ConfigState, address, subrosa_config, used};
 use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, live};
+use super::ladder::{subrosa_ladder_step, write_steps};
+use super::load::subrosa_engine_load;
 use super::log::{Logger, level, subrosa_logger};
 use super::output::{SUBROSA_OUTPUT_EVENT, SUBROSA_OUTPUT_TIMEOUT, subrosa_event, subrosa_output};
-use super::pointer::{Out, OutStruct, Versioned, subrosa_str};
+use super::pointer::{Out, OutStruct, Versioned, slice_mut, subrosa_str};
 use super::report::subrosa_engine_stats;
 use super::status::{
     SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, SUBROSA_ERR_STOPPED, SUBROSA_ERR_SYSTEM,
@@ -341,6 +343,48 @@ pub unsafe extern "C" fn subrosa_phone_policy_of(
     }
 }
 
+/// As subrosa_engine_domain_policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_domain_policy(
+    phone: *const subrosa_phone,
+    domain: subrosa_str,
+    out_policy: *mut i32,
+    out_source: *mut i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Read, |phone, _| {
+            let (policy, source) = (Out::new(out_policy)?, Out::new(out_source)?);
+            let domain = domain.text()?.to_owned();
+            let effective = on_engine(phone, move |engine, _| Ok(engine.domain_policy(&domain)))?;
+            policy.write(policy_number(effective.policy));
+            source.write(source_number(effective.source));
+            Ok(())
+        })
+    }
+}
+
+/// As subrosa_engine_account_ladder.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_account_ladder(
+    phone: *const subrosa_phone,
+    account: u64,
+    steps: *mut subrosa_ladder_step,
+    room: usize,
+    out_count: *mut usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Read, |phone, texts| {
+            let (places, out) = (slice_mut(steps, room)?, Out::new(out_count)?);
+            let id = AccountId::from_raw(account);
+            let status = phone.account(id)?.ok_or_else(|| unknown_account(id))?;
+            out.write(write_steps(places, &status.ladder, texts));
+            Ok(())
+        })
+    }
+}
+
 /// The host's addresses changed: every flow is opened anew.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_phone_network_changed(
@@ -361,6 +405,23 @@ pub unsafe extern "C" fn subrosa_phone_get_stats(
         with(phone, Access::Read, |phone, _| {
             let out = OutStruct::new(out)?;
             out.write(subrosa_engine_stats::of(&phone.stats()?));
+            Ok(())
+        })
+    }
+}
+
+/// As subrosa_engine_get_load.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_get_load(
+    phone: *const subrosa_phone,
+    out: *mut subrosa_engine_load,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Read, |phone, _| {
+            let out = OutStruct::new(out)?;
+            let load = on_engine(phone, |engine, _| Ok(engine.load()))?;
+            out.write(subrosa_engine_load::of(&load));
             Ok(())
         })
     }

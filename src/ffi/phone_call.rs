@@ -3,6 +3,8 @@
 use super::call::{CallFacts, options, subrosa_call_info, subrosa_call_options};
 use super::call_audio::{path, subrosa_audio_ring, subrosa_call_audio, take};
 use super::guard::{Access, Failure};
+use super::ladder::{subrosa_ladder_step, write_steps};
+use super::load::{no_srtp, subrosa_srtp_progress};
 use super::phone::{on_engine, subrosa_phone, with};
 use super::pointer::{Out, OutStruct, slice_mut, subrosa_str};
 use super::report::{no_media, subrosa_media_stats, subrosa_security_report};
@@ -79,6 +81,29 @@ pub unsafe extern "C" fn subrosa_phone_ring(
     unsafe { command(phone, call, Phone::ring) }
 }
 
+/// Lets audio flow before the call is accepted: announcements, music, a private ringback.
+/// `audio` is used up; NULL is silence; its sample rate must be that given here (Hz).
+/// subrosa_phone_accept goes on at the same rate, with the audio that is given there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_early_media(
+    phone: *mut subrosa_phone,
+    call: u64,
+    sample_rate: u32,
+    audio: *mut subrosa_call_audio,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Change, |phone, _| {
+            let (id, audio) = (CallId::from_raw(call), take(audio, sample_rate)?);
+            on_engine(phone, move |engine, now| {
+                let mut call = engine.call(id).ok_or(CallError::UnknownCall(id))?;
+                Ok(call.early_media(now, sample_rate)?)
+            })?;
+            Ok(phone.attach_audio(id, audio)?)
+        })
+    }
+}
+
 /// Answers. `audio` is used up; NULL is silence. Its sample rate must be that of the options.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_phone_accept(
@@ -138,6 +163,23 @@ pub unsafe extern "C" fn subrosa_phone_resume(
     unsafe { command(phone, call, Phone::resume) }
 }
 
+/// As subrosa_call_renew_keys.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_renew_keys(
+    phone: *mut subrosa_phone,
+    call: u64,
+) -> subrosa_status {
+    let id = CallId::from_raw(call);
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Change, |phone, _| {
+            on_engine(phone, move |engine, now| {
+                Ok(engine.call(id).ok_or(CallError::UnknownCall(id))?.renew_keys(now)?)
+            })
+        })
+    }
+}
+
 /// Presses a key: one of 0-9, *, #, A-D.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_phone_send_dtmf(
@@ -195,6 +237,44 @@ pub unsafe extern "C" fn subrosa_phone_call_security(
             let out = OutStruct::new(out)?;
             let report = ask(phone, call, |call| call.security())?;
             out.write(subrosa_security_report::of(&report, texts));
+            Ok(())
+        })
+    }
+}
+
+/// As subrosa_call_srtp_progress.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_srtp_progress(
+    phone: *const subrosa_phone,
+    call: u64,
+    out: *mut subrosa_srtp_progress,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Read, |phone, texts| {
+            let out = OutStruct::new(out)?;
+            let progress = ask(phone, call, |call| call.srtp_progress())?.ok_or_else(no_srtp)?;
+            out.write(subrosa_srtp_progress::of(&progress, texts));
+            Ok(())
+        })
+    }
+}
+
+/// As subrosa_call_ladder.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_call_ladder(
+    phone: *const subrosa_phone,
+    call: u64,
+    steps: *mut subrosa_ladder_step,
+    room: usize,
+    out_count: *mut usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Read, |phone, texts| {
+            let (places, out) = (slice_mut(steps, room)?, Out::new(out_count)?);
+            let ladder = ask(phone, call, |call| call.security().ladder)?;
+            out.write(write_steps(places, &ladder, texts));
             Ok(())
         })
     }

@@ -27,11 +27,18 @@ pub const SUBROSA_KEYING_NONE: i32 = 0;
 pub const SUBROSA_KEYING_SDES: i32 = 1;
 /// In a way that this version of the C interface does not know.
 pub const SUBROSA_KEYING_OTHER: i32 = 2;
+/// By a DTLS handshake with the peer whose fingerprint came over verified signalling.
+pub const SUBROSA_KEYING_DTLS: i32 = 3;
+/// By a DTLS handshake with whoever answered: whoever could change the signalling could be in
+/// the middle.
+pub const SUBROSA_KEYING_DTLS_UNAUTHENTICATED: i32 = 4;
 
 fn keying(leg: &Option<MediaLeg>) -> i32 {
     match leg.as_ref().map(|leg| leg.keying) {
         None | Some(Keying::None) => SUBROSA_KEYING_NONE,
         Some(Keying::Sdes) => SUBROSA_KEYING_SDES,
+        Some(Keying::Dtls { authenticated: true }) => SUBROSA_KEYING_DTLS,
+        Some(Keying::Dtls { authenticated: false }) => SUBROSA_KEYING_DTLS_UNAUTHENTICATED,
         #[allow(unreachable_patterns)]
         Some(_) => SUBROSA_KEYING_OTHER,
     }

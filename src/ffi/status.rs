@@ -19,7 +19,7 @@ pub const SUBROSA_ERR_INVALID: i32 = -2;
 pub const SUBROSA_ERR_BUSY: i32 = -3;
 /// A bug in the library; this handle cannot be used any more, only freed.
 pub const SUBROSA_ERR_PANIC: i32 = -4;
-/// No such call, account, stream, socket or listener (any more).
+/// No such call, account, stream, socket, listener or peer (any more).
 pub const SUBROSA_ERR_UNKNOWN_ID: i32 = -5;
 /// Not in this state.
 pub const SUBROSA_ERR_WRONG_STATE: i32 = -6;
@@ -47,6 +47,8 @@ pub const SUBROSA_ERR_STOPPED: i32 = -16;
 pub const SUBROSA_ERR_SYSTEM: i32 = -17;
 /// A file cannot be read, written or played.
 pub const SUBROSA_ERR_FILE: i32 = -18;
+/// The safety numbers differ: somebody may be between the two phones.
+pub const SUBROSA_ERR_MISMATCH: i32 = -19;
 
 /// Version of the binary interface; it changes when a program must be compiled anew.
 pub const SUBROSA_ABI_VERSION: u32 = 1;
@@ -91,6 +93,7 @@ pub extern "C" fn subrosa_status_text(status: subrosa_status) -> *const c_char {
         SUBROSA_ERR_STOPPED => c"the phone was stopped",
         SUBROSA_ERR_SYSTEM => c"the system gave no thread or device",
         SUBROSA_ERR_FILE => c"a file cannot be read, written or played",
+        SUBROSA_ERR_MISMATCH => c"the safety numbers differ",
         _ => c"unknown status",
     };
     guard(|| text().as_ptr(), c"unknown status".as_ptr())

@@ -94,6 +94,10 @@ static void calls(subrosa_engine *engine) {
     options.sample_rate = 12345;
     IS(subrosa_engine_place_call(engine, 0, account, str("sip:b@192.0.2.1"), &options, &call),
        SUBROSA_ERR_INVALID);
+    options.sample_rate = 16000;
+    options.media_offer = 3;
+    IS(subrosa_engine_place_call(engine, 0, account, str("sip:b@192.0.2.1"), &options, &call),
+       SUBROSA_ERR_INVALID);
     options.size = 0;
     IS(subrosa_call_options_init(&options), SUBROSA_ERR_STRUCT_SIZE);
     IS(subrosa_engine_place_call(engine, 0, account, str("sip:b@192.0.2.1"), &options, &call),
@@ -108,6 +112,11 @@ static void calls(subrosa_engine *engine) {
     CHECK(info.outgoing == 1 && info.codec == SUBROSA_CODEC_NONE);
     IS(subrosa_call_ring(engine, 0, call), SUBROSA_ERR_WRONG_STATE);
     IS(subrosa_call_accept(engine, 0, call, NULL), SUBROSA_ERR_WRONG_STATE);
+    IS(subrosa_call_early_media(engine, 0, call, 16000), SUBROSA_ERR_WRONG_STATE);
+    IS(subrosa_call_ladder(engine, call, NULL, 0, &count), SUBROSA_OK);
+    IS(subrosa_call_ladder(engine, call + 1, NULL, 0, &count), SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_engine_account_ladder(engine, account, NULL, 0, &count), SUBROSA_OK);
+    IS(subrosa_engine_account_ladder(engine, call, NULL, 0, &count), SUBROSA_ERR_UNKNOWN_ID);
     IS(subrosa_call_hold(engine, 0, call), SUBROSA_ERR_WRONG_STATE);
     IS(subrosa_engine_last_error(engine, &why), SUBROSA_OK);
     CHECK(why.len > 10);
@@ -161,13 +170,18 @@ static void inputs(subrosa_engine *engine) {
 }
 
 static void policies(subrosa_engine *engine) {
-    int32_t policy = -1;
+    int32_t policy = -1, source = -1;
     IS(subrosa_engine_set_domain_policy(engine, 0, str("a b"), 1), SUBROSA_ERR_INVALID);
     IS(subrosa_engine_set_domain_policy(engine, 0, str("example.com"), 9), SUBROSA_ERR_INVALID);
     IS(subrosa_engine_set_domain_policy(engine, 0, str("example.org"), SUBROSA_POLICY_REQUIRED),
        SUBROSA_OK);
     IS(subrosa_engine_policy_of(engine, str("EXAMPLE.org"), &policy), SUBROSA_OK);
     CHECK(policy == SUBROSA_POLICY_REQUIRED);
+    IS(subrosa_engine_domain_policy(engine, str("example.org"), &policy, &source), SUBROSA_OK);
+    CHECK(policy == SUBROSA_POLICY_REQUIRED && source == SUBROSA_POLICY_SOURCE_DOMAIN);
+    IS(subrosa_engine_domain_policy(engine, str("example.net"), &policy, &source), SUBROSA_OK);
+    CHECK(policy == SUBROSA_POLICY_PREFERRED && source == SUBROSA_POLICY_SOURCE_DEFAULT);
+    IS(subrosa_engine_domain_policy(engine, str("example.net"), &policy, NULL), SUBROSA_ERR_NULL);
 }
 
 static void tls(subrosa_engine *engine) {
@@ -213,6 +227,151 @@ static void tls(subrosa_engine *engine) {
     CHECK(len == 0);
 }
 
+static void identities(void) {
+    subrosa_config *config = new_config(5);
+    subrosa_dtls_identity *identity = NULL, *again = NULL;
+    subrosa_str fingerprint = {NULL, 0}, same = {NULL, 0};
+    uint8_t kept[1024], certificate[1024];
+    size_t len = 0, used = 0;
+    IS(subrosa_dtls_identity_generate(NULL, &identity), SUBROSA_ERR_NULL);
+    IS(subrosa_dtls_identity_generate(config, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_dtls_identity_generate(config, &identity), SUBROSA_OK);
+    IS(subrosa_dtls_identity_fingerprint(identity, &fingerprint), SUBROSA_OK);
+    CHECK(fingerprint.len == 8 + 95 && !memcmp(fingerprint.ptr, "sha-256 ", 8));
+    IS(subrosa_dtls_identity_export(identity, NULL, 0, &len), SUBROSA_OK);
+    CHECK(len > 200 && len <= sizeof kept);
+    memset(kept, 0xaa, sizeof kept);
+    IS(subrosa_dtls_identity_export(identity, kept, len - 1, &used), SUBROSA_ERR_LIMIT);
+    CHECK(used == 0 && kept[0] == 0xaa);
+    IS(subrosa_dtls_identity_export(identity, kept, len, &used), SUBROSA_OK);
+    CHECK(used == len && kept[0] != 0xaa && (len == sizeof kept || kept[len] == 0xaa));
+    IS(subrosa_dtls_identity_import(kept, len - 1, &again), SUBROSA_ERR_CERTIFICATE);
+    IS(subrosa_dtls_identity_import(NULL, 0, &again), SUBROSA_ERR_CERTIFICATE);
+    kept[5] ^= 1; /* the key */
+    IS(subrosa_dtls_identity_import(kept, len, &again), SUBROSA_ERR_CERTIFICATE);
+    CHECK(again == NULL);
+    kept[5] ^= 1;
+    IS(subrosa_dtls_identity_import(kept, len, &again), SUBROSA_OK);
+    IS(subrosa_dtls_identity_fingerprint(again, &same), SUBROSA_OK);
+    CHECK(same.len == fingerprint.len && !memcmp(same.ptr, fingerprint.ptr, same.len));
+    IS(subrosa_dtls_identity_certificate(again, certificate, sizeof certificate, &used), SUBROSA_OK);
+    CHECK(used > 100 && certificate[0] == 0x30);
+    subrosa_dtls_identity_free(again);
+    again = NULL;
+    IS(subrosa_dtls_identity_from_der(certificate, used, kept, 40, &again), SUBROSA_ERR_CERTIFICATE);
+    CHECK(again == NULL);
+    IS(subrosa_config_set_dtls_identity(config, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_config_set_dtls_identity(NULL, identity), SUBROSA_ERR_NULL);
+    IS(subrosa_config_set_dtls_identity(config, identity), SUBROSA_OK);
+    subrosa_dtls_identity_free(identity);
+    subrosa_dtls_identity_free(NULL);
+    memset(kept, 0, sizeof kept);
+    subrosa_config_free(config);
+}
+
+static void new_identity(subrosa_config *config, char *fingerprint, size_t room) {
+    subrosa_dtls_identity *identity = NULL;
+    subrosa_str text;
+    IS(subrosa_dtls_identity_generate(config, &identity), SUBROSA_OK);
+    IS(subrosa_dtls_identity_fingerprint(identity, &text), SUBROSA_OK);
+    CHECK(text.len < room);
+    memcpy(fingerprint, text.ptr, text.len);
+    fingerprint[text.len] = 0;
+    subrosa_dtls_identity_free(identity);
+}
+
+static void peers(void) {
+    subrosa_config *config = new_config(7);
+    subrosa_peer_memory *memory = NULL, *again = NULL;
+    subrosa_verdict verdict = {.size = sizeof verdict};
+    subrosa_str bob = str("sip:bob@example.com");
+    char first[128], second[128];
+    uint8_t kept[512];
+    size_t len = 0;
+    uint64_t at = 1;
+    int32_t yes = -1;
+    new_identity(config, first, sizeof first);
+    new_identity(config, second, sizeof second);
+    subrosa_config_free(config);
+    IS(subrosa_peer_memory_new(&memory), SUBROSA_OK);
+    IS(subrosa_peer_memory_forget(memory, bob), SUBROSA_ERR_UNKNOWN_ID);
+    IS(subrosa_peer_memory_note(memory, bob, 9, str(first), 5, &verdict), SUBROSA_ERR_INVALID);
+    IS(subrosa_peer_memory_note(memory, bob, 1, str("sha-256 A"), 5, &verdict), SUBROSA_ERR_INVALID);
+    IS(subrosa_peer_memory_note(memory, bob, SUBROSA_LEVEL_ENCRYPTED_UNAUTHENTICATED, str(first), 5,
+                                &verdict), SUBROSA_OK);
+    CHECK(verdict.downgrade == SUBROSA_LEVEL_NONE && !verdict.identity_changed && !verdict.verified);
+    IS(subrosa_peer_memory_verified_at(memory, bob, &at), SUBROSA_OK);
+    CHECK(at == 0);
+    IS(subrosa_peer_memory_confirm(memory, bob, str(first), 77), SUBROSA_OK);
+    IS(subrosa_peer_memory_export(memory, NULL, 0, &len), SUBROSA_OK);
+    CHECK(len > 60 && len <= sizeof kept);
+    IS(subrosa_peer_memory_export(memory, kept, len - 1, &len), SUBROSA_ERR_LIMIT);
+    IS(subrosa_peer_memory_export(memory, kept, sizeof kept, &len), SUBROSA_OK);
+    subrosa_peer_memory_free(memory);
+    IS(subrosa_peer_memory_import(kept, len - 1, &again), SUBROSA_ERR_INVALID);
+    CHECK(again == NULL);
+    IS(subrosa_peer_memory_import(kept, len, &again), SUBROSA_OK);
+    IS(subrosa_peer_memory_len(again, &len), SUBROSA_OK);
+    IS(subrosa_peer_memory_verified_at(again, bob, &at), SUBROSA_OK);
+    CHECK(len == 1 && at == 77);
+    IS(subrosa_peer_memory_is_confirmed(again, bob, str(first), &yes), SUBROSA_OK);
+    CHECK(yes == 1);
+    IS(subrosa_peer_memory_is_confirmed(again, bob, str(second), &yes), SUBROSA_OK);
+    CHECK(yes == 0);
+    /* Somebody else, and then nobody's certificate. */
+    IS(subrosa_peer_memory_note(again, bob, SUBROSA_LEVEL_ENCRYPTED_TO_PROVIDER, str(second), 80,
+                                &verdict), SUBROSA_OK);
+    CHECK(verdict.downgrade == SUBROSA_LEVEL_VERIFIED_END_TO_END && verdict.identity_changed);
+    IS(subrosa_peer_memory_note(again, bob, SUBROSA_LEVEL_PLAIN, str(""), 81, &verdict), SUBROSA_OK);
+    CHECK(verdict.downgrade == SUBROSA_LEVEL_VERIFIED_END_TO_END && !verdict.verified);
+    IS(subrosa_peer_memory_forget(again, bob), SUBROSA_OK);
+    subrosa_peer_memory_free(again);
+    subrosa_peer_memory_free(NULL);
+}
+
+/* Alice and Bob compare, by voice and by camera; Mallory is in the middle of another call. */
+static void safety_numbers(void) {
+    subrosa_config *config = new_config(6);
+    subrosa_safety_number *alice = NULL, *bob = NULL, *odd = NULL, *attacked = NULL;
+    subrosa_str a = str("sip:alice@example.com"), b = str("sip:bob@example.com"), said, heard;
+    char alices[128], bobs[128], mallorys[128];
+    uint8_t code[SUBROSA_SAFETY_NUMBER_SCAN_LEN];
+    size_t len = 0;
+    new_identity(config, alices, sizeof alices);
+    new_identity(config, bobs, sizeof bobs);
+    new_identity(config, mallorys, sizeof mallorys);
+    subrosa_config_free(config);
+    IS(subrosa_safety_number_new(str("sha-1 AB"), a, str(bobs), b, &odd), SUBROSA_ERR_INVALID);
+    IS(subrosa_safety_number_new(str(alices), str(""), str(bobs), b, &odd), SUBROSA_ERR_INVALID);
+    CHECK(odd == NULL);
+    IS(subrosa_safety_number_new(str(alices), a, str(bobs), b, &alice), SUBROSA_OK);
+    IS(subrosa_safety_number_new(str(bobs), b, str(alices), a, &bob), SUBROSA_OK);
+    IS(subrosa_safety_number_new(str(bobs), b, str(mallorys), a, &attacked), SUBROSA_OK);
+    IS(subrosa_safety_number_digits(alice, &said), SUBROSA_OK);
+    IS(subrosa_safety_number_digits(bob, &heard), SUBROSA_OK);
+    CHECK(said.len == 71 && heard.len == 71 && !memcmp(said.ptr, heard.ptr, 71));
+    IS(subrosa_safety_number_verify_digits(bob, said), SUBROSA_OK);
+    IS(subrosa_safety_number_verify_digits(attacked, said), SUBROSA_ERR_MISMATCH);
+    said.len--;
+    IS(subrosa_safety_number_verify_digits(bob, said), SUBROSA_ERR_MISMATCH);
+    IS(subrosa_safety_number_scan_payload(alice, code, sizeof code - 1, &len), SUBROSA_ERR_LIMIT);
+    IS(subrosa_safety_number_scan_payload(alice, code, sizeof code, &len), SUBROSA_OK);
+    CHECK(len == sizeof code);
+    IS(subrosa_safety_number_verify_scanned(bob, code, len), SUBROSA_OK);
+    /* Her own code does not prove anything to herself. */
+    IS(subrosa_safety_number_verify_scanned(alice, code, len), SUBROSA_ERR_MISMATCH);
+    IS(subrosa_safety_number_verify_scanned(attacked, code, len), SUBROSA_ERR_MISMATCH);
+    IS(subrosa_safety_number_last_error(attacked, &heard), SUBROSA_OK);
+    CHECK(memmem(heard.ptr, heard.len, "between", 7));
+    IS(subrosa_safety_number_verify_scanned(bob, code, len - 1), SUBROSA_ERR_INVALID);
+    code[0]++;
+    IS(subrosa_safety_number_verify_scanned(bob, code, len), SUBROSA_ERR_NOT_SUPPORTED);
+    subrosa_safety_number_free(alice);
+    subrosa_safety_number_free(bob);
+    subrosa_safety_number_free(attacked);
+    subrosa_safety_number_free(NULL);
+}
+
 static void statistics(subrosa_engine *engine) {
     subrosa_engine_stats stats = {.size = sizeof stats};
     subrosa_str reason = {NULL, 0};
@@ -220,6 +379,9 @@ static void statistics(subrosa_engine *engine) {
     CHECK(stats.size == sizeof stats && stats.received == 0);
     IS(subrosa_engine_get_stats(engine, NULL), SUBROSA_ERR_NULL);
     IS(subrosa_engine_get_stats(NULL, &stats), SUBROSA_ERR_NULL);
+    subrosa_engine_load load = {.size = sizeof load};
+    IS(subrosa_engine_get_load(engine, &load), SUBROSA_OK);
+    CHECK(load.accounts == 1);
     for (uint32_t of = SUBROSA_REASON_SIP; of <= SUBROSA_REASON_RTCP; of++) {
         size_t count = 0;
         subrosa_str name = {NULL, 0};
@@ -260,6 +422,9 @@ int main(void) {
     inputs(engine);
     policies(engine);
     tls(engine);
+    identities();
+    safety_numbers();
+    peers();
     statistics(engine);
     later_versions(engine);
     subrosa_engine_free(engine);

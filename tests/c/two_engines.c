@@ -15,12 +15,14 @@ struct phone {
     uint16_t port[8];     /* ... and their ports */
     uint16_t next_port;
     uint64_t stream;      /* the one TCP connection */
-    int established, ended, digits;
+    int established, ended, digits, silent, resumed;
     int64_t energy;
 };
 
 static struct phone alice = {.name = "alice"}, bob = {.name = "bob"};
 static uint64_t now;
+static int early;   /* the next call is not answered at once: there is an announcement first */
+static int cut;     /* no media reaches alice */
 
 static struct phone *other(struct phone *p) { return p == &alice ? &bob : &alice; }
 
@@ -86,13 +88,24 @@ static void on_event(struct phone *p, const subrosa_event *e) {
         CHECK(e->from.len && memmem(e->from.ptr, e->from.len, "alice", 5));
         p->call = e->call;
         IS(subrosa_call_ring(p->engine, now, e->call), SUBROSA_OK);
-        IS(subrosa_call_accept(p->engine, now, e->call, NULL), SUBROSA_OK);
+        if (early)
+            IS(subrosa_call_early_media(p->engine, now, e->call, 16000), SUBROSA_OK);
+        else
+            IS(subrosa_call_accept(p->engine, now, e->call, NULL), SUBROSA_OK);
         break;
     case SUBROSA_EVENT_CALL_ESTABLISHED: p->established++; break;
     case SUBROSA_EVENT_CALL_ENDED: p->ended++; break;
     case SUBROSA_EVENT_DTMF_RECEIVED:
         CHECK(e->digit == '5');
         p->digits++;
+        break;
+    case SUBROSA_EVENT_NO_MEDIA:
+        CHECK(e->call == p->call && e->no_media == SUBROSA_NO_MEDIA_SILENCE);
+        p->silent++;
+        break;
+    case SUBROSA_EVENT_MEDIA_RESUMED:
+        CHECK(e->call == p->call);
+        p->resumed++;
         break;
     default: break;
     }
@@ -132,6 +145,7 @@ static void deliver(struct phone *p, const subrosa_output *o) {
     for (int i = 0; i < 8; i++)
         if (p->socket[i] == o->id) from = p->port[i];
     CHECK(from && o->data_len <= sizeof copy);
+    if (cut && to == &alice) return;
     memcpy(copy, o->data, o->data_len);
     for (int i = 0; i < 8; i++)
         if (to->socket[i] && to->port[i] == o->addr.port)
@@ -210,6 +224,65 @@ static void run(unsigned frames) {
     }
 }
 
+/* What was tried to get there: one step, which is used. */
+static void one_step(int32_t transport) {
+    subrosa_ladder_step steps[SUBROSA_MAX_LADDER_STEPS];
+    size_t count = 0;
+    IS(subrosa_call_ladder(alice.engine, alice.call, steps, SUBROSA_MAX_LADDER_STEPS, &count),
+       SUBROSA_OK);
+    CHECK(count == 1 && steps[0].transport == transport && steps[0].outcome == SUBROSA_STEP_UP);
+    CHECK(steps[0].address.ip[3] == 2 && steps[0].text.len);
+    IS(subrosa_call_ladder(bob.engine, bob.call, steps, 1, &count), SUBROSA_OK);
+    CHECK(count == 0);
+}
+
+/* Without TLS there are keys by DTLS, with whoever answers; first an announcement, later silence. */
+static void opportunistic(void) {
+    subrosa_security_report report = {.size = sizeof report};
+    subrosa_call_options options = {.size = sizeof options};
+    subrosa_call_info info = {.size = sizeof info};
+    uint64_t account = add_account(alice.engine, "sip:alice@10.0.0.1", SUBROSA_POLICY_PREFERRED);
+    add_account(bob.engine, "sip:carol@10.0.0.2", SUBROSA_POLICY_PREFERRED);
+    alice.established = bob.established = alice.ended = bob.ended = 0;
+    early = 1;
+    IS(subrosa_call_options_init(&options), SUBROSA_OK);
+    CHECK(options.media_offer == SUBROSA_MEDIA_OFFER_OPPORTUNISTIC);
+    options.media_offer = SUBROSA_MEDIA_OFFER_DUAL;
+    char to[64];
+    snprintf(to, sizeof to, "sip:carol@10.0.0.2:%d;transport=udp", bob.port[0]);
+    IS(subrosa_engine_place_call(alice.engine, now, account, str(to), &options, &alice.call),
+       SUBROSA_OK);
+    run(50);
+    IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_OK);
+    CHECK(info.state == SUBROSA_CALL_RINGING && !alice.established);
+    alice.energy = 0;
+    for (int i = 0; i < 25; i++) {
+        audio(&bob, 4000);
+        audio(&alice, 0);
+        run(1);
+    }
+    CHECK(alice.energy > 1000000);
+    IS(subrosa_call_accept(bob.engine, now, bob.call, NULL), SUBROSA_OK);
+    run(25);
+    IS(subrosa_call_early_media(bob.engine, now, bob.call, 16000), SUBROSA_ERR_WRONG_STATE);
+    CHECK(alice.established == 1 && bob.established == 1);
+    one_step(SUBROSA_TRANSPORT_UDP);
+    IS(subrosa_call_security(alice.engine, alice.call, &report), SUBROSA_OK);
+    CHECK(report.padlock == SUBROSA_PADLOCK_NONE && report.srtp_suite_out.len);
+    CHECK(report.keying_out == SUBROSA_KEYING_DTLS_UNAUTHENTICATED);
+    CHECK(report.keying_in == SUBROSA_KEYING_DTLS_UNAUTHENTICATED);
+    CHECK(report.policy == SUBROSA_POLICY_PREFERRED);
+    cut = 1;
+    run(525);
+    CHECK(alice.silent == 1 && alice.resumed == 0);
+    cut = 0;
+    run(25);
+    CHECK(alice.silent == 1 && alice.resumed == 1 && bob.silent == 0);
+    IS(subrosa_call_hang_up(alice.engine, now, alice.call), SUBROSA_OK);
+    run(10);
+    CHECK(alice.ended == 1 && bob.ended == 1);
+}
+
 int main(int argc, char **argv) {
     subrosa_security_report report = {.size = sizeof report};
     subrosa_media_stats stats = {.size = sizeof stats};
@@ -226,10 +299,21 @@ int main(int argc, char **argv) {
     CHECK(alice.established == 1 && bob.established == 1);
     IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_OK);
     CHECK(info.state == SUBROSA_CALL_ESTABLISHED && info.codec == SUBROSA_CODEC_G722);
+    CHECK(info.sip_call_id.len);
     IS(subrosa_call_security(alice.engine, alice.call, &report), SUBROSA_OK);
     CHECK(report.padlock == SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER);
     CHECK(report.tls_version == 0x0304 && report.peer_verified && report.media_agreed);
     CHECK(report.srtp_suite_out.len && report.tls_suite.len && report.text.len);
+    CHECK(report.keying_out == SUBROSA_KEYING_SDES);
+    one_step(SUBROSA_TRANSPORT_TLS);
+    subrosa_srtp_progress key = {.size = sizeof key};
+    IS(subrosa_call_srtp_progress(alice.engine, alice.call, &key), SUBROSA_OK);
+    CHECK(key.generation == 0 && key.sequence >= 0 && key.suite.len);
+    IS(subrosa_call_renew_keys(alice.engine, now, alice.call), SUBROSA_OK);
+    IS(subrosa_call_renew_keys(alice.engine, now, alice.call), SUBROSA_ERR_WRONG_STATE);
+    run(15);
+    IS(subrosa_call_srtp_progress(alice.engine, alice.call, &key), SUBROSA_OK);
+    CHECK(key.generation == 1);
     IS(subrosa_call_send_dtmf(alice.engine, now, alice.call, '5', 100), SUBROSA_OK);
     run(15);
     CHECK(bob.digits == 1);
@@ -248,6 +332,7 @@ int main(int argc, char **argv) {
     CHECK(told_established == 1 && logged > 3 && told_busy == logged);
     logged = 0;
     IS(subrosa_engine_set_logger(alice.engine, SUBROSA_LOG_DEBUG, NULL, NULL), SUBROSA_OK);
+    opportunistic();
     IS(subrosa_engine_forget_call(alice.engine, alice.call), SUBROSA_OK);
     IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_ERR_UNKNOWN_ID);
     IS(subrosa_engine_shut_down(alice.engine, now), SUBROSA_OK);
