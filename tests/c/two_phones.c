@@ -3,7 +3,6 @@
  * own inside the library. With cert.pem, key.pem and ca.pem in the folder given: TLS and SRTP.
  */
 #include "check.h"
-#include <unistd.h>
 
 #include <pthread.h>
 #include <unistd.h>
