@@ -140,3 +140,113 @@ fn too_many_questions_fail_at_once() {
     assert_eq!(resolver.poll_answer(), Some((last, DnsAnswer::Failed)));
     assert_eq!(resolver.poll_answer(), None);
 }
+
+#[test]
+fn ids_and_source_ports_cannot_be_predicted() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let (asked, seen) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut buf = [0; 1500];
+        while let Ok((n, from)) = socket.recv_from(&mut buf) {
+            let _ = asked.send((u16::from_be_bytes([buf[0], buf[1]]), from.port()));
+            let _ = socket.send_to(&answer_a(&buf[..n], None, [192, 0, 2, 1]), from);
+        }
+    });
+    for _ in 0..64 {
+        resolve(config(vec![address]), "pbx.example.com", RecordKind::A);
+    }
+    let (ids, ports): (Vec<u16>, Vec<u16>) = seen.try_iter().unzip();
+    for drawn in [ids, ports] {
+        assert_eq!(drawn.len(), 64);
+        let different: std::collections::HashSet<_> = drawn.iter().collect();
+        assert!(different.len() >= 60, "{drawn:?}");
+        for bit in 0..16 {
+            let ones = drawn.iter().filter(|n| *n >> bit & 1 == 1).count();
+            assert!((8..=56).contains(&ones), "bit {bit} is set in {ones} of 64: {drawn:?}");
+        }
+        let rising = drawn.windows(2).filter(|w| w[1] > w[0]).count();
+        assert!((12..=51).contains(&rising), "{drawn:?}");
+    }
+}
+
+#[test]
+fn an_answer_from_another_port_is_not_taken() {
+    let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buf = [0; 1500];
+        let (n, from) = socket.recv_from(&mut buf).unwrap();
+        // Everything is right but where it comes from.
+        elsewhere.send_to(&answer_a(&buf[..n], None, [6, 6, 6, 6]), from).unwrap();
+        thread::sleep(Duration::from_millis(50));
+        socket.send_to(&answer_a(&buf[..n], None, [192, 0, 2, 1]), from).unwrap();
+    });
+    let answer = resolve(config(vec![address]), "pbx.example.com", RecordKind::A);
+    assert_eq!(answer, found([192, 0, 2, 1]));
+}
+
+/// A server whose answers over UDP are truncated and whose bytes over TCP are those of `answer`;
+/// it then closes the connection, or keeps it open.
+fn tcp_server(keep_open: bool, answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let udp = UdpSocket::bind(address).unwrap();
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        let mut buf = [0; 1500];
+        while let Ok((n, from)) = udp.recv_from(&mut buf) {
+            udp.send_to(&empty_answer(&buf[..n], Rcode::NOERROR, true), from).unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut length = [0; 2];
+            stream.read_exact(&mut length).unwrap();
+            let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
+            stream.read_exact(&mut query).unwrap();
+            // The resolver may have had enough before everything is written.
+            let _ = stream.write_all(&answer(&query));
+            if keep_open {
+                open.push(stream);
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_malformed_answer_over_tcp_leads_to_the_next_server() {
+    type Answer = fn(&[u8]) -> Vec<u8>;
+    fn framed(message: Vec<u8>) -> Vec<u8> {
+        [&(message.len() as u16).to_be_bytes()[..], &message].concat()
+    }
+    fn changed(query: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut message = answer_a(query, None, [6, 6, 6, 6]);
+        change(&mut message);
+        framed(message)
+    }
+    // What is incomplete ends with the connection, or with its time if that stays open.
+    let incomplete: [Answer; 3] = [
+        |_| vec![],
+        |_| vec![0],
+        |query| changed(query, |message| message.extend([0; 8]))[..40].to_vec(),
+    ];
+    // What is wrong is wrong at once.
+    let wrong: [Answer; 9] = [
+        |_| vec![0, 0],
+        |_| framed(vec![0xc0; 300]),
+        |_| framed(vec![0; 65_535]),
+        |query| changed(query, |message| message.truncate(12)),
+        |query| changed(query, |message| message[0] ^= 0x80),
+        |query| changed(query, |message| message[13] ^= 1),
+        |query| changed(query, |message| message.truncate(message.len() - 2)),
+        |query| framed(empty_answer(query, Rcode::NOERROR, true)),
+        |query| framed(empty_answer(query, Rcode::SERVFAIL, false)),
+    ];
+    let cases = incomplete.iter().flat_map(|answer| [(false, *answer), (true, *answer)]);
+    let next = server(|query| vec![answer_a(query, None, [192, 0, 2, 5])]);
+    for (n, (keep_open, answer)) in cases.chain(wrong.map(|answer| (true, answer))).enumerate() {
+        let bad = tcp_server(keep_open, answer);
+        let answer = resolve(config(vec![bad, next]), "pbx.example.com", RecordKind::A);
+        assert_eq!(answer, found([192, 0, 2, 5]), "case {n}");
+    }
+}
