@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What is checked, one subcommand a part: lint, test, c, srtp, interop, fuzz, bench, all.
+# What is checked, one subcommand a part: lint, test, c, srtp, interop,
+# audio, fuzz, bench, all.
 # Each part prints what failed and ends with a non-zero status if anything did.
 set -u
 cd "$(dirname "$0")" || exit 2
@@ -53,6 +54,11 @@ srtp() { # a million random packets through our SRTP and libsrtp: same verdicts,
     cargo test --release --features libsrtp --test srtp_differential
 }
 interop() { run interop tests/interop/run.sh; }
+audio() { # real devices: libasound2-dev for cpal, PulseAudio null sinks for sound without a card
+  need libasound2-dev || { failed+=(audio); return 1; }
+  run audio-clippy cargo clippy --features audio-device --all-targets -- -D warnings
+  run audio-devices tests/interop/audio_device.sh
+}
 fuzz() { # each target for FUZZ_SECONDS on the nightly toolchain; FUZZ_TARGETS="a b" for some of them
   cargo fuzz --version >/dev/null 2>&1 || run install-cargo-fuzz cargo install -q cargo-fuzz
   local target all log dict summary=()
@@ -93,10 +99,11 @@ case "${1:-}" in
   c) c_part ;;
   srtp) srtp ;;
   interop) interop ;;
+  audio) audio ;;
   fuzz) fuzz ;;
   bench) bench ;;
-  all) lint; tests; c_part; srtp; interop; fuzz; bench ;;
-  *) echo "usage: ./ci.sh lint|test|c|srtp|interop|fuzz|bench|all"; exit 2 ;;
+  all) lint; tests; c_part; srtp; interop; audio; fuzz; bench ;;
+  *) echo "usage: ./ci.sh lint|test|c|srtp|interop|audio|fuzz|bench|all"; exit 2 ;;
 esac
 if [ ${#failed[@]} -gt 0 ]; then printf '\nFAILED: %s\n' "${failed[*]}"; exit 1; fi
 printf '\nall parts passed\n'

@@ -153,6 +153,9 @@ struct Shared {
     capacity: usize,
     /// Samples wanted in store, between a producer and a consumer with clocks of their own.
     target: Option<usize>,
+    /// The store ran dry, or was never full: silence until the target is in store, so that what
+    /// comes late once does not make a gap in every frame that follows.
+    filling: bool,
     overflowed: u64,
     underflowed: u64,
 }
@@ -171,17 +174,21 @@ impl AudioRing {
             samples,
             capacity,
             target: None,
+            filling: false,
             overflowed: 0,
             underflowed: 0,
         })))
     }
 
     /// Corrects the drift between a producer and a consumer whose clocks differ, such as a sound
-    /// card's and the system's: reading takes a few samples more or less, stretched smoothly, so
-    /// that about `target` samples stay in store. Far more than that is cut at once.
+    /// card's and the system's. Reading is silence until `target` samples are in store; then it
+    /// takes a few samples more or less, stretched smoothly, so that between half and twice the
+    /// target stay. Far more than that is cut at once.
     #[must_use]
     pub fn correct_drift(self, target: usize) -> Self {
-        self.lock().target = Some(target);
+        let mut shared = self.lock();
+        (shared.target, shared.filling) = (Some(target), true);
+        drop(shared);
         self
     }
 
@@ -228,7 +235,15 @@ impl Shared {
     /// Takes `pcm.len()` samples, a few more or less where drift is corrected.
     fn take(&mut self, pcm: &mut [i16]) -> usize {
         if let Some(target) = self.target {
-            let most = target.saturating_mul(MAX_TARGETS).max(pcm.len());
+            let full = target.max(pcm.len()).min(self.capacity);
+            if self.filling && self.samples.len() < full {
+                pcm.fill(0);
+                return 0;
+            }
+            // What gathered before the first reading would have to be worked off for seconds.
+            let targets = if self.filling { 2 } else { MAX_TARGETS };
+            let most = target.saturating_mul(targets).max(pcm.len());
+            self.filling = self.samples.len() < pcm.len();
             if self.samples.len() > most {
                 let stale = self.samples.len().saturating_sub(target.max(pcm.len()));
                 self.samples.drain(..stale);
@@ -239,7 +254,7 @@ impl Shared {
         let wanted = pcm.len();
         let consumed = match self.target {
             Some(target) if stored > target.saturating_mul(2) => wanted.saturating_add(STRETCH),
-            Some(target) if stored < target => wanted.saturating_sub(STRETCH),
+            Some(target) if stored < target / 2 => wanted.saturating_sub(STRETCH),
             _ => wanted,
         };
         if consumed == wanted || stored < consumed || consumed < STRETCH {
@@ -328,25 +343,69 @@ mod tests {
                 assert!(pcm.iter().all(|s| *s == 100), "a stretched constant is the constant");
             }
             assert_eq!(ring.lost(), (0, 0));
-            assert!((600..=2_300).contains(&ring.len()), "{}", ring.len());
+            assert!((100..=2_300).contains(&ring.len()), "{}", ring.len());
         }
     }
 
     #[test]
     fn what_is_stale_is_left_out_at_once() {
         let ring = AudioRing::new(8_000).correct_drift(960);
-        ring.push(&[1; 7_000]);
-        ring.push(&[2; 1_000]);
         let mut pcm = [0; 320];
+        // Before the first reading: twice the target is too much already.
+        ring.push(&[1; 1_000]);
+        ring.push(&[2; 1_000]);
         ring.pop(&mut pcm);
-        assert_eq!((pcm, ring.len(), ring.lost()), ([2; 320], 640, (7_040, 0)));
+        assert_eq!((pcm, ring.len(), ring.lost()), ([2; 320], 640, (1_040, 0)));
+        // Later: more than four times the target.
+        ring.push(&[3; 6_400]);
+        ring.push(&[4; 960]);
+        ring.pop(&mut pcm);
+        assert_eq!((pcm, ring.len(), ring.lost()), ([4; 320], 640, (1_040 + 7_040, 0)));
+    }
+
+    #[test]
+    fn a_store_that_ran_dry_fills_up_before_it_is_read_again() {
+        let ring = AudioRing::new(4_000).correct_drift(960);
+        let mut pcm = [7; 320];
+        for _ in 0..2 {
+            ring.push(&[5; 640]);
+            assert_eq!(ring.pop(&mut pcm), 0, "not full yet");
+            assert_eq!(pcm, [0; 320]);
+            ring.push(&[5; 320]);
+            for _ in 0..3 {
+                assert_eq!((ring.pop(&mut pcm), pcm), (320, [5; 320]));
+            }
+            assert!(ring.pop(&mut pcm) < 320, "dry");
+        }
+        assert_eq!(ring.lost().0, 0);
+    }
+
+    #[test]
+    fn a_steady_stream_is_not_stretched() {
+        // 20 ms at a time from a device, 10 ms at a time to a call: every sample arrives as it was.
+        let ring = AudioRing::new(4_000).correct_drift(960);
+        let sent: Vec<i16> = (0..9_600).map(|n| n % 317).collect();
+        let mut received = Vec::new();
+        for piece in sent.chunks_exact(320) {
+            ring.push(piece);
+            for _ in 0..2 {
+                let mut pcm = [0; 160];
+                if ring.pop(&mut pcm) > 0 {
+                    received.extend(pcm);
+                }
+            }
+        }
+        assert!(received.len() >= 8_000, "{}", received.len());
+        assert!(sent.starts_with(&received));
     }
 
     #[test]
     fn stretching_keeps_the_ends() {
         let ring = AudioRing::new(100).correct_drift(6);
-        ring.push(&(0..20).map(|n| n * 100).collect::<Vec<i16>>());
         let mut pcm = [0; 8];
+        ring.push(&[0; 8]);
+        ring.pop(&mut pcm);
+        ring.push(&(0..20).map(|n| n * 100).collect::<Vec<i16>>());
         ring.pop(&mut pcm);
         // Ten samples in eight: 0 to 900 in even steps.
         assert_eq!((pcm[0], pcm[7], ring.len()), (0, 900, 10));
