@@ -163,6 +163,8 @@ fn either_end_holds_and_resumes_and_both_hear_it() {
 #[test]
 fn either_end_presses_keys_and_mutes() {
     let call = call();
+    // Keys and digits need media, and the keys of the media may still be under negotiation.
+    call.ears.iter().for_each(|ear| settles(ear, true));
     for (n, (phone, id, other, _)) in call.ends().into_iter().enumerate() {
         for digit in ['7', '#', 'D'] {
             phone.send_dtmf(id, digit, Duration::from_millis(80)).unwrap();
