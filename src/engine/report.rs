@@ -205,3 +205,29 @@ impl fmt::Display for SecurityReport {
         write!(f, "; voice: SRTP {}, {keys}", suite.sdp_name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keys_by_dtls_in_both_directions_with_a_confirmed_peer_are_verified_end_to_end() {
+        let dtls = Keying::Dtls { authenticated: false };
+        for (out, into, confirmed, level) in [
+            (dtls, dtls, true, SecurityLevel::VerifiedEndToEnd),
+            (dtls, dtls, false, SecurityLevel::EncryptedUnauthenticated),
+            (Keying::Sdes, Keying::Sdes, true, SecurityLevel::EncryptedUnauthenticated),
+            (dtls, Keying::Sdes, true, SecurityLevel::EncryptedUnauthenticated),
+            (Keying::Sdes, dtls, true, SecurityLevel::EncryptedUnauthenticated),
+        ] {
+            let mut report = SecurityReport::new(EffectivePolicy::of_domain(None));
+            let leg = |keying| Some(MediaLeg { suite: Some(Suite::AeadAes128Gcm), keying });
+            (report.media_out, report.media_in) = (leg(out), leg(into));
+            report.peer_identity_verified = confirmed;
+            assert_eq!(report.level(), level, "{out:?} {into:?}");
+            assert_eq!(report.padlock(), Padlock::None, "nothing is known of signalling");
+            report.media_out = Some(MediaLeg { suite: None, keying: Keying::None });
+            assert_eq!(report.level(), SecurityLevel::Plain);
+        }
+    }
+}
