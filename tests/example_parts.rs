@@ -2,6 +2,7 @@
 //! the verdict of the secure call rests on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs, dead_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "../examples/softphone/display.rs"]
 mod display;

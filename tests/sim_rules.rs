@@ -203,11 +203,13 @@ fn held(at_end: bool, fill: impl Fn(&mut EngineLoad)) -> Vec<String> {
     broken_by(|net, _| net.report(Fact::Load { host: net.host(), load, at_end }))
 }
 
+type Fill = fn(&mut EngineLoad, usize);
+
 #[test]
 fn an_engine_that_holds_too_much_or_keeps_something_is_seen() {
     assert!(held(true, |load| (load.ended, load.flows, load.accounts) = (64, 3, 1)).is_empty());
     assert!(held(false, |load| (load.calls, load.transactions) = (64, 100)).is_empty());
-    let cases: [(&str, fn(&mut EngineLoad, usize)); 7] = [
+    let cases: [(&str, Fill); 7] = [
         ("calls", |load, n| load.calls = n),
         ("transactions", |load, n| load.transactions = n),
         ("media sockets", |load, n| load.media_sockets = n),
