@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is checked, one subcommand a part: lint, test, c, srtp, interop,
+# What is checked, one subcommand a part: lint, test, sim, c, srtp, interop,
 # audio, fuzz, bench, all.
 # Each part prints what failed and ends with a non-zero status if anything did.
 set -u
@@ -41,6 +41,10 @@ tests() {
   run test cargo test
   run test-tls-features cargo test --features aws-lc,platform-roots --test tls --test tls_rules \
     --test tls_engines --test tls_hybrid --test platform_roots
+}
+sim() { # calls with an attacker on the path; SUBROSA_SEEDS says how many
+  run sim env SUBROSA_SEEDS="${SUBROSA_SEEDS:-10000}" \
+    cargo test --release --test sim_hostile -- --nocapture
 }
 c_part() {
   run c-header cargo test --test c_header
@@ -96,14 +100,15 @@ bench() {
 case "${1:-}" in
   lint) lint ;;
   test) tests ;;
+  sim) sim ;;
   c) c_part ;;
   srtp) srtp ;;
   interop) interop ;;
   audio) audio ;;
   fuzz) fuzz ;;
   bench) bench ;;
-  all) lint; tests; c_part; srtp; interop; audio; fuzz; bench ;;
-  *) echo "usage: ./ci.sh lint|test|c|srtp|interop|audio|fuzz|bench|all"; exit 2 ;;
+  all) lint; tests; sim; c_part; srtp; interop; audio; fuzz; bench ;;
+  *) echo "usage: ./ci.sh lint|test|sim|c|srtp|interop|audio|fuzz|bench|all"; exit 2 ;;
 esac
 if [ ${#failed[@]} -gt 0 ]; then printf '\nFAILED: %s\n' "${failed[*]}"; exit 1; fi
 printf '\nall parts passed\n'

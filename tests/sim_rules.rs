@@ -191,7 +191,8 @@ fn under_a_mandatory_policy_a_stranger_is_refused_in_the_clear_and_nothing_else(
         })
     };
     assert!(sent(b"SIP/2.0 488 No\r\n\r\n").is_empty());
-    assert_one(&sent(b"SIP/2.0 200 OK\r\n\r\n"), "sent SIP to");
+    assert!(sent(b"SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n\r\n").is_empty());
+    assert_one(&sent(b"SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\n\r\n"), "sent SIP to");
     assert_one(&sent(b"SIP/2.0 183 Listen\r\n\r\n"), "sent SIP to");
     assert_one(&sent(BYE), "sent SIP to");
 }

@@ -294,6 +294,10 @@ impl Engine {
     fn handle_timeout(&mut self, now: Instant) {
         let unix = self.unix(now);
         self.flows.set_wall_clock(unix);
+        let live = self.calls.iter().filter(|(_, e)| !e.machine.is_over());
+        for flow in live.filter_map(|(_, e)| e.flow) {
+            self.flows.keep(now, flow);
+        }
         self.flows.handle_timeout(now, &mut self.rng);
         self.transactions.handle_timeout(now);
         self.account_timeouts(now);

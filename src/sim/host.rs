@@ -142,7 +142,7 @@ impl Net<'_> {
     pub fn send_from(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
         self.state.report(Fact::Datagram { host: self.host, from, to, payload });
         let now = self.state.now;
-        let Some(target) = self.state.host_at(to.ip()) else {
+        let Some(target) = self.state.reached_from(self.host, to.ip()) else {
             let record = Record::Datagram { from, to, fate: Fate::NoRoute };
             self.state.trace.push(now, record, payload);
             return;

@@ -83,6 +83,8 @@ pub(crate) struct NetState {
     pub(crate) connects: u64,
     slots: Vec<HostSlot>,
     paths: BTreeMap<(HostId, HostId), Path>,
+    /// Between two hosts stands a third.
+    detours: BTreeMap<(HostId, HostId), HostId>,
     queue: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
 }
@@ -106,6 +108,7 @@ impl NetState {
             connects: 0,
             slots: Vec::new(),
             paths: BTreeMap::new(),
+            detours: BTreeMap::new(),
             queue: BinaryHeap::new(),
             order: 0,
         }
@@ -146,6 +149,16 @@ impl NetState {
 
     pub(crate) fn host_at(&self, ip: IpAddr) -> Option<HostId> {
         self.slots.iter().position(|slot| slot.ip == ip).map(HostId)
+    }
+
+    /// Whom a host reaches at an address: its owner, or who stands in between.
+    pub(crate) fn reached_from(&self, from: HostId, ip: IpAddr) -> Option<HostId> {
+        let owner = self.host_at(ip)?;
+        Some(self.detours.get(&(from, owner)).copied().unwrap_or(owner))
+    }
+
+    pub(crate) fn set_detour(&mut self, from: HostId, to: HostId, through: HostId) {
+        self.detours.insert((from, to), through);
     }
 
     pub(crate) fn bind_udp(&mut self, id: HostId, port: u16) -> Option<SocketAddr> {

@@ -64,7 +64,7 @@ impl NetState {
         let local = SocketAddr::new(self.ip(host), self.free_port(host));
         let record = Record::Connect { connection: number, from: local, to: remote };
         self.trace.push(self.now, record, &[]);
-        let target = self.host_at(remote.ip());
+        let target = self.reached_from(host, remote.ip());
         let (now, end) = (self.now, |host, local| End {
             host,
             local,
@@ -93,7 +93,9 @@ impl NetState {
             let [client, server] = &self.connections.get(&number)?.ends;
             (client.host, server.host, server.local, client.local)
         };
-        let listens = self.slot(server).is_some_and(|slot| slot.listeners.contains(&local.port()));
+        // Who stands in between listens where the host that is meant does.
+        let meant = self.host_at(local.ip()).unwrap_or(server);
+        let listens = self.slot(meant).is_some_and(|slot| slot.listeners.contains(&local.port()));
         let now = self.now;
         let back = self.path(server, client).carry_segment(now, 40);
         if !listens {

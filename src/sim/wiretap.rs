@@ -75,6 +75,15 @@ pub fn is_refusal(message: &[u8]) -> bool {
     matches!(message.strip_prefix(b"SIP/2.0 "), Some([b'3'..=b'6', ..]))
 }
 
+/// Whether a SIP message is a 200 without a body to one of these methods.
+pub fn is_bare_ok(message: &[u8], methods: &[&str]) -> bool {
+    let text = String::from_utf8_lossy(message);
+    let cseq = text.lines().find_map(|line| line.strip_prefix("CSeq:")).unwrap_or_default();
+    let method = cseq.split_whitespace().next_back();
+    let bare = text.starts_with("SIP/2.0 2") && text.ends_with("\r\n\r\n");
+    bare && method.is_some_and(|method| methods.contains(&method))
+}
+
 /// The word with the E bit and the index of an SRTCP packet (RFC 3711 §3.4, RFC 7714 §9).
 pub fn srtcp_index(packet: &[u8], suite: Suite, mki_len: usize) -> Option<u32> {
     let tag = if suite.is_aead() { 0 } else { 10 };

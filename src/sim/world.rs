@@ -10,7 +10,7 @@ use super::host::{Host, HostId, Net, NetEvent};
 use super::invariants::{Fact, Rule, Violation};
 use super::ladder;
 use super::link::Link;
-use super::net::{NetState, Pending};
+use super::net::{HostSlot, NetState, Pending};
 use super::tcp::StreamNews;
 use super::trace::{Record, Trace};
 use crate::time::{Duration, Instant};
@@ -206,6 +206,20 @@ impl World {
         self.note(&text);
     }
 
+    /// Puts a host on the path between two others: datagrams and new connections from one to the
+    /// other reach it instead, with the addresses that they were meant for, and it may pass on
+    /// what it likes ([`Net::send_from`]; for a connection, one of its own).
+    pub fn divert(
+        &mut self,
+        a: impl Into<HostId>,
+        b: impl Into<HostId>,
+        through: impl Into<HostId>,
+    ) {
+        let (a, b, through) = (a.into(), b.into(), through.into());
+        self.net.set_detour(a, b, through);
+        self.net.set_detour(b, a, through);
+    }
+
     /// Breaks all TCP connections between two hosts at once, as a firewall that restarts does.
     pub fn break_connections(&mut self, a: impl Into<HostId>, b: impl Into<HostId>) {
         self.net.break_connections(a.into(), b.into());
@@ -335,7 +349,9 @@ impl World {
                 }
             }
             Pending::Datagram { host, local, remote, mut payload } => {
-                let open = self.net.slot(host).is_some_and(|s| s.udp.contains(&local.port()));
+                // Who stands in between hears what is for others, whatever their ports.
+                let open = |s: &mut HostSlot| s.ip != local.ip() || s.udp.contains(&local.port());
+                let open = self.net.slot(host).is_some_and(open);
                 if open {
                     self.tell(host, NetEvent::Datagram { local, remote, payload: &mut payload });
                 }

@@ -71,12 +71,17 @@ struct Slot<V> {
 pub struct Arena<T, V> {
     slots: Vec<Slot<V>>,
     free: Vec<u32>,
+    /// Where generations of new slots begin: no slot that was given back had a higher one.
+    first: u32,
     of: PhantomData<fn() -> T>,
 }
 
+/// So many slots are kept as long as one is in use.
+const MIN_SLOTS: usize = 32;
+
 impl<T, V> Default for Arena<T, V> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), of: PhantomData }
+        Self { slots: Vec::new(), free: Vec::new(), first: 1, of: PhantomData }
     }
 }
 
@@ -90,8 +95,8 @@ impl<T, V> Arena<T, V> {
             return Id { index, generation: slot.generation, of: PhantomData };
         }
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(Slot { generation: 1, value: Some(value) });
-        Id { index, generation: 1, of: PhantomData }
+        self.slots.push(Slot { generation: self.first, value: Some(value) });
+        Id { index, generation: self.first, of: PhantomData }
     }
 
     /// Stores a value that knows its own id.
@@ -113,7 +118,7 @@ impl<T, V> Arena<T, V> {
             Some((index, slot)) => Id { index, generation: slot.generation, of: PhantomData },
             None => {
                 let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-                Id { index, generation: 1, of: PhantomData }
+                Id { index, generation: self.first, of: PhantomData }
             }
         }
     }
@@ -143,7 +148,29 @@ impl<T, V> Arena<T, V> {
             slot.generation += 1;
             self.free.push(id.index);
         }
+        self.shrink();
         Some(value)
+    }
+
+    /// Gives back what a flood needed: the upper half once it is empty, all when all is empty.
+    fn shrink(&mut self) {
+        let half = if self.is_empty() { 0 } else { self.slots.len() / 2 };
+        if self.slots.is_empty()
+            || (half < MIN_SLOTS || !self.len().is_power_of_two()) && !self.is_empty()
+        {
+            return;
+        }
+        let upper = self.slots.get(half..).unwrap_or_default();
+        if !upper.iter().rev().all(|slot| slot.value.is_none() && slot.generation < u32::MAX) {
+            return;
+        }
+        let highest = upper.iter().map(|slot| slot.generation).max();
+        self.first = self.first.max(highest.unwrap_or(0));
+        self.slots.truncate(half);
+        self.slots.shrink_to(half);
+        self.free.retain(|index| (*index as usize) < half);
+        self.free.shrink_to(half);
+        self.shrink();
     }
 
     /// All live values with their ids, in slot order (deterministic).
@@ -181,6 +208,20 @@ impl<T, V> Arena<T, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_flood_needed_is_given_back_and_stale_ids_stay_stale() {
+        let mut arena: Arena<(), usize> = Arena::default();
+        let keep = arena.insert(7);
+        let flood: Vec<_> = (0..4096).map(|n| arena.insert(n)).collect();
+        for id in &flood {
+            assert!(arena.remove(*id).is_some());
+        }
+        assert!(arena.slots.capacity() < 128 && arena.free.capacity() < 128);
+        let second: Vec<_> = (0..4096).map(|n| arena.insert(n)).collect();
+        assert!(flood.iter().all(|id| arena.get(*id).is_none() && !second.contains(id)));
+        assert_eq!((arena.get(keep), arena.len()), (Some(&7), 4097));
+    }
 
     #[test]
     fn a_stale_id_never_reaches_the_next_tenant() {

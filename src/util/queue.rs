@@ -7,18 +7,23 @@ use alloc::collections::VecDeque;
 pub struct BoundedQueue<T> {
     items: VecDeque<T>,
     limit: usize,
+    /// Room that is kept when the queue is empty.
+    keep: usize,
     dropped: u64,
 }
+
+/// So many places are kept of what a flood needed.
+const KEEP: usize = 8;
 
 impl<T> BoundedQueue<T> {
     /// An empty queue that holds at most `limit` values.
     pub fn new(limit: usize) -> Self {
-        Self { items: VecDeque::new(), limit, dropped: 0 }
+        Self { items: VecDeque::new(), limit, keep: KEEP, dropped: 0 }
     }
 
     /// An empty queue with room for all `limit` values from the start: `push` never allocates.
     pub fn with_capacity(limit: usize) -> Self {
-        Self { items: VecDeque::with_capacity(limit), limit, dropped: 0 }
+        Self { items: VecDeque::with_capacity(limit), limit, keep: limit, dropped: 0 }
     }
 
     /// Appends a value; `false` if the queue was full and the value was dropped.
@@ -38,7 +43,11 @@ impl<T> BoundedQueue<T> {
 
     /// Takes the oldest value.
     pub fn pop(&mut self) -> Option<T> {
-        self.items.pop_front()
+        let value = self.items.pop_front();
+        if self.items.is_empty() {
+            self.items.shrink_to(self.keep);
+        }
+        value
     }
 
     /// Looks at the oldest value.

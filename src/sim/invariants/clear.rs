@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Claim, Fact, Rule};
 use crate::sim::host::HostId;
-use crate::sim::wiretap::{Kind, Packet, call_id, is_refusal};
+use crate::sim::wiretap::{Kind, Packet, call_id, is_bare_ok, is_refusal};
 use crate::time::Instant;
 
 /// A host under a mandatory policy sends no SIP, RTP or RTCP in the clear. It may refuse: who
@@ -25,7 +25,8 @@ impl Rule for NothingInTheClear {
             Fact::Required { host, on: false } => _ = self.required.remove(&host),
             Fact::Datagram { host, to, payload, .. } | Fact::Segment { host, to, payload, .. } => {
                 let kind = kind_of(fact, payload);
-                let clear = kind.is_clear() && !(kind == Kind::Sip && is_refusal(payload));
+                let clear =
+                    kind.is_clear() && !(kind == Kind::Sip && takes_no_call_further(payload));
                 if clear && self.required.contains(&host) {
                     return Err(format!("{host:?} sent {kind} to {to}"));
                 }
@@ -34,6 +35,12 @@ impl Rule for NothingInTheClear {
         }
         Ok(())
     }
+}
+
+/// A refusal, or a 200 to what needs no call; to a BYE or CANCEL too, which may name a call that
+/// was refused before.
+fn takes_no_call_further(message: &[u8]) -> bool {
+    is_refusal(message) || is_bare_ok(message, &["OPTIONS", "CANCEL", "BYE"])
 }
 
 fn kind_of(fact: &Fact<'_>, payload: &[u8]) -> Kind {
@@ -68,7 +75,7 @@ impl HonestPadlock {
         let Some(calls) = calls.map(BTreeMap::values) else { return false };
         match kind {
             Kind::Rtp | Kind::Rtcp => calls.clone().all(|shown| shown.claim.voice),
-            Kind::Sip if is_refusal(payload) => false,
+            Kind::Sip if takes_no_call_further(payload) => false,
             Kind::Sip => {
                 let id = call_id(payload);
                 // A call without a known Call-ID might be the one that is meant.

@@ -264,6 +264,13 @@ impl Flows {
         Some(self.flows.insert(flow))
     }
 
+    /// A UDP flow that the far end asked for is still needed here: it is not idle.
+    pub fn keep(&mut self, now: Instant, flow: FlowId) {
+        if let Some(flow) = self.flows.get_mut(flow).filter(|flow| flow.unsolicited) {
+            flow.used = now;
+        }
+    }
+
     /// Room for one more flow that is wanted here: idle UDP flows make way, strangers first.
     fn make_room(&mut self) -> bool {
         self.flows.len() < MAX_FLOWS

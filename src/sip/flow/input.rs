@@ -6,7 +6,8 @@ use super::super::route::FlowFailure;
 use super::super::{FlowId, SocketId, StreamId};
 use super::flows::{Flow, Flows, Link, jittered};
 use super::{
-    CONNECT_TIMEOUT, FIRST_MESSAGE, FlowEvent, FlowOutput, IDLE_ACCEPTED, PONG_TIMEOUT, via,
+    CONNECT_TIMEOUT, FIRST_MESSAGE, FlowEvent, FlowOutput, IDLE_ACCEPTED, IDLE_SOURCE,
+    PONG_TIMEOUT, via,
 };
 use crate::time::Instant;
 use crate::util::Rng;
@@ -17,6 +18,11 @@ const PONG: &[u8] = b"\r\n";
 
 impl Flow {
     /// When an accepted connection has been silent for too long.
+    /// When it is forgotten silently.
+    fn forgotten_at(&self) -> Option<Instant> {
+        self.unsolicited.then(|| self.used + IDLE_SOURCE)
+    }
+
     fn idle_at(&self) -> Option<Instant> {
         (self.accepted && self.up).then(|| self.used + IDLE_ACCEPTED)
     }
@@ -218,7 +224,7 @@ impl Flows {
     pub fn next_timeout(&self) -> Option<Instant> {
         self.flows
             .iter()
-            .flat_map(|(_, f)| [f.due, f.pong_due, f.ping_at(), f.idle_at()])
+            .flat_map(|(_, f)| [f.due, f.pong_due, f.ping_at(), f.idle_at(), f.forgotten_at()])
             .flatten()
             .min()
     }
@@ -230,6 +236,8 @@ impl Flows {
             let dead = [flow.due, flow.pong_due, flow.idle_at()];
             if dead.into_iter().flatten().any(|at| at <= now) {
                 self.drop_flow(id, Some(FlowFailure::TimedOut));
+            } else if flow.forgotten_at().is_some_and(|at| at <= now) {
+                self.flows.remove(id);
             } else if flow.ping_at().is_some_and(|at| at <= now) {
                 self.ping(now, id, rng);
             }

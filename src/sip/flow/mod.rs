@@ -44,6 +44,8 @@ const FIRST_MESSAGE: Duration = Duration::from_secs(32);
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 /// An accepted connection that carried no message and no ping for so long is closed.
 const IDLE_ACCEPTED: Duration = Duration::from_secs(900);
+/// A UDP flow that only the far end asked for is forgotten when it was idle for so long.
+const IDLE_SOURCE: Duration = Duration::from_secs(30);
 /// A shorter keep-alive interval is raised to this.
 const MIN_KEEP_ALIVE: Duration = Duration::from_secs(1);
 

@@ -66,7 +66,7 @@ impl<T: Queued> Queue<T> {
         self.bytes = self.bytes.saturating_sub(value.weight().unwrap_or(0));
         if self.items.is_empty() {
             // What a flood needed is given back.
-            self.items.shrink_to(64);
+            self.items.shrink_to(8);
         }
         Some(value)
     }

@@ -48,6 +48,15 @@ pub struct TransactionLayer {
     pub(super) stats: TransactionStats,
 }
 
+/// The oldest item; what a flood needed is given back.
+fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let item = queue.pop_front();
+    if queue.is_empty() {
+        queue.shrink_to(8);
+    }
+    item
+}
+
 impl TransactionLayer {
     /// An empty layer. Randomness is for the To tag of responses that it gives by itself.
     pub fn new(config: TransactionConfig, rng: &mut dyn Rng) -> Self {
@@ -118,12 +127,12 @@ impl TransactionLayer {
 
     /// The next message to be sent, in the order in which they were caused.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        pop(&mut self.transmits)
     }
 
     /// The next event for the TU.
     pub fn poll_event(&mut self) -> Option<TransactionEvent> {
-        self.events.pop_front()
+        pop(&mut self.events)
     }
 
     /// The counters.
