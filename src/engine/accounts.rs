@@ -9,7 +9,7 @@ use super::error::AccountError;
 use super::event::{Event, FailureReason};
 use super::ladder::Ladder;
 use super::nat::PublicAddress;
-use super::policy::{EffectivePolicy, PolicySource};
+use super::policy::{EffectivePolicy, PolicySource, SecurityPolicy};
 use super::post::{Owner, Pending, route_failure};
 use super::{AccountId, Engine};
 use crate::sip::auth::{AuthError, Authorization, Credentials, DigestClient};
@@ -74,6 +74,16 @@ pub(super) struct AccountEntry {
     pub(super) public: Option<PublicAddress>,
     backoff: Backoff,
     removing: bool,
+    /// It takes the place of this account, as soon as that one is gone.
+    after: Option<AccountId>,
+}
+
+/// The server that an account registers with.
+fn server_of(account: &AccountConfig) -> Uri {
+    let aor = account.aor.as_ref();
+    let own = || Uri::from_parts(aor.scheme(), None, aor.host(), aor.port()).ok();
+    let given = account.outbound_proxy.clone().or_else(|| account.registrar.clone());
+    given.or_else(own).unwrap_or_else(|| account.aor.clone())
 }
 
 impl AccountEntry {
@@ -89,13 +99,7 @@ impl AccountEntry {
 
     /// The server of an account that registers.
     pub(super) fn server(&self) -> Uri {
-        let aor = self.config.aor.as_ref();
-        self.config
-            .outbound_proxy
-            .clone()
-            .or_else(|| self.config.registrar.clone())
-            .or_else(|| Uri::from_parts(aor.scheme(), None, aor.host(), aor.port()).ok())
-            .unwrap_or_else(|| self.config.aor.clone())
+        server_of(&self.config)
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
@@ -139,6 +143,16 @@ impl Engine {
         now: Instant,
         account: AccountConfig,
     ) -> Result<AccountId, AccountError> {
+        let policy = self.policy_of_account(&account).policy;
+        Self::check_account(&account, policy)?;
+        Ok(self.insert_account(now, account, None))
+    }
+
+    /// Whether an account could be added under this policy, its own included.
+    pub(super) fn check_account(
+        account: &AccountConfig,
+        policy: SecurityPolicy,
+    ) -> Result<(), AccountError> {
         let aor = account.aor.as_ref();
         if !matches!(aor.scheme(), Scheme::Sip | Scheme::Sips) || aor.user().is_none() {
             return Err(AccountError::BadAor(account.aor.to_string()));
@@ -154,10 +168,28 @@ impl Engine {
         if account.display_name.chars().any(char::is_control) {
             return Err(AccountError::BadDisplayName);
         }
-        let policy = self.policy_of_account(&account).policy;
-        if account.transport.is_some_and(|t| !policy.transports().contains(&t)) {
+        let wanted = account.transport;
+        let all = policy.transports().iter().copied();
+        let allowed: Vec<_> = all.filter(|t| wanted.is_none_or(|w| w == *t)).collect();
+        if allowed.is_empty() {
             return Err(AccountError::TransportForbidden);
         }
+        if account.register {
+            Self::route_under(&server_of(account), &allowed, policy)
+                .map_err(|_| AccountError::TransportForbidden)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a checked account in. One that takes the place of another waits until that one has
+    /// un-registered: the registrar knows both by the same contact.
+    pub(super) fn insert_account(
+        &mut self,
+        now: Instant,
+        account: AccountConfig,
+        after: Option<AccountId>,
+    ) -> AccountId {
+        let after = after.filter(|former| self.accounts.get(*former).is_some());
         let mut entry = AccountEntry {
             config: account,
             route: None,
@@ -168,13 +200,46 @@ impl Engine {
             public: None,
             backoff: Backoff::new(RETRY.0, RETRY.1),
             removing: false,
+            after,
         };
-        if entry.config.register {
-            entry.route = Some(self.route_to_server(&entry)?);
+        if entry.config.register && after.is_none() {
+            entry.route = self.route_to_server(&entry).ok();
         }
         let id = self.accounts.insert(entry);
         self.deliver(now);
-        Ok(id)
+        id
+    }
+
+    /// Other credentials, another display name, other codecs: the registration is kept, and
+    /// tried again at once if it had failed.
+    #[cfg(feature = "provisioning")]
+    pub(super) fn update_account(&mut self, now: Instant, id: AccountId, account: AccountConfig) {
+        let Some(entry) = self.accounts.get_mut(id) else { return };
+        entry.config = account;
+        let credentials = entry.credentials();
+        let identity = NameAddr::new(entry.config.aor.clone());
+        let named = identity.clone().with_display(&entry.config.display_name).unwrap_or(identity);
+        if let Some(registration) = &mut entry.registration {
+            registration.set_identity(named);
+            registration.set_credentials(credentials);
+        }
+        self.deliver(now);
+    }
+
+    /// An account is gone: who waited for its place starts.
+    fn account_gone(&mut self, former: AccountId) {
+        self.accounts.remove(former);
+        for id in self.accounts.ids() {
+            let waits = |e: &&AccountEntry| {
+                e.after == Some(former) && e.is_wanted() && e.route.is_none() && e.flow.is_none()
+            };
+            let Some(entry) = self.accounts.get(id).filter(waits) else { continue };
+            let route = self.route_to_server(entry).ok();
+            if let Some(entry) = self.accounts.get_mut(id) {
+                entry.after = None;
+                entry.route = route;
+            }
+        }
     }
 
     pub(super) fn route_to_server(&self, entry: &AccountEntry) -> Result<Route, AccountError> {
@@ -365,7 +430,8 @@ impl Engine {
                 self.registration_changed(now, id, state);
             }
             if self.accounts.get(id).is_some_and(AccountEntry::is_gone) {
-                self.accounts.remove(id);
+                self.account_gone(id);
+                moved = true;
             }
         }
         moved

@@ -70,14 +70,36 @@ impl Engine {
         domain: &str,
         policy: SecurityPolicy,
     ) -> Result<(), PolicyError> {
+        Self::check_domain(domain)?;
+        self.policies.insert(domain.to_ascii_lowercase(), policy);
+        self.domain_policy_changed(now, domain);
+        Ok(())
+    }
+
+    /// Takes a domain's policy away: it has the default again, at once as with
+    /// [`Engine::set_domain_policy`]. False if none was set.
+    pub fn clear_domain_policy(&mut self, now: Instant, domain: &str) -> bool {
+        let was_set = self.policies.remove(&domain.to_ascii_lowercase()).is_some();
+        if was_set {
+            self.domain_policy_changed(now, domain);
+        }
+        was_set
+    }
+
+    /// A policy is set for a host name or an address, without a port.
+    pub(super) fn check_domain(domain: &str) -> Result<(), PolicyError> {
         use alloc::string::ToString;
         let valid = Uri::parse(&alloc::format!("sip:{domain}"))
             .is_ok_and(|u| u.as_ref().host().to_string() == domain && u.as_ref().port().is_none());
-        if !valid {
-            return Err(PolicyError::BadDomain(domain.chars().take(80).collect()));
+        if valid {
+            return Ok(());
         }
-        self.policies.insert(domain.to_ascii_lowercase(), policy);
-        self.log_domain_policy(domain, policy);
+        Err(PolicyError::BadDomain(domain.chars().take(80).collect()))
+    }
+
+    fn domain_policy_changed(&mut self, now: Instant, domain: &str) {
+        use alloc::string::ToString;
+        self.log_domain_policy(domain, self.policy_of(domain));
         for id in self.accounts.ids() {
             let Some(entry) = self.accounts.get(id) else { continue };
             if entry.config.aor.as_ref().host().to_string().eq_ignore_ascii_case(domain) {
@@ -86,7 +108,6 @@ impl Engine {
             }
         }
         self.deliver(now);
-        Ok(())
     }
 
     /// An account's policy may demand another transport now.

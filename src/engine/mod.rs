@@ -23,6 +23,8 @@ mod peers;
 mod policy;
 mod ports;
 mod post;
+#[cfg(feature = "provisioning")]
+pub mod provisioning;
 mod report;
 mod sockets;
 mod stats;
@@ -127,6 +129,9 @@ pub struct Engine {
     events: BoundedQueue<Event>,
     stats: EngineStats,
     log: log::Log,
+    /// What the provisioning document that holds now has set.
+    #[cfg(feature = "provisioning")]
+    provisioned: provisioning::Provisioned,
 }
 
 impl core::fmt::Debug for Engine {
@@ -185,6 +190,8 @@ impl Engine {
             events: BoundedQueue::new(MAX_EVENTS),
             stats: EngineStats::default(),
             log: log::Log::new(config.log_level),
+            #[cfg(feature = "provisioning")]
+            provisioned: provisioning::Provisioned::default(),
             config,
         };
         engine.open_listeners();

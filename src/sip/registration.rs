@@ -205,6 +205,11 @@ impl Registration {
         }
     }
 
+    /// Another display name beside the address of record, from the next REGISTER on.
+    pub fn set_identity(&mut self, identity: NameAddr) {
+        self.config.identity = identity;
+    }
+
     /// The next REGISTER to send, without Via: the caller adds what its flow needs (Via, Route,
     /// Supported) and reports back with [`handle_response`](Self::handle_response) or
     /// [`handle_failure`](Self::handle_failure). `None` while one is in flight.
