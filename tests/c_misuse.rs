@@ -208,7 +208,7 @@ fn program(functions: &[Function]) -> String {
     let applies = |f: &Function| !fine.iter().any(|end| f.name.ends_with(end));
     let is_absent = |f: &Function| {
         // Functions that a library with these features does not have.
-        f.name.ends_with("_platform")
+        ["_platform", "_provision"].iter().any(|end| f.name.ends_with(end))
             || f.name.starts_with("subrosa_device_list_")
             || f.name.starts_with("subrosa_audio_device_")
             || f.parameters.iter().any(|p| p.contains("audio_device"))

@@ -12,9 +12,7 @@ mod tls_pair;
 use proptest::prelude::*;
 use sim_registrar::Registrar;
 use subrosa::crypto::tls::TrustAnchors;
-use subrosa::engine::provisioning::{
-    Format, Provisioning, ProvisioningError, ProvisioningOutcome,
-};
+use subrosa::engine::provisioning::{Format, Provisioning, ProvisioningError, ProvisioningOutcome};
 use subrosa::engine::{
     AccountConfig, AccountId, AccountState, Codec, Event, PolicySource, SecurityPolicy,
 };
@@ -46,7 +44,7 @@ fn blocks(language: &str) -> Vec<String> {
 fn files(name: &str) -> Option<Vec<u8>> {
     match name {
         "company-ca.pem" => Some(CA.into()),
-        "company.crl.pem" => Some(tls_pair::Authority::new().revoke(&[], 2030).into()),
+        "company.crl.pem" => Some(tls_pair::authority("CA").revoke(&[], 2030).into()),
         _ => None,
     }
 }
@@ -79,7 +77,8 @@ fn the_examples_of_the_page_are_read() {
 fn every_key_that_the_page_shows_is_known_and_every_known_key_is_shown() {
     // A key of each table that nobody knows lists those that are known.
     for table in ["[engine]", "[[domain]]\nname = \"a.test\"", "[[account]]\naor = \"sip:a@b\""] {
-        let told = refusal(&format!("{table}\nqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq = 1\n"), Format::Toml);
+        let told =
+            refusal(&format!("{table}\nqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq = 1\n"), Format::Toml);
         let known = told.split("it takes ").nth(1).unwrap();
         for key in known.split(", ") {
             assert!(PAGE.contains(key), "{key} is not documented");
@@ -119,7 +118,7 @@ codecs = ["G729", "PCMU", "pcmu"]
 expires = 5
 [[account]]
 aor = "sip:bob@a.test"
-registar = "sip:x"
+regstrar = "sip:x"
 [[account]]
 aor = "sip:bob@A.TEST"
 codecs = []
@@ -144,7 +143,7 @@ line 26: password takes text in quotes, not a number
 line 27: codecs: give one of G722, PCMU, PCMA
 line 27: this codec is there twice
 line 28: expires is a whole number from 10 to 2592000, without quotes
-line 31: an account has no key registar: did you mean registrar?
+line 31: an account has no key regstrar: did you mean registrar?
 line 32: this aor has an account already, on line 29: remove one
 line 34: codecs is empty: name one, or leave it out
 line 35: transport: give one of udp, tcp, tls"#;
@@ -258,7 +257,10 @@ fn the_same_document_again_sends_not_one_datagram() {
     let text = document("off", &[ALICE, CAROL])
         + &format!("[[domain]]\nname = \"c.test\"\ntrust_anchors = ['''{CA}''']\npins = {PINS}\n");
     let outcome = apply(&mut world, phone, &text).unwrap();
-    assert_eq!((outcome.added.len(), &*outcome.domains), (2, &["bob.test".into(), "c.test".into()][..]));
+    assert_eq!(
+        (outcome.added.len(), &*outcome.domains),
+        (2, &["bob.test".into(), "c.test".into()][..])
+    );
     for id in &outcome.added {
         assert_eq!(status(&mut world, phone, *id), Some((true, Some(Transport::Udp))));
     }
@@ -295,6 +297,7 @@ fn only_what_changed_changes() {
     let outcome = apply(&mut world, phone, &document("off", &[CAROL, dave])).unwrap();
     assert_eq!((outcome.removed, outcome.unchanged), (vec![next], vec![carol]));
     assert_eq!(outcome.added.len(), 1);
+    assert_eq!(outcome.accounts, [carol, outcome.added[0]]);
     assert_eq!(registers(&world, registrar, "alice").last().unwrap(), "UDP 0");
     assert_eq!(registers(&world, registrar, "carol"), ["UDP 600"]);
     assert!(registers(&world, registrar, "dave").is_empty());
@@ -311,7 +314,8 @@ fn a_policy_that_changes_moves_the_account_to_tls_and_back_to_the_default() {
     assert_eq!((outcome.unchanged, outcome.domains), (vec![carol], vec!["bob.test".into()]));
     assert_eq!(status(&mut world, phone, carol), Some((true, Some(Transport::Tls))));
     assert_eq!(world.host(registrar).bindings.len(), 1);
-    let out = |e: &Event| matches!(e, Event::Unregistered { .. } | Event::RegistrationFailed { .. });
+    let out =
+        |e: &Event| matches!(e, Event::Unregistered { .. } | Event::RegistrationFailed { .. });
     assert!(!world.host(phone).events().iter().any(|(_, e)| out(e)), "no log-out");
     let without = format!("[[account]]\n{CAROL}\n");
     let outcome = apply(&mut world, phone, &without).unwrap();

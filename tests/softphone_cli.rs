@@ -75,6 +75,9 @@ fn wrong_options_are_told_apart_from_everything_else() {
             assert_fails(option, 2, "--features audio-device");
         }
     }
+    if cfg!(not(feature = "provisioning")) {
+        assert_fails(&["--provision", "phone.toml"], 2, "--features provisioning");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod display;
 mod failure;
 mod meter;
 mod options;
+mod provision;
 mod report;
 mod session;
 mod setup;
@@ -43,8 +44,9 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> Result<(), Failure> {
     let microphone = Microphone::open(&options)?;
-    let (phone, account) = setup::start(&options)?;
-    let outcome = Session::new(phone.clone(), account, options, microphone).run();
+    let mut options = options;
+    let (phone, account, watch) = setup::start(&mut options)?;
+    let outcome = Session::new(phone.clone(), account, options, microphone, watch).run();
     phone.stop();
     outcome
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::prelude::{Long, Short, ValueExt};
-use subrosa::engine::{Codec, SecurityPolicy};
+use subrosa::engine::{AccountConfig, Codec, SecurityPolicy};
 use subrosa::sip::Transport;
 use subrosa::util::Secret;
 use subrosa::wire::sip::Uri;
@@ -18,6 +18,7 @@ pub(crate) const HELP: &str = include_str!("help.txt");
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) struct Options {
+    pub(crate) provision: Option<PathBuf>,
     pub(crate) aor: Uri,
     pub(crate) name: String,
     pub(crate) user: String,
@@ -64,6 +65,7 @@ pub(crate) enum Request {
 impl Options {
     fn new() -> Result<Self, Failure> {
         Ok(Self {
+            provision: None,
             aor: uri("sip:phone@localhost")?,
             name: String::new(),
             user: String::new(),
@@ -102,6 +104,17 @@ impl Options {
     /// True if it ends by itself and reads no commands.
     pub(crate) fn is_one_shot(&self) -> bool {
         self.check || self.call.is_some() || self.auto_answer
+    }
+}
+
+impl Options {
+    /// Takes over what a document says of the account that calls.
+    pub(crate) fn adopt(&mut self, account: &AccountConfig) {
+        self.aor = account.aor.clone();
+        self.register = account.register;
+        self.codecs.clone_from(&account.codecs);
+        // Its domain's policy and its own hold for calls, too.
+        self.policy = SecurityPolicy::Off;
     }
 }
 
@@ -154,6 +167,10 @@ impl Options {
         let value = parser.value().map_err(Failure::usage)?.string().map_err(Failure::usage)?;
         let wrong = |why: String| Failure::usage(format!("--{name} {value}: {why}"));
         match name {
+            "provision" => {
+                needs_provisioning()?;
+                self.provision = Some(value.into());
+            }
             "aor" => self.aor = uri(&value)?,
             "name" => self.name = value,
             "user" => self.user = value,
@@ -213,8 +230,17 @@ fn needs_devices(option: &str) -> Result<(), Failure> {
     Err(Failure::usage(format!("--{option} needs a build with --features audio-device")))
 }
 
+/// Documents can be read in this build.
+fn needs_provisioning() -> Result<(), Failure> {
+    if cfg!(feature = "provisioning") {
+        return Ok(());
+    }
+    Err(Failure::usage("--provision needs a build with --features provisioning"))
+}
+
 /// Options that take a value.
-const KNOWN: [&str; 27] = [
+const KNOWN: [&str; 28] = [
+    "provision",
     "aor",
     "name",
     "user",

@@ -13,6 +13,7 @@ use crate::display::Display;
 use crate::failure::{Failure, Status};
 use crate::meter::Meters;
 use crate::options::Options;
+use crate::provision::Watch;
 use crate::report;
 use crate::setup::Microphone;
 
@@ -42,6 +43,8 @@ pub(crate) struct Session {
     account: AccountId,
     options: Options,
     microphone: Option<Microphone>,
+    /// The document of --provision.
+    watch: Option<Watch>,
     display: Display<Stdout>,
     meters: Meters,
     call: Option<Current>,
@@ -62,6 +65,7 @@ impl Session {
         account: AccountId,
         options: Options,
         microphone: Option<Microphone>,
+        watch: Option<Watch>,
     ) -> Self {
         Self {
             phone,
@@ -69,6 +73,7 @@ impl Session {
             display: Display::terminal(options.quiet),
             options,
             microphone,
+            watch,
             meters: Meters::default(),
             call: None,
             last: None,
@@ -104,10 +109,49 @@ impl Session {
                 self.handle_event(event)?;
             }
             self.obey(&typed)?;
+            self.provision();
             self.pass_time()?;
             self.show_state()?;
         }
         Ok(())
+    }
+
+    /// A document that changed is applied; a mistake in it changes nothing.
+    fn provision(&mut self) {
+        match self.watch.as_mut().and_then(|watch| watch.poll(&self.phone)) {
+            None => {}
+            Some(Err(failure)) => self.display.answer(&failure.sentence),
+            Some(Ok(applied)) => {
+                self.say(&applied.sentence);
+                if let Some((account, config)) = applied.account {
+                    self.options.adopt(&config);
+                    self.registered &= self.account == account;
+                    self.account = account;
+                }
+            }
+        }
+    }
+
+    /// An event of another account of the document's; false if it is none.
+    fn is_of_another_account(&mut self, event: &Event) -> Result<bool, Failure> {
+        let (account, what) = match event {
+            Event::Registered { account, transport, .. } => {
+                (*account, format!("registered over {transport}"))
+            }
+            Event::RegistrationFailed { account, reason, .. } => {
+                (*account, format!("cannot register: {reason}"))
+            }
+            Event::Unregistered { account } => (*account, String::new()),
+            _ => return Ok(false),
+        };
+        if account == self.account {
+            return Ok(false);
+        }
+        // One that was removed has no name any more.
+        if let Some(status) = self.phone.account(account)? {
+            self.say(&format!("{}: {what}", status.aor));
+        }
+        Ok(true)
     }
 
     /// The call of --call, once the way is free.
@@ -177,6 +221,9 @@ impl Session {
     }
 
     fn handle_event(&mut self, event: Event) -> Result<(), Failure> {
+        if self.is_of_another_account(&event)? {
+            return Ok(());
+        }
         match event {
             Event::Registered { transport, expires, .. } => {
                 let first = !std::mem::replace(&mut self.registered, true);

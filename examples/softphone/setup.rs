@@ -10,6 +10,7 @@ use subrosa::engine::{AccountConfig, AccountId, Config};
 use crate::failure::{Failure, Status};
 use crate::meter::Meters;
 use crate::options::Options;
+use crate::provision::Watch;
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| Failure::new(Status::File, format!("{}: {e}", path.display())))
@@ -54,16 +55,25 @@ fn account(options: &Options) -> AccountConfig {
 }
 
 /// Starts the phone with its account.
-pub(crate) fn start(options: &Options) -> Result<(Phone, AccountId), Failure> {
+pub(crate) fn start(options: &mut Options) -> Result<(Phone, AccountId, Option<Watch>), Failure> {
     // Files are looked at before anything is sent: a wrong name should not cost a call.
     if let Some(path) = &options.play {
         subrosa::driver::read_wav(path, options.rate)?;
     }
     let phone = Phone::builder(config(options)?).start()?;
+    if let Some(file) = options.provision.clone() {
+        let mut watch = Watch::new(file.clone());
+        let applied = watch.apply(&phone)?.account;
+        let none =
+            || Failure::new(Status::File, format!("{}: there is no account in it", file.display()));
+        let (account, config) = applied.ok_or_else(none)?;
+        options.adopt(&config);
+        return Ok((phone, account, Some(watch)));
+    }
     // The user's word is the policy of the own domain, too: an account alone can only be stricter.
     phone.set_domain_policy(options.aor.host_str(), options.policy)?;
     let account = phone.add_account(account(options))?;
-    Ok((phone, account))
+    Ok((phone, account, None))
 }
 
 /// Microphone and loudspeaker.

@@ -78,7 +78,8 @@ impl Engine {
 
     /// Takes a domain's policy away: it has the default again, at once as with
     /// [`Engine::set_domain_policy`]. False if none was set.
-    pub fn clear_domain_policy(&mut self, now: Instant, domain: &str) -> bool {
+    #[cfg(feature = "provisioning")]
+    pub(super) fn clear_domain_policy(&mut self, now: Instant, domain: &str) -> bool {
         let was_set = self.policies.remove(&domain.to_ascii_lowercase()).is_some();
         if was_set {
             self.domain_policy_changed(now, domain);

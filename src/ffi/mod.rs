@@ -43,6 +43,8 @@ mod phone_tls;
 #[cfg(feature = "platform-roots")]
 mod platform;
 mod pointer;
+#[cfg(feature = "provisioning")]
+mod provisioning;
 mod random;
 mod reason;
 mod report;
@@ -74,6 +76,8 @@ pub use phone_tls::*;
 #[cfg(feature = "platform-roots")]
 pub use platform::*;
 pub use pointer::subrosa_str;
+#[cfg(feature = "provisioning")]
+pub use provisioning::*;
 pub use reason::*;
 pub use report::*;
 pub use status::*;

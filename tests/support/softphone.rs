@@ -33,6 +33,9 @@ fn build() {
         if cfg!(feature = "audio-device") {
             cargo.args(["--features", "audio-device"]);
         }
+        if cfg!(feature = "provisioning") {
+            cargo.args(["--features", "provisioning"]);
+        }
         assert!(cargo.status().unwrap().success(), "the example does not build");
     });
 }

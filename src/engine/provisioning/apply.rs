@@ -15,6 +15,8 @@ use crate::time::Instant;
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ProvisioningOutcome {
+    /// The document's accounts, in its order, whatever happened to them.
+    pub accounts: Vec<AccountId>,
     /// Accounts that were not there.
     pub added: Vec<AccountId>,
     /// Accounts that are no longer in the document: they un-register.
@@ -35,7 +37,8 @@ pub struct ProvisioningOutcome {
 impl ProvisioningOutcome {
     /// True if the document changed anything.
     pub fn is_change(&self) -> bool {
-        let same = Self { unchanged: self.unchanged.clone(), ..Self::default() };
+        let (accounts, unchanged) = (self.accounts.clone(), self.unchanged.clone());
+        let same = Self { accounts, unchanged, ..Self::default() };
         *self != same
     }
 }
@@ -130,6 +133,7 @@ impl Engine {
         for (key, config, id) in wanted {
             let id = self.apply_account(now, config, id, &mut outcome);
             self.provisioned.accounts.insert(key, id);
+            outcome.accounts.push(id);
         }
         Ok(outcome)
     }

@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml_parser::lexer::TokenKind;
 
 use super::Format;
 use super::error::{Problems, shown};
@@ -18,8 +19,8 @@ const MAX_TEXT: usize = 16 << 20;
 /// How deep a document nests: itself, its list of accounts, an account, its list of codecs, a
 /// codec. What lies deeper is no value that any key takes.
 const MAX_DEPTH: usize = 5;
-/// Dots in a line of TOML: each nests one table deeper.
-const MAX_DOTS: usize = 64;
+/// Dots in one key of TOML: each nests one table deeper, where the parser sets no limit.
+const MAX_DOTS: usize = 8;
 
 /// A value and its line.
 pub(super) struct Node {
@@ -90,9 +91,8 @@ pub(super) fn read(text: &str, format: Format, problems: &mut Problems) -> Optio
     let lines = Lines::new(text);
     match format {
         Format::Toml => {
-            let deep = |line: &str| line.bytes().filter(|b| *b == b'.').count() > MAX_DOTS;
-            if let Some(deep) = text.lines().position(|line| is_key(line) && deep(line)) {
-                problems.add(deep.saturating_add(1), "this nests too deeply");
+            if let Some(deep) = deep_key(text) {
+                problems.add(lines.at(deep), "this nests too deeply");
                 return None;
             }
             let (table, errors) = DeTable::parse_recoverable(text);
@@ -122,10 +122,20 @@ fn not_json(error: &serde_json::Error) -> String {
     alloc::format!("this is not JSON: {}", if known { what } else { "check its form" })
 }
 
-/// A line that could begin a table or have a dotted key outside quotes.
-fn is_key(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with('[') || line.starts_with('{') || line.contains('=')
+/// Where a key has more parts than any value could lie deep.
+fn deep_key(text: &str) -> Option<usize> {
+    let mut dots = 0_usize;
+    toml_parser::Source::new(text).lex().find_map(|token| {
+        dots = match token.kind() {
+            TokenKind::Dot => dots.saturating_add(1),
+            TokenKind::Atom
+            | TokenKind::BasicString
+            | TokenKind::LiteralString
+            | TokenKind::Whitespace => dots,
+            _ => 0,
+        };
+        (dots > MAX_DOTS).then(|| token.span().start())
+    })
 }
 
 fn toml_table(table: DeTable<'_>, lines: &Lines<'_>, depth: usize) -> Value {
