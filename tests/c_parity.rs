@@ -548,6 +548,9 @@ const C_ONLY: &[(&str, &str)] = &[
     ("subrosa_tls_options_add_revocation_pem", "TlsClientOptions"),
     ("subrosa_phone_forget_call", "with_engine"),
     ("subrosa_phone_set_logger", "with_engine"),
+    ("subrosa_phone_provision", "with_engine"),
+    ("SUBROSA_FORMAT_TOML", "provisioning::Format"),
+    ("SUBROSA_FORMAT_JSON", "provisioning::Format"),
 ];
 
 #[test]
