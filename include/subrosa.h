@@ -15,7 +15,8 @@
  * audio on a thread of their own (tests/c/two_phones.c). They are declared always; a library
  * built without the feature `driver` does not have them, and one without `audio-device` has no
  * subrosa_audio_device_ and subrosa_device_list_ functions, and one without `platform-roots` no
- * subrosa_config_set_trust_platform: a program that needs them does not link then.
+ * subrosa_config_set_trust_platform, and one without `provisioning` no subrosa_engine_provision
+ * and subrosa_phone_provision: a program that needs them does not link then.
  */
 
 #ifndef SUBROSA_H
@@ -608,6 +609,16 @@
  * SRTP with keys from DTLS with a peer that two people confirmed.
  */
 #define SUBROSA_LEVEL_VERIFIED_END_TO_END 3
+
+/**
+ * A document is TOML.
+ */
+#define SUBROSA_FORMAT_TOML 0
+
+/**
+ * A document is JSON.
+ */
+#define SUBROSA_FORMAT_JSON 1
 
 /**
  * Room for counters by reason; those behind the last reason are 0.
@@ -3058,6 +3069,31 @@ subrosa_status subrosa_phone_poll_key_log(struct subrosa_phone *phone,
  * has no trust store. Only in a library built with the feature `platform-roots`.
  */
 subrosa_status subrosa_config_set_trust_platform(struct subrosa_config *config);
+
+/**
+ * Makes the engine what a provisioning document says, everything or nothing, and if it is applied
+ * again changes only what changed. The format is a SUBROSA_FORMAT_. The ids of its accounts, in
+ * its order, go to `accounts` as far as there is room; `out` is how many there are. The document
+ * names no files. subrosa_engine_last_error has each mistake, with its line, on a line. A library
+ * without the feature `provisioning` does not have this function.
+ */
+subrosa_status subrosa_engine_provision(struct subrosa_engine *engine,
+                                        uint64_t now_us,
+                                        struct subrosa_str text,
+                                        int32_t format,
+                                        uint64_t *accounts,
+                                        size_t accounts_len,
+                                        size_t *out);
+
+/**
+ * The same for a phone. A library without the feature `provisioning` does not have this function.
+ */
+subrosa_status subrosa_phone_provision(struct subrosa_phone *phone,
+                                       struct subrosa_str text,
+                                       int32_t format,
+                                       uint64_t *accounts,
+                                       size_t accounts_len,
+                                       size_t *out);
 
 /**
  * The name of a reason, such as "missing_via": `of` is one of SUBROSA_REASON_, `reason` its
