@@ -426,6 +426,18 @@
 #define SUBROSA_EVENT_MEDIA_RESUMED 16
 
 /**
+ * The media of `call` is protected worse than that of earlier calls with this peer:
+ * `level_before`, `level_now`. Told before audio flows.
+ */
+#define SUBROSA_EVENT_SECURITY_DOWNGRADE 17
+
+/**
+ * The peer of `call` shows another DTLS certificate than the one that was confirmed, or, if none
+ * was, than in the last call. Told before audio flows.
+ */
+#define SUBROSA_EVENT_PEER_IDENTITY_CHANGED 18
+
+/**
  * Not about media that is missing.
  */
 #define SUBROSA_NO_MEDIA_NONE 0
@@ -1303,6 +1315,14 @@ typedef struct subrosa_event {
      */
     int32_t no_media;
     /**
+     * A SUBROSA_LEVEL_.
+     */
+    int32_t level_before;
+    /**
+     * A SUBROSA_LEVEL_.
+     */
+    int32_t level_now;
+    /**
      * 0; keeps the layout the same everywhere.
      */
     int32_t reserved;
@@ -1632,9 +1652,9 @@ typedef struct subrosa_security_report {
      */
     int32_t peer_revocation;
     /**
-     * 0; keeps the layout the same everywhere.
+     * How well the media is protected, by whatever way signalling goes: a SUBROSA_LEVEL_.
      */
-    int32_t reserved;
+    int32_t level;
     /**
      * Packets protected by SRTP and SRTCP.
      */
@@ -2273,6 +2293,12 @@ subrosa_status subrosa_config_set_local_user(struct subrosa_config *config,
 subrosa_status subrosa_config_set_max_calls(struct subrosa_config *config, uint32_t calls);
 
 /**
+ * A call whose media is protected worse than that of earlier calls with the same peer is ended
+ * before any audio (1), or only told of: SUBROSA_EVENT_SECURITY_DOWNGRADE (0, unless set).
+ */
+subrosa_status subrosa_config_set_refuse_downgrade(struct subrosa_config *config, int32_t on);
+
+/**
  * When a domain's policy becomes stricter, moves its running plain calls to SRTP (1), or keeps
  * them as they are (0, unless set).
  */
@@ -2736,6 +2762,44 @@ subrosa_status subrosa_peer_memory_forget(struct subrosa_peer_memory *memory,
                                           struct subrosa_str peer);
 
 /**
+ * What an engine remembers of peers across calls, for subrosa_engine_import_peers after a
+ * restart; else as subrosa_peer_memory_export.
+ */
+subrosa_status subrosa_engine_export_peers(const struct subrosa_engine *engine,
+                                           uint8_t *buf,
+                                           size_t room,
+                                           size_t *len);
+
+/**
+ * Remembers what was exported, in place of what is remembered now. Do it before the first call.
+ */
+subrosa_status subrosa_engine_import_peers(struct subrosa_engine *engine,
+                                           const uint8_t *bytes,
+                                           size_t len);
+
+/**
+ * Forgets a peer, a URI, also that it was confirmed: for a person who has a new phone.
+ * SUBROSA_ERR_UNKNOWN_ID if it was not known.
+ */
+subrosa_status subrosa_engine_forget_peer(struct subrosa_engine *engine, struct subrosa_str peer);
+
+/**
+ * The safety number of a call, for its two people to compare; free it.
+ * SUBROSA_ERR_WRONG_STATE unless its keys come from DTLS and it has an account.
+ */
+subrosa_status subrosa_call_safety_number(const struct subrosa_engine *engine,
+                                          uint64_t call,
+                                          struct subrosa_safety_number **out);
+
+/**
+ * The two people compared the safety number, and it is the same: from now on the peer is known
+ * by its certificate, in this call and in later ones.
+ */
+subrosa_status subrosa_call_confirm_safety_number(struct subrosa_engine *engine,
+                                                  uint64_t now_us,
+                                                  uint64_t call);
+
+/**
  * Makes a configuration with the platform's generator and clock; else as subrosa_config_new.
  * Only in a library built with the feature `driver`, as all subrosa_phone_ functions.
  */
@@ -3036,6 +3100,38 @@ subrosa_status subrosa_phone_play_ring(struct subrosa_phone *phone,
 subrosa_status subrosa_phone_record_ring(struct subrosa_phone *phone,
                                          uint64_t call,
                                          const struct subrosa_audio_ring *ring);
+
+/**
+ * As subrosa_engine_export_peers.
+ */
+subrosa_status subrosa_phone_export_peers(const struct subrosa_phone *phone,
+                                          uint8_t *buf,
+                                          size_t room,
+                                          size_t *len);
+
+/**
+ * As subrosa_engine_import_peers.
+ */
+subrosa_status subrosa_phone_import_peers(struct subrosa_phone *phone,
+                                          const uint8_t *bytes,
+                                          size_t len);
+
+/**
+ * As subrosa_engine_forget_peer.
+ */
+subrosa_status subrosa_phone_forget_peer(struct subrosa_phone *phone, struct subrosa_str peer);
+
+/**
+ * As subrosa_call_safety_number.
+ */
+subrosa_status subrosa_phone_safety_number(const struct subrosa_phone *phone,
+                                           uint64_t call,
+                                           struct subrosa_safety_number **out);
+
+/**
+ * As subrosa_call_confirm_safety_number.
+ */
+subrosa_status subrosa_phone_confirm_safety_number(struct subrosa_phone *phone, uint64_t call);
 
 /**
  * As subrosa_engine_tls_options.

@@ -290,6 +290,21 @@ pub unsafe extern "C" fn subrosa_config_set_max_calls(
     unsafe { set(config, change) }
 }
 
+/// A call whose media is protected worse than that of earlier calls with the same peer is ended
+/// before any audio (1), or only told of: SUBROSA_EVENT_SECURITY_DOWNGRADE (0, unless set).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_refuse_downgrade(
+    config: *mut subrosa_config,
+    on: i32,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        config.refuse_downgrade = on != 0;
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
 /// When a domain's policy becomes stricter, moves its running plain calls to SRTP (1), or keeps
 /// them as they are (0, unless set).
 #[unsafe(no_mangle)]

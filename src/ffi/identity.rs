@@ -10,7 +10,7 @@ use super::status::{
 };
 use crate::crypto::dtls::{DtlsIdentity, DtlsIdentityError, Fingerprint, FingerprintHash};
 use crate::crypto::safety_number::{SafetyNumber, SafetyNumberError};
-use crate::engine::Config;
+use crate::engine::{CallError, Config};
 
 /// Bytes of a safety number's code to scan.
 pub const SUBROSA_SAFETY_NUMBER_SCAN_LEN: usize = 65;
@@ -213,6 +213,14 @@ pub unsafe extern "C" fn subrosa_config_set_dtls_identity(
 #[derive(Debug)]
 pub struct subrosa_safety_number(Handle<SafetyNumber>);
 
+impl subrosa_safety_number {
+    /// A call's safety number, if it has one.
+    pub(super) fn boxed(number: Option<SafetyNumber>) -> Result<*mut Self, Failure> {
+        let number = number.ok_or(CallError::NoSafetyNumber)?;
+        Ok(Box::into_raw(Box::new(Self(Handle::new(number)))))
+    }
+}
+
 /// Reads a safety number.
 unsafe fn with_number(
     number: *const subrosa_safety_number,
@@ -241,7 +249,7 @@ pub unsafe extern "C" fn subrosa_safety_number_new(
         // SAFETY: the caller's promise.
         let (own_id, peer_id) = unsafe { (own_id.text()?, peer_id.text()?) };
         let number = SafetyNumber::new(&fingerprint(own)?, own_id, &fingerprint(peer)?, peer_id)?;
-        out.write(Box::into_raw(Box::new(subrosa_safety_number(Handle::new(number)))));
+        out.write(subrosa_safety_number::boxed(Some(number))?);
         Ok(())
     };
     guard(|| status_of(make()), SUBROSA_ERR_PANIC)

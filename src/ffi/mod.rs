@@ -39,6 +39,8 @@ mod phone;
 #[cfg(feature = "driver")]
 mod phone_call;
 #[cfg(feature = "driver")]
+mod phone_peers;
+#[cfg(feature = "driver")]
 mod phone_tls;
 #[cfg(feature = "platform-roots")]
 mod platform;
@@ -71,6 +73,8 @@ pub use peers::*;
 pub use phone::*;
 #[cfg(feature = "driver")]
 pub use phone_call::*;
+#[cfg(feature = "driver")]
+pub use phone_peers::*;
 #[cfg(feature = "driver")]
 pub use phone_tls::*;
 #[cfg(feature = "platform-roots")]

@@ -5,6 +5,7 @@ use super::addr::subrosa_addr;
 use super::dns::kind_number;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Texts};
+use super::peers::{SUBROSA_LEVEL_NONE, level_number};
 use super::pointer::{OutStruct, Versioned, slice_mut, subrosa_str};
 use super::status::subrosa_status;
 use crate::engine::{EndReason, Event, FailureReason, Output};
@@ -69,6 +70,12 @@ pub const SUBROSA_EVENT_TRANSPORT_CHANGED: i32 = 14;
 pub const SUBROSA_EVENT_NO_MEDIA: i32 = 15;
 /// Something is heard on `call` again.
 pub const SUBROSA_EVENT_MEDIA_RESUMED: i32 = 16;
+/// The media of `call` is protected worse than that of earlier calls with this peer:
+/// `level_before`, `level_now`. Told before audio flows.
+pub const SUBROSA_EVENT_SECURITY_DOWNGRADE: i32 = 17;
+/// The peer of `call` shows another DTLS certificate than the one that was confirmed, or, if none
+/// was, than in the last call. Told before audio flows.
+pub const SUBROSA_EVENT_PEER_IDENTITY_CHANGED: i32 = 18;
 
 /// Not about media that is missing.
 pub const SUBROSA_NO_MEDIA_NONE: i32 = 0;
@@ -171,6 +178,10 @@ pub struct subrosa_event {
     pub fallback: i32,
     /// A SUBROSA_NO_MEDIA_.
     pub no_media: i32,
+    /// A SUBROSA_LEVEL_.
+    pub level_before: i32,
+    /// A SUBROSA_LEVEL_.
+    pub level_now: i32,
     /// 0; keeps the layout the same everywhere.
     pub reserved: i32,
     /// An address.
@@ -239,6 +250,8 @@ impl subrosa_event {
             remote_hold: 0,
             fallback: 0,
             no_media: SUBROSA_NO_MEDIA_NONE,
+            level_before: SUBROSA_LEVEL_NONE,
+            level_now: SUBROSA_LEVEL_NONE,
             reserved: 0,
             addr: subrosa_addr::default(),
             from: EMPTY,
@@ -329,6 +342,14 @@ impl subrosa_event {
                 no_media: no_media_number(*reason),
                 ..Self::of_call(SUBROSA_EVENT_NO_MEDIA, *call)
             },
+            Event::SecurityDowngrade { call, before, now } => Self {
+                level_before: level_number(Some(*before)),
+                level_now: level_number(Some(*now)),
+                ..Self::of_call(SUBROSA_EVENT_SECURITY_DOWNGRADE, *call)
+            },
+            Event::PeerIdentityChanged { call } => {
+                Self::of_call(SUBROSA_EVENT_PEER_IDENTITY_CHANGED, *call)
+            }
             Event::MediaResumed { call } => Self::of_call(SUBROSA_EVENT_MEDIA_RESUMED, *call),
             Event::CallEnded { call, reason } => {
                 let mut out = Self::of_call(SUBROSA_EVENT_CALL_ENDED, *call);

@@ -1,14 +1,17 @@
 //! Memory across calls: what is remembered of each peer.
 
+use super::account::uri;
+use super::call::find;
+use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure, Handle, enter, free, guard, live};
-use super::identity::{fingerprint, write_bytes};
+use super::identity::{fingerprint, subrosa_safety_number, write_bytes};
 use super::pointer::{Out, OutStruct, Versioned, slice, slice_mut, subrosa_str};
 use super::status::{
     SUBROSA_ERR_INVALID, SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC,
     SUBROSA_ERR_UNKNOWN_ID, status_of, subrosa_status,
 };
 use crate::engine::{PeerMemory, PeerMemoryError, SecurityLevel, Verdict};
-use crate::time::UnixTime;
+use crate::time::{Instant, UnixTime};
 
 /// Not known.
 pub const SUBROSA_LEVEL_NONE: i32 = -1;
@@ -49,6 +52,11 @@ impl From<PeerMemoryError> for Failure {
         };
         Self::new(status, error)
     }
+}
+
+/// There is no such peer.
+pub(super) fn not_remembered() -> Failure {
+    Failure::new(SUBROSA_ERR_UNKNOWN_ID, "this peer is not remembered")
 }
 
 /// What a call's protection means in the light of what is remembered of its peer. Set `size` to
@@ -290,7 +298,93 @@ pub unsafe extern "C" fn subrosa_peer_memory_forget(
     unsafe {
         with_memory(memory, |memory| match memory.forget(peer.text()?) {
             true => Ok(()),
-            false => Err(Failure::new(SUBROSA_ERR_UNKNOWN_ID, "this peer is not remembered")),
+            false => Err(not_remembered()),
+        })
+    }
+}
+
+/// What an engine remembers of peers across calls, for subrosa_engine_import_peers after a
+/// restart; else as subrosa_peer_memory_export.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_export_peers(
+    engine: *const subrosa_engine,
+    buf: *mut u8,
+    room: usize,
+    len: *mut usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let (buf, len) = (slice_mut(buf, room)?, Out::new(len)?);
+            len.write(write_bytes(buf, &state.engine.export_peers())?);
+            Ok(())
+        })
+    }
+}
+
+/// Remembers what was exported, in place of what is remembered now. Do it before the first call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_import_peers(
+    engine: *mut subrosa_engine,
+    bytes: *const u8,
+    len: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            Ok(state.engine.import_peers(slice(bytes, len)?)?)
+        })
+    }
+}
+
+/// Forgets a peer, a URI, also that it was confirmed: for a person who has a new phone.
+/// SUBROSA_ERR_UNKNOWN_ID if it was not known.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_forget_peer(
+    engine: *mut subrosa_engine,
+    peer: subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            match state.engine.forget_peer(&uri(peer.text()?)?) {
+                true => Ok(()),
+                false => Err(not_remembered()),
+            }
+        })
+    }
+}
+
+/// The safety number of a call, for its two people to compare; free it.
+/// SUBROSA_ERR_WRONG_STATE unless its keys come from DTLS and it has an account.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_safety_number(
+    engine: *const subrosa_engine,
+    call: u64,
+    out: *mut *mut subrosa_safety_number,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let out = Out::new(out)?;
+            out.write(subrosa_safety_number::boxed(find(state, call)?.safety_number())?);
+            Ok(())
+        })
+    }
+}
+
+/// The two people compared the safety number, and it is the same: from now on the peer is known
+/// by its certificate, in this call and in later ones.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_confirm_safety_number(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            Ok(find(state, call)?.confirm_safety_number(Instant::from_micros(now_us))?)
         })
     }
 }

@@ -4,6 +4,7 @@ use super::account::{SUBROSA_TRANSPORT_ANY, policy_number, source_number, transp
 use super::call::find;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
+use super::peers::level_number;
 use super::pointer::{OutStruct, Versioned, subrosa_str};
 use super::reason::{SUBROSA_MAX_REASONS, spread};
 use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
@@ -87,8 +88,8 @@ pub struct subrosa_security_report {
     pub tls_provider: i32,
     /// What is known of the peer's certificate's revocation: a SUBROSA_REVOCATION_.
     pub peer_revocation: i32,
-    /// 0; keeps the layout the same everywhere.
-    pub reserved: i32,
+    /// How well the media is protected, by whatever way signalling goes: a SUBROSA_LEVEL_.
+    pub level: i32,
     /// Packets protected by SRTP and SRTCP.
     pub packets_protected: u64,
     /// Packets whose authentication was good.
@@ -172,7 +173,7 @@ impl subrosa_security_report {
                 Some(Revocation::Unknown) => SUBROSA_REVOCATION_UNKNOWN,
                 _ => SUBROSA_REVOCATION_NOT_CHECKED,
             },
-            reserved: 0,
+            level: level_number(Some(report.level())),
             packets_protected: report.packets_protected,
             packets_authenticated: report.packets_authenticated,
             auth_failures: report.auth_failures,

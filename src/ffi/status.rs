@@ -140,7 +140,9 @@ impl From<CallError> for Failure {
         let status = match error {
             CallError::UnknownAccount(_) | CallError::UnknownCall(_) => SUBROSA_ERR_UNKNOWN_ID,
             CallError::BadTarget(_) => SUBROSA_ERR_URI,
-            CallError::WrongState { .. } | CallError::Busy => SUBROSA_ERR_WRONG_STATE,
+            CallError::WrongState { .. } | CallError::Busy | CallError::NoSafetyNumber => {
+                SUBROSA_ERR_WRONG_STATE
+            }
             CallError::NoDtmf => SUBROSA_ERR_NOT_SUPPORTED,
             CallError::TooManyCalls => SUBROSA_ERR_LIMIT,
             _ => SUBROSA_ERR_INVALID,

@@ -272,6 +272,23 @@ static void opportunistic(void) {
     CHECK(report.keying_out == SUBROSA_KEYING_DTLS_UNAUTHENTICATED);
     CHECK(report.keying_in == SUBROSA_KEYING_DTLS_UNAUTHENTICATED);
     CHECK(report.policy == SUBROSA_POLICY_PREFERRED);
+    CHECK(report.level == SUBROSA_LEVEL_ENCRYPTED_UNAUTHENTICATED);
+    /* The two people compare, and know each other from now on. */
+    subrosa_safety_number *number = NULL;
+    subrosa_str digits;
+    size_t len = 0;
+    IS(subrosa_call_safety_number(alice.engine, alice.call, &number), SUBROSA_OK);
+    IS(subrosa_safety_number_digits(number, &digits), SUBROSA_OK);
+    CHECK(digits.len == 71);
+    subrosa_safety_number_free(number);
+    IS(subrosa_call_confirm_safety_number(alice.engine, now, alice.call), SUBROSA_OK);
+    IS(subrosa_call_security(alice.engine, alice.call, &report), SUBROSA_OK);
+    CHECK(report.level == SUBROSA_LEVEL_VERIFIED_END_TO_END);
+    uint8_t peers[1024];
+    IS(subrosa_engine_export_peers(alice.engine, peers, sizeof peers, &len), SUBROSA_OK);
+    IS(subrosa_engine_import_peers(alice.engine, peers, len), SUBROSA_OK);
+    IS(subrosa_engine_import_peers(alice.engine, peers, len - 1), SUBROSA_ERR_INVALID);
+    IS(subrosa_engine_forget_peer(alice.engine, str("sip:dave@10.0.0.2")), SUBROSA_ERR_UNKNOWN_ID);
     cut = 1;
     run(525);
     CHECK(alice.silent == 1 && alice.resumed == 0);
@@ -305,6 +322,10 @@ int main(int argc, char **argv) {
     CHECK(report.tls_version == 0x0304 && report.peer_verified && report.media_agreed);
     CHECK(report.srtp_suite_out.len && report.tls_suite.len && report.text.len);
     CHECK(report.keying_out == SUBROSA_KEYING_SDES);
+    subrosa_safety_number *none = NULL;
+    IS(subrosa_call_safety_number(alice.engine, alice.call, &none), SUBROSA_ERR_WRONG_STATE);
+    IS(subrosa_call_confirm_safety_number(alice.engine, now, alice.call), SUBROSA_ERR_WRONG_STATE);
+    CHECK(none == NULL);
     one_step(SUBROSA_TRANSPORT_TLS);
     subrosa_srtp_progress key = {.size = sizeof key};
     IS(subrosa_call_srtp_progress(alice.engine, alice.call, &key), SUBROSA_OK);
