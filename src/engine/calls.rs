@@ -1,16 +1,16 @@
-//! Calls in the engine: placing, receiving, tying them to flows, media ports and sessions.
+//! Calls in the engine: placing them, tying them to flows, media ports and sessions.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::accounts::AccountEntry;
-use super::call::{CallMachine, CallMedia, CallState, InviteParts};
+use super::call::{CallMachine, CallMedia, InviteParts};
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
 use super::keying::DtlsLeg;
 use super::peers::SecurityLevel;
-use super::policy::{EffectivePolicy, PolicySource, SecurityPolicy};
+use super::policy::{EffectivePolicy, SecurityPolicy};
 use super::ports::MediaPorts;
 use super::report::{SecurityReport, SignallingLeg};
 use super::sockets::SocketUse;
@@ -23,12 +23,10 @@ use crate::sip::FlowId;
 use crate::sip::auth::DigestClient;
 use crate::sip::resolve::ResolveError;
 use crate::sip::route::Route;
-use crate::sip::transaction::{ClientTxId, ServerTxId};
+use crate::sip::transaction::ClientTxId;
 use crate::time::{Duration, Instant};
 use crate::util::Rng;
-use crate::wire::sip::{
-    HeaderName, Message, MessageBuilder, Method, NameAddr, Scheme, Uri, UriRef,
-};
+use crate::wire::sip::{Message, NameAddr, Scheme, Uri};
 
 /// Ended calls whose statistics and report are kept.
 const KEPT: usize = 64;
@@ -72,7 +70,7 @@ pub(super) struct CallEntry {
 }
 
 impl CallEntry {
-    fn new(machine: CallMachine, call_id: String, policy: EffectivePolicy) -> Self {
+    pub(super) fn new(machine: CallMachine, call_id: String, policy: EffectivePolicy) -> Self {
         Self {
             machine,
             call_id,
@@ -281,254 +279,6 @@ impl Engine {
         }
     }
 
-    /// A request that starts a transaction.
-    pub(super) fn request(&mut self, now: Instant, tx: ServerTxId, message: Message, flow: FlowId) {
-        let dialog = self.call_of_request(&message);
-        let requires = message.tokens(HeaderName::Require).next().is_some();
-        if let Some(id) = dialog.filter(|_| !requires || *message.method() == Method::Bye) {
-            return self.request_in_dialog(now, id, tx, &message, flow);
-        }
-        let (status, phrase) = match message.method() {
-            _ if dialog.is_some() => (420, "Bad Extension"),
-            _ if message.to().tag().is_some() => {
-                self.stats.strays = self.stats.strays.saturating_add(1);
-                (481, "Call/Transaction Does Not Exist")
-            }
-            _ if message.request_uri().is_some_and(|uri| uri.scheme() == Scheme::Other) => {
-                (416, "Unsupported URI Scheme")
-            }
-            _ if requires => (420, "Bad Extension"),
-            Method::Options => (200, "OK"),
-            Method::Invite => match self.incoming_call(now, tx, &message, flow) {
-                Ok(()) => return,
-                Err(refusal) => refusal,
-            },
-            Method::Other(_) => (501, "Not Implemented"),
-            _ => (405, "Method Not Allowed"),
-        };
-        self.refuse(now, tx, &message, status, phrase);
-    }
-
-    fn request_in_dialog(
-        &mut self,
-        now: Instant,
-        id: CallId,
-        tx: ServerTxId,
-        message: &Message,
-        flow: FlowId,
-    ) {
-        let Some(entry) = self.calls.get(id) else { return };
-        // Who takes part in a secure call speaks over a secure connection of the same peer.
-        if entry.machine.trust.is_encrypted() && !self.is_flow_of(entry, flow) {
-            self.stats.foreign_requests = self.stats.foreign_requests.saturating_add(1);
-            return self.refuse(now, tx, message, 403, "Not Over This Connection");
-        }
-        let leg = self.signalling_leg(flow);
-        let Some(entry) = self.calls.get_mut(id) else { return };
-        if entry.machine.handle_request(now, tx, message, &mut self.rng) {
-            entry.flow = Some(flow);
-            if leg.is_some() {
-                entry.report.signalling = leg;
-            }
-        }
-    }
-
-    /// True if a secure call's requests may come over this flow: the call's own, or another one
-    /// under TLS on which the same peer proved the same identity.
-    fn is_flow_of(&self, entry: &CallEntry, flow: FlowId) -> bool {
-        if entry.flow == Some(flow) {
-            return true;
-        }
-        let before = entry.report.signalling.as_ref().and_then(|leg| leg.tls.as_ref());
-        let before = before.and_then(|facts| facts.peer.as_ref());
-        let now = self.flows.facts(flow).and_then(|facts| facts.peer.as_ref());
-        self.flow_is_secure(flow) && now == before
-    }
-
-    fn refuse(
-        &mut self,
-        now: Instant,
-        tx: ServerTxId,
-        request: &Message,
-        status: u16,
-        phrase: &str,
-    ) {
-        self.log_refusal(request.method(), status);
-        let tag = self.token();
-        let mut response =
-            request.response(status, phrase).to_tag(&tag).header(HeaderName::Allow, super::ALLOW);
-        if status == 420 {
-            let unknown: alloc::vec::Vec<_> =
-                request.tokens(HeaderName::Require).take(16).collect();
-            response = response.header(HeaderName::Unsupported, unknown.join(", "));
-        }
-        if matches!(status, 200 | 406 | 415) {
-            response = response.header(HeaderName::Accept, "application/sdp");
-        }
-        if status != 200 {
-            self.stats.refused_requests = self.stats.refused_requests.saturating_add(1);
-        }
-        self.answer(now, tx, response);
-    }
-
-    /// Answers a transaction. A response that cannot be built (it repeats what the request said,
-    /// which may be too long for one) ends the transaction without an answer.
-    pub(super) fn answer(&mut self, now: Instant, tx: ServerTxId, response: MessageBuilder) {
-        let sent = match response.finish() {
-            Ok(response) => self.transactions.respond(now, tx, response).is_ok(),
-            Err(_) => {
-                self.transactions.abandon(tx);
-                false
-            }
-        };
-        if !sent {
-            self.stats.unsendable = self.stats.unsendable.saturating_add(1);
-        }
-    }
-
-    fn incoming_call(
-        &mut self,
-        now: Instant,
-        tx: ServerTxId,
-        message: &Message,
-        flow: FlowId,
-    ) -> Result<(), (u16, &'static str)> {
-        if self.live_calls() >= self.config.max_calls {
-            return Err((486, "Busy Here"));
-        }
-        if message.has_content_type("application/sdp") == message.body().is_empty()
-            && !message.body().is_empty()
-            && crate::wire::sip::parts(message).len() < 2
-        {
-            return Err((415, "Unsupported Media Type"));
-        }
-        if !accepts_sdp(message) {
-            return Err((406, "Not Acceptable"));
-        }
-        let sips = message.request_uri().is_some_and(|u| u.scheme() == Scheme::Sips);
-        if sips && !self.flow_is_secure(flow) {
-            return Err((403, "SIPS Needs TLS"));
-        }
-        let account = self.account_of(message);
-        let effective = self.call_policy(account, SecurityPolicy::Off);
-        let policy = effective.policy;
-        let codecs = match account.and_then(|a| self.accounts.get(a)) {
-            Some(a) => a.config.codecs.clone(),
-            None => super::Codec::ALL.to_vec(),
-        };
-        let (tag, trust, leg) = (self.token(), self.trust(flow), self.signalling_leg(flow));
-        let fingerprints = self.dtls_fingerprints();
-        let mut refusal = None;
-        let id = self.calls.try_insert_with(|id| {
-            let media = CallMedia::new(codecs, fingerprints);
-            match CallMachine::incoming(now, id, account, tx, message.clone(), media, policy, tag) {
-                Ok(machine) => {
-                    let call_id = message.call_id().to_string();
-                    let mut entry = CallEntry::new(machine, call_id, effective);
-                    entry.flow = Some(flow);
-                    entry.machine.trust = trust;
-                    entry.report.signalling = leg;
-                    Some(entry)
-                }
-                Err(status) => {
-                    refusal = Some((status, "Bad Request"));
-                    None
-                }
-            }
-        });
-        let Some(id) = id else { return Err(refusal.unwrap_or((500, "Server Internal Error"))) };
-        self.invites.insert(tx, id);
-        let allowed = self.calls.get_mut(id).is_some_and(|e| e.machine.check_offer());
-        if allowed {
-            self.bind_media(id);
-        }
-        Ok(())
-    }
-
-    /// The account that an INVITE is for: the one whose address it names in Request-URI or To,
-    /// else one whose user the Request-URI names at our own address; of several the strictest.
-    fn account_of(&self, message: &Message) -> Option<AccountId> {
-        let named = [message.request_uri(), Some(message.to().uri())];
-        let same_user = |a: &AccountEntry, uri: UriRef<'_>| {
-            let user = uri.user_unescaped();
-            user.is_some() && a.config.aor.as_ref().user_unescaped() == user
-        };
-        let wanted = || self.accounts.iter().filter(|(_, a)| !a.is_being_removed());
-        let exact = wanted().find(|(_, a)| {
-            let host = a.config.aor.as_ref().host();
-            named.iter().flatten().any(|uri| same_user(a, *uri) && uri.host() == host)
-        });
-        let by_user = wanted()
-            .filter(|(_, a)| named.iter().flatten().any(|uri| same_user(a, *uri)))
-            .max_by_key(|(_, a)| self.policy_of_account(&a.config).policy);
-        exact.or(by_user).map(|(id, _)| id)
-    }
-
-    /// Accepts an incoming call, as soon as its media ports are bound.
-    pub(super) fn accept_call(
-        &mut self,
-        now: Instant,
-        id: CallId,
-        options: CallOptions,
-    ) -> Result<(), CallError> {
-        check_rate(options.sample_rate)?;
-        let entry = self.calls.get_mut(id).ok_or(CallError::UnknownCall(id))?;
-        if entry.machine.state() != CallState::Incoming || entry.accept_wanted {
-            return Err(CallError::WrongState {
-                command: "accept",
-                state: entry.machine.state().as_str(),
-            });
-        }
-        if !options.codecs.is_empty() {
-            entry.machine.media.set_codecs(options.codecs.clone());
-        }
-        let policy = entry.report.policy.tightened(options.policy, PolicySource::Call);
-        entry.report.policy = policy;
-        entry.machine.policy = policy.policy;
-        entry.machine.options = options;
-        entry.accept_wanted = true;
-        self.try_accept(now, id);
-        Ok(())
-    }
-
-    /// Starts early media, as soon as the media ports are bound.
-    pub(super) fn early_media(&mut self, id: CallId, sample_rate: u32) -> Result<(), CallError> {
-        check_rate(sample_rate)?;
-        let entry = self.calls.get_mut(id).ok_or(CallError::UnknownCall(id))?;
-        let state = entry.machine.state();
-        if state != CallState::Incoming || entry.machine.pending_offer().is_none() {
-            let command = "start early media in";
-            return Err(CallError::WrongState { command, state: state.as_str() });
-        }
-        entry.machine.options.sample_rate = sample_rate;
-        entry.early_wanted = true;
-        self.try_early(id);
-        Ok(())
-    }
-
-    fn try_early(&mut self, id: CallId) {
-        if let Some(entry) = self.calls.get_mut(id)
-            && entry.early_wanted
-            && entry.ports_ready
-        {
-            entry.early_wanted = false;
-            // The state was checked when the wish was taken; the caller may have gone since.
-            let _ = entry.machine.early_media(&mut self.rng);
-        }
-    }
-
-    pub(super) fn try_accept(&mut self, now: Instant, id: CallId) {
-        self.try_early(id);
-        if let Some(entry) = self.calls.get_mut(id)
-            && entry.accept_wanted
-            && entry.ports_ready
-        {
-            entry.accept_wanted = false;
-            // The state was checked when the wish was taken; the caller may have gone since.
-            let _ = entry.machine.accept(now, &mut self.rng);
-        }
-    }
-
     /// Gives a call its media ports.
     pub(super) fn bind_media(&mut self, id: CallId) {
         let rtp = self.sockets.insert(SocketUse::Rtp(id));
@@ -602,20 +352,9 @@ impl Engine {
     }
 }
 
-fn check_rate(rate: u32) -> Result<(), CallError> {
+pub(super) fn check_rate(rate: u32) -> Result<(), CallError> {
     match rate {
         8_000 | 16_000 | 24_000 | 32_000 | 44_100 | 48_000 => Ok(()),
         other => Err(CallError::BadSampleRate(other)),
     }
-}
-
-/// Whether the caller takes SDP back: it need not say so, but may rule it out (RFC 3261 §20.1).
-fn accepts_sdp(request: &Message) -> bool {
-    let mut types = request.list(HeaderName::Accept).filter_map(|value| value.split(';').next());
-    request.header(HeaderName::Accept).is_none()
-        || types.any(|t| {
-            ["application/sdp", "application/*", "*/*"]
-                .iter()
-                .any(|known| t.trim_end().eq_ignore_ascii_case(known))
-        })
 }

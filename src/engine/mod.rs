@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod facade;
 mod gate;
+mod incoming;
 mod io;
 mod keying;
 mod ladder;
