@@ -6,7 +6,6 @@
 #[path = "support/sim_registrar.rs"]
 mod sim_registrar;
 #[path = "support/tls_pair.rs"]
-#[allow(dead_code, unreachable_pub)]
 mod tls_pair;
 
 use proptest::prelude::*;
@@ -352,7 +351,7 @@ fn trust_and_pins_of_a_document_decide_about_the_server() {
         "[[domain]]\nname = \"bob.test\"\npolicy = \"required\"\npins = {PINS}\n[[account]]\n{CAROL}\n"
     );
     let carol = apply(&mut world, phone, &pinned).unwrap().added[0];
-    assert_eq!(status(&mut world, phone, carol).unwrap().0, false);
+    assert!(!status(&mut world, phone, carol).unwrap().0);
     let rejected = |e: &Event| matches!(e, Event::CertificateRejected { .. });
     assert!(world.host(phone).events().iter().any(|(_, e)| rejected(e)));
     let outcome = apply(&mut world, phone, &document("required", &[CAROL])).unwrap();
