@@ -1,5 +1,6 @@
 //! Calls in the engine: placing them, tying them to flows, media ports and sessions.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -47,7 +48,8 @@ pub(super) struct CallEntry {
     pub(super) invite: Option<Message>,
     /// Answers the challenges of the account's server.
     pub(super) auth: Option<DigestClient>,
-    pub(super) session: Option<MediaSession>,
+    /// On the heap, so that an ended call costs little while it is kept.
+    pub(super) session: Option<Box<MediaSession>>,
     /// The handshake that keys the media.
     pub(super) dtls: Option<DtlsLeg>,
     /// The keys that it gave.
@@ -105,20 +107,20 @@ impl CallEntry {
         if let Some(leg) = &mut self.dtls {
             leg.handle_timeout(now);
         }
-        if self.session.as_ref().is_some_and(MediaSession::rekey_due) {
+        if self.session.as_ref().is_some_and(|s| s.rekey_due()) {
             // If something else is being agreed on, the next timer asks again.
             let _ = self.machine.renew_keys(rng);
         }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let media = self.session.as_ref().and_then(MediaSession::next_timeout);
+        let media = self.session.as_ref().and_then(|s| s.next_timeout());
         let dtls = self.dtls.as_ref().and_then(DtlsLeg::next_timeout);
         [self.machine.next_timeout(), media, dtls].into_iter().flatten().min()
     }
 
     pub(super) fn media_stats(&self) -> Option<MediaStats> {
-        self.session.as_ref().map(MediaSession::stats).or(self.stats)
+        self.session.as_ref().map(|s| s.stats()).or(self.stats)
     }
 
     /// The report with the media's counters as they are now.

@@ -196,7 +196,10 @@ impl Call<'_> {
     ) -> Result<(), CallError> {
         let key = Digit::from_char(digit).ok_or(CallError::BadDigit(digit))?;
         self.command(now, |e, _| {
-            let state = e.machine.state().as_str();
+            let state = match (&e.session, e.machine.state()) {
+                (None, CallState::Established) => "waiting for the keys of its media",
+                (_, state) => state.as_str(),
+            };
             let wrong = CallError::WrongState { command: "send DTMF in", state };
             let session = e.session.as_mut().ok_or(wrong.clone())?;
             session.send_dtmf(key, duration).map_err(|error| match error {

@@ -1,6 +1,7 @@
 //! What the negotiations agreed on is carried out: media sessions are made and changed, DTLS
 //! handshakes are made first where they bring the keys.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -219,7 +220,7 @@ impl Engine {
             config.wall_clock = unix;
             config.source_lock = SourceLock::LatchPlain(LATCH);
             let session = MediaSession::new(now, config, &mut self.rng);
-            entry.session = session.ok();
+            entry.session = session.ok().map(Box::new);
             entry.session.is_some()
         };
         if done {
@@ -232,7 +233,7 @@ impl Engine {
     /// The media legs of the report, as the session has them.
     fn note_media(&mut self, id: CallId, plan: &MediaPlan) {
         let Some(entry) = self.calls.get_mut(id) else { return };
-        let suites = entry.session.as_ref().and_then(MediaSession::suites);
+        let suites = entry.session.as_ref().and_then(|s| s.suites());
         let keying = match (&plan.keys, suites) {
             (Some(PlanKeys::Sdes(..)), Some(_)) => Keying::Sdes,
             (Some(PlanKeys::Dtls(_)), Some(_)) => {
