@@ -285,7 +285,7 @@ fn check(plan: &Plan, tally: &mut Tally) {
             .act(run.phones[0], |host, _| host.engine_mut().call(call).unwrap().end_reason());
         assert_eq!(reason, Some(EndReason::LocalHangUp), "{plan:?}\n{}", run.world.ladder());
         let shown = run.screens[0].lock().unwrap().clone();
-        assert!(shown.iter().any(|s| *s == (call, Padlock::EncryptedToProvider)), "{plan:?}");
+        assert!(shown.contains(&(call, Padlock::EncryptedToProvider)), "{plan:?}");
     }
     let established = run.screens[0].lock().unwrap().iter().any(|(id, _)| *id == call);
     let shut = run.screens[0].lock().unwrap().iter().any(|(_, p)| *p != Padlock::None);

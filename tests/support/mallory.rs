@@ -422,10 +422,8 @@ impl Host for Mallory {
                     self.next_words = again.map(|every| now + every);
                 }
             }
-            NetEvent::Datagram { local, remote, payload } => {
-                if local.ip() != net.ip() {
-                    self.datagram(net, remote, local, payload);
-                }
+            NetEvent::Datagram { local, remote, payload } if local.ip() != net.ip() => {
+                self.datagram(net, remote, local, payload);
             }
             NetEvent::Accepted { connection, local, .. } => {
                 let onward = net.connect(local);
