@@ -183,7 +183,9 @@ impl Engine {
             ResolveError::TransportForbidden => CallError::TransportForbidden,
         })?;
         let (tag, call_id) = (self.token(), self.token());
-        let fingerprints = self.dtls_fingerprints();
+        // Without any policy nothing is encrypted: no identity needs to be made.
+        let encrypts = policy != SecurityPolicy::Off;
+        let fingerprints = if encrypts { self.dtls_fingerprints() } else { Vec::new() };
         let target = to.clone();
         let entry_of = |id| {
             let media = CallMedia::new(codecs, fingerprints);
@@ -212,6 +214,7 @@ impl Engine {
         for id in self.calls.ids() {
             let own = self.calls.get(id).map_or(SecurityPolicy::Off, |e| e.machine.options.policy);
             let effective = self.call_policy(Some(account), own);
+            let fingerprints = self.dtls_fingerprints();
             let Some(entry) = self.calls.get_mut(id) else { continue };
             let stricter = effective.policy > entry.machine.policy;
             let plain = !entry.machine.media.is_protected();
@@ -219,6 +222,7 @@ impl Engine {
                 continue;
             }
             entry.machine.policy = effective.policy;
+            entry.machine.media.set_fingerprints(fingerprints);
             entry.report.policy = effective;
             // A call that is not up yet follows with its answer.
             let _ = entry.machine.renew_keys(&mut self.rng);

@@ -151,7 +151,10 @@ impl Engine {
             None => super::Codec::ALL.to_vec(),
         };
         let (tag, trust, leg) = (self.token(), self.trust(flow), self.signalling_leg(flow));
-        let fingerprints = self.dtls_fingerprints();
+        // Without any policy only a caller who asks for DTLS makes an identity needed.
+        let asks = memchr::memmem::find(message.body(), b"a=fingerprint").is_some();
+        let encrypts = policy != SecurityPolicy::Off || asks;
+        let fingerprints = if encrypts { self.dtls_fingerprints() } else { alloc::vec::Vec::new() };
         let mut refusal = None;
         let id = self.calls.try_insert_with(|id| {
             let media = CallMedia::new(codecs, fingerprints);

@@ -79,6 +79,10 @@ static uint64_t account(subrosa_phone *phone, const char *aor) {
     subrosa_account_config *config = NULL;
     subrosa_account_info info = {.size = sizeof info};
     uint64_t id = 0;
+    /* In the clear on purpose: a domain without policy would encrypt where it can. */
+    if (!secure)
+        IS(subrosa_phone_set_domain_policy(phone, str(strchr(aor, '@') + 1), SUBROSA_POLICY_OFF),
+           SUBROSA_OK);
     IS(subrosa_account_config_new(str(aor), &config), SUBROSA_OK);
     IS(subrosa_account_config_set_register(config, 0), SUBROSA_OK);
     IS(subrosa_account_config_set_policy(config, secure ? SUBROSA_POLICY_REQUIRED

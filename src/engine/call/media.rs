@@ -115,6 +115,10 @@ impl CallMedia {
     pub(in crate::engine) fn set_locals(&mut self, rtp: SocketAddr, rtcp: SocketAddr) {
         self.locals = Some((rtp, rtcp));
     }
+    /// The fingerprints of our DTLS identity, for a call that began without.
+    pub(in crate::engine) fn set_fingerprints(&mut self, own: Vec<crate::sdp::Fingerprint>) {
+        self.fingerprints = own;
+    }
     pub(in crate::engine) fn set_codecs(&mut self, codecs: Vec<Codec>) {
         self.codecs = codecs;
     }
