@@ -1,6 +1,8 @@
 //! Cryptography: the SRTP context, TLS over memory, DTLS-SRTP, peer identity, Digest.
 
 #[cfg(feature = "std")]
+pub(crate) mod der;
+#[cfg(feature = "std")]
 pub mod digest;
 #[cfg(feature = "std")]
 pub mod dtls;

@@ -3,6 +3,8 @@
 
 use alloc::vec::Vec;
 
+use crate::crypto::der::split_element;
+
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OID: u8 = 0x06;
@@ -31,19 +33,7 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&[tag, first], rest) = self.0.split_first_chunk::<2>()?;
-        let (len, rest) = match first {
-            0..=0x7f => (usize::from(first), rest),
-            0x81..=0x83 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                let len = bytes.iter().try_fold(0_usize, |len, b| {
-                    len.checked_mul(256)?.checked_add(usize::from(*b))
-                })?;
-                (len, rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(len)?;
+        let (tag, content, rest) = split_element(self.0, 3)?;
         self.0 = rest;
         Some((tag, content))
     }

@@ -6,6 +6,7 @@
 
 use alloc::string::String;
 
+use crate::crypto::der::split_element;
 use crate::crypto::identity::{AltName, printable};
 
 const SEQUENCE: u8 = 0x30;
@@ -24,19 +25,7 @@ struct Der<'a>(&'a [u8]);
 impl<'a> Der<'a> {
     /// The next element of definite length: its tag and its content.
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&[tag, first], rest) = self.0.split_first_chunk::<2>()?;
-        let (len, rest) = match first {
-            0..=0x7f => (usize::from(first), rest),
-            0x81..=0x84 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                let len = bytes.iter().try_fold(0_usize, |len, b| {
-                    len.checked_mul(256)?.checked_add(usize::from(*b))
-                })?;
-                (len, rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(len)?;
+        let (tag, content, rest) = split_element(self.0, 4)?;
         self.0 = rest;
         Some((tag, content))
     }
