@@ -255,10 +255,8 @@ impl Engine {
     }
 
     pub(super) fn allowed_transports(&self, entry: &AccountEntry) -> Vec<Transport> {
-        let wanted = entry.config.transport;
         let policy = self.policy_of_account(&entry.config).policy;
-        let all = policy.transports().iter().copied();
-        all.filter(|t| wanted.is_none_or(|w| w == *t)).collect()
+        policy.transports_for(entry.config.transport, false)
     }
 
     /// Removes an account: un-registers it first. Its calls go on.
@@ -354,7 +352,9 @@ impl Engine {
     ) {
         let Some(entry) = self.accounts.get_mut(id) else { return };
         entry.flow = None;
-        entry.route = None;
+        if let Some(route) = entry.route.take() {
+            entry.ladder.steps = route.steps().to_vec();
+        }
         // A bad certificate does not get better by asking often.
         let retry_in = entry.backoff.failed(&mut self.rng);
         entry.retry_at = Some(now + retry_in);

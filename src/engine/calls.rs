@@ -171,13 +171,7 @@ impl Engine {
         let flow =
             account.flow.filter(|f| self.flows.is_up(*f) && (!secure || self.flow_is_secure(*f)));
         let steps = if flow.is_some() { account.ladder.steps.clone() } else { Vec::new() };
-        let wanted = config.transport;
-        let allowed: alloc::vec::Vec<_> = policy
-            .transports()
-            .iter()
-            .copied()
-            .filter(|t| wanted.is_none_or(|w| w == *t) && (!secure || t.is_secure()))
-            .collect();
+        let allowed = policy.transports_for(config.transport, secure);
         let route = Self::route_under(&next_hop, &allowed, policy).map_err(|e| match e {
             ResolveError::Scheme => CallError::BadTarget(to.to_string()),
             ResolveError::TransportForbidden => CallError::TransportForbidden,
@@ -214,13 +208,14 @@ impl Engine {
         for id in self.calls.ids() {
             let own = self.calls.get(id).map_or(SecurityPolicy::Off, |e| e.machine.options.policy);
             let effective = self.call_policy(Some(account), own);
-            let fingerprints = self.dtls_fingerprints();
-            let Some(entry) = self.calls.get_mut(id) else { continue };
+            let Some(entry) = self.calls.get(id) else { continue };
             let stricter = effective.policy > entry.machine.policy;
             let plain = !entry.machine.media.is_protected();
             if entry.machine.account != Some(account) || !stricter || !plain {
                 continue;
             }
+            let fingerprints = self.dtls_fingerprints();
+            let Some(entry) = self.calls.get_mut(id) else { continue };
             entry.machine.policy = effective.policy;
             entry.machine.media.set_fingerprints(fingerprints);
             entry.report.policy = effective;

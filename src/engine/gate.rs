@@ -4,6 +4,8 @@
 //! which keys may be offered and taken, whether plain RTP is possible at all. The permit without
 //! which no plain packet can be made is issued here and nowhere else.
 
+use alloc::vec::Vec;
+
 use super::policy::SecurityPolicy;
 use crate::sdp::{OfferShape, OfferSummary};
 use crate::sip::Transport;
@@ -72,6 +74,13 @@ impl SecurityPolicy {
             Self::Preferred => &[Transport::Tls, Transport::Tcp, Transport::Udp],
             Self::Off => &[Transport::Udp, Transport::Tcp, Transport::Tls],
         }
+    }
+
+    /// Those of them that an account bound to one transport, or a call that must not leave TLS,
+    /// may use.
+    pub(crate) fn transports_for(self, bound: Option<Transport>, secure: bool) -> Vec<Transport> {
+        let fits = |t: &Transport| bound.is_none_or(|b| b == *t) && (!secure || t.is_secure());
+        self.transports().iter().copied().filter(fits).collect()
     }
 }
 

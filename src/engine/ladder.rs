@@ -1,6 +1,7 @@
 //! Accounts on the ladder: a policy that changes moves them, a fallback is told, and who has
 //! fallen back climbs again.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::accounts::AccountEntry;
@@ -8,7 +9,7 @@ use super::event::{Event, FailureReason};
 use super::policy::{EffectivePolicy, PolicyError, PolicySource, SecurityPolicy};
 use super::{AccountId, Engine};
 use crate::sip::backoff::Backoff;
-use crate::sip::route::{LadderStep, Route, RouteFailure};
+use crate::sip::route::{LadderStep, Route};
 use crate::sip::{FlowId, Transport};
 use crate::time::{Duration, Instant};
 use crate::wire::sip::Uri;
@@ -89,7 +90,6 @@ impl Engine {
 
     /// A policy is set for a host name or an address, without a port.
     pub(super) fn check_domain(domain: &str) -> Result<(), PolicyError> {
-        use alloc::string::ToString;
         let valid = Uri::parse(&alloc::format!("sip:{domain}"))
             .is_ok_and(|u| u.as_ref().host().to_string() == domain && u.as_ref().port().is_none());
         if valid {
@@ -99,7 +99,6 @@ impl Engine {
     }
 
     fn domain_policy_changed(&mut self, now: Instant, domain: &str) {
-        use alloc::string::ToString;
         self.log_domain_policy(domain, self.policy_of(domain));
         for id in self.accounts.ids() {
             let Some(entry) = self.accounts.get(id) else { continue };
@@ -200,15 +199,6 @@ impl Engine {
         self.event(Event::TransportChanged { account, transport, fallback });
     }
 
-    /// The steps of a ladder that ended without a way.
-    pub(super) fn note_account_steps(&mut self, id: AccountId) {
-        if let Some(entry) = self.accounts.get_mut(id)
-            && let Some(route) = &entry.route
-        {
-            entry.ladder.steps = route.steps().to_vec();
-        }
-    }
-
     /// The parts of a call's policy.
     pub(super) fn call_policy(
         &self,
@@ -235,20 +225,5 @@ impl Engine {
             route.set_lenient();
         }
         Ok(route)
-    }
-
-    /// What a failed climb or walk means for an account whose way failed.
-    pub(super) fn account_route_failed(
-        &mut self,
-        now: Instant,
-        id: AccountId,
-        climb: bool,
-        failure: &RouteFailure,
-    ) {
-        if climb {
-            return self.climb_failed(now, id);
-        }
-        self.note_account_steps(id);
-        self.account_way_failed(now, id, failure);
     }
 }

@@ -320,11 +320,9 @@ impl Engine {
             }
             (RouteAction::Ready(flow), RouteOwner::Climb(id)) => self.climb_ready(now, id, flow),
             (RouteAction::Failed(failure), RouteOwner::Account(id)) => {
-                self.account_route_failed(now, id, false, &failure);
+                self.account_way_failed(now, id, &failure);
             }
-            (RouteAction::Failed(failure), RouteOwner::Climb(id)) => {
-                self.account_route_failed(now, id, true, &failure);
-            }
+            (RouteAction::Failed(_), RouteOwner::Climb(id)) => self.climb_failed(now, id),
         }
     }
 

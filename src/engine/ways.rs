@@ -206,13 +206,10 @@ impl Engine {
     fn route_for_call(&self, id: CallId, hop: &Uri) -> Option<Route> {
         let entry = self.calls.get(id)?;
         let account = entry.machine.account.and_then(|a| self.accounts.get(a));
-        let wanted = account.and_then(|a| a.config.transport);
-        let secure = entry.machine.trust.is_encrypted();
-        let allowed = entry.machine.policy.transports().iter().copied();
-        let allowed: Vec<_> = allowed
-            .filter(|t| wanted.is_none_or(|w| w == *t) && (!secure || t.is_secure()))
-            .collect();
-        Self::route_under(hop, &allowed, entry.machine.policy).ok()
+        let bound = account.and_then(|a| a.config.transport);
+        let policy = entry.machine.policy;
+        let allowed = policy.transports_for(bound, entry.machine.trust.is_encrypted());
+        Self::route_under(hop, &allowed, policy).ok()
     }
 
     /// The way of a call is there: what waited for it goes out.
