@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::guard::{Access, Failure, Handle, enter, free, guard, live};
+use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::pointer::{Out, slice, slice_mut, subrosa_str};
 use super::status::{
     SUBROSA_ERR_FILE, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE, status_of, subrosa_status,
@@ -194,16 +194,8 @@ pub unsafe extern "C" fn subrosa_call_audio_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { live(audio) };
-    // SAFETY: the caller's promise.
-    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
-    guard(
-        || match handle {
-            Some(audio) => audio.0.last_error(give),
-            None => super::SUBROSA_ERR_NULL,
-        },
-        SUBROSA_ERR_PANIC,
-    )
+    let give = || unsafe { last_error(live(audio).map(|handle| &handle.0), out) };
+    guard(give, SUBROSA_ERR_PANIC)
 }
 
 /// Changes audio that no call has yet.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::guard::{Access, Failure, Handle, enter, free, guard, live};
+use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::pointer::{Out, slice, subrosa_str};
 use super::random::SharedRandom;
 use super::status::{
@@ -103,16 +103,8 @@ pub unsafe extern "C" fn subrosa_config_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { live(config) };
-    // SAFETY: the caller's promise.
-    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
-    guard(
-        || match handle {
-            Some(config) => config.0.last_error(give),
-            None => super::SUBROSA_ERR_NULL,
-        },
-        SUBROSA_ERR_PANIC,
-    )
+    let give = || unsafe { last_error(live(config).map(|handle| &handle.0), out) };
+    guard(give, SUBROSA_ERR_PANIC)
 }
 
 /// The local IP address that sockets bind to, for example "192.0.2.7"; "0.0.0.0" unless set.

@@ -3,11 +3,11 @@
 use super::account::policy;
 use super::addr::subrosa_addr;
 use super::config::{subrosa_config, used};
-use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, live};
+use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, last_error, live};
 use super::log::Logger;
 use super::pointer::{Out, slice, slice_mut, subrosa_str};
 use super::random::SharedRandom;
-use super::status::{SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, subrosa_status};
+use super::status::{SUBROSA_ERR_PANIC, subrosa_status};
 use crate::engine::{Engine, Input};
 use crate::sip::{ListenerId, SocketId, StreamId};
 use crate::time::{Instant, UnixTime};
@@ -89,16 +89,8 @@ pub unsafe extern "C" fn subrosa_engine_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { live(engine) };
-    // SAFETY: the caller's promise.
-    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
-    guard(
-        || match handle {
-            Some(engine) => engine.0.last_error(give),
-            None => SUBROSA_ERR_NULL,
-        },
-        SUBROSA_ERR_PANIC,
-    )
+    let give = || unsafe { last_error(live(engine).map(|handle| &handle.0), out) };
+    guard(give, SUBROSA_ERR_PANIC)
 }
 
 /// Adds entropy to the engine's generator: any number of bytes, any time. An engine of

@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::pointer::subrosa_str;
+use super::pointer::{Out, subrosa_str};
 use super::status::{
     SUBROSA_ERR_BUSY, SUBROSA_ERR_INVALID, SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, SUBROSA_OK,
     subrosa_status,
@@ -124,10 +124,7 @@ impl<T> Handle<T> {
     }
 
     /// Gives the last failure's sentence; it stays until the next failure.
-    pub(super) fn last_error(
-        &self,
-        give: impl FnOnce(subrosa_str) -> Result<(), Failure>,
-    ) -> subrosa_status {
+    fn last_error(&self, give: impl FnOnce(subrosa_str) -> Result<(), Failure>) -> subrosa_status {
         self.with(|inner| give(subrosa_str::borrowed(&inner.error)))
     }
 }
@@ -145,6 +142,19 @@ pub(super) fn enter<T>(
         }
         run(&mut inner.value, &mut inner.texts)
     })
+}
+
+/// Writes the last failure's sentence of a handle: the one body of all `_last_error` functions.
+///
+/// # Safety
+/// `out` as for [`Out::new`].
+pub(super) unsafe fn last_error<T>(
+    handle: Option<&Handle<T>>,
+    out: *mut subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
+    handle.map_or(SUBROSA_ERR_NULL, |handle| handle.last_error(give))
 }
 
 /// The handle that C gave; none if it is NULL, or cannot be one because it is not aligned.

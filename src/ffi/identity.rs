@@ -1,12 +1,11 @@
 //! Our end of DTLS handshakes, and the safety number that two people compare.
 
 use super::config::{set, subrosa_config};
-use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, live};
+use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, last_error, live};
 use super::pointer::{Out, slice, slice_mut, subrosa_str};
 use super::status::{
     SUBROSA_ERR_CERTIFICATE, SUBROSA_ERR_INVALID, SUBROSA_ERR_LIMIT, SUBROSA_ERR_MISMATCH,
-    SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, SUBROSA_ERR_SYSTEM, status_of,
-    subrosa_status,
+    SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_PANIC, SUBROSA_ERR_SYSTEM, status_of, subrosa_status,
 };
 use crate::crypto::dtls::{DtlsIdentity, DtlsIdentityError, Fingerprint, FingerprintHash};
 use crate::crypto::safety_number::{SafetyNumber, SafetyNumberError};
@@ -269,16 +268,8 @@ pub unsafe extern "C" fn subrosa_safety_number_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { live(number) };
-    // SAFETY: the caller's promise.
-    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
-    guard(
-        || match handle {
-            Some(number) => number.0.last_error(give),
-            None => SUBROSA_ERR_NULL,
-        },
-        SUBROSA_ERR_PANIC,
-    )
+    let give = || unsafe { last_error(live(number).map(|handle| &handle.0), out) };
+    guard(give, SUBROSA_ERR_PANIC)
 }
 
 /// The 60 digits, the same on both ends, as two people compare them: twelve groups of five with

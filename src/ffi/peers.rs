@@ -3,12 +3,12 @@
 use super::account::uri;
 use super::call::find;
 use super::engine::{subrosa_engine, with};
-use super::guard::{Access, Failure, Handle, enter, free, guard, live};
+use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::identity::{fingerprint, subrosa_safety_number, write_bytes};
 use super::pointer::{Out, OutStruct, Versioned, slice, slice_mut, subrosa_str};
 use super::status::{
-    SUBROSA_ERR_INVALID, SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC,
-    SUBROSA_ERR_UNKNOWN_ID, status_of, subrosa_status,
+    SUBROSA_ERR_INVALID, SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_PANIC, SUBROSA_ERR_UNKNOWN_ID,
+    status_of, subrosa_status,
 };
 use crate::engine::{PeerMemory, PeerMemoryError, SecurityLevel, Verdict};
 use crate::time::{Instant, UnixTime};
@@ -158,16 +158,8 @@ pub unsafe extern "C" fn subrosa_peer_memory_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { live(memory) };
-    // SAFETY: the caller's promise.
-    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
-    guard(
-        || match handle {
-            Some(memory) => memory.0.last_error(give),
-            None => SUBROSA_ERR_NULL,
-        },
-        SUBROSA_ERR_PANIC,
-    )
+    let give = || unsafe { last_error(live(memory).map(|handle| &handle.0), out) };
+    guard(give, SUBROSA_ERR_PANIC)
 }
 
 /// Everything as bytes, for a safe place: whoever can change them can make a stranger a confirmed

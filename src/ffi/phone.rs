@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::account::{copied, policy, policy_number, subrosa_account_config, subrosa_account_info};
 use super::account::{source_number, unknown_account, uri};
 use super::config::{ConfigState, address, subrosa_config, used};
-use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, live};
+use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, last_error, live};
 use super::ladder::{subrosa_ladder_step, write_steps};
 use super::load::subrosa_engine_load;
 use super::log::{Logger, level, subrosa_logger};
@@ -14,8 +14,8 @@ use super::output::{SUBROSA_OUTPUT_EVENT, SUBROSA_OUTPUT_TIMEOUT, subrosa_event,
 use super::pointer::{Out, OutStruct, Versioned, slice_mut, subrosa_str};
 use super::report::subrosa_engine_stats;
 use super::status::{
-    SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, SUBROSA_ERR_STOPPED, SUBROSA_ERR_SYSTEM,
-    SUBROSA_ERR_WRONG_STATE, status_of, subrosa_status,
+    SUBROSA_ERR_PANIC, SUBROSA_ERR_STOPPED, SUBROSA_ERR_SYSTEM, SUBROSA_ERR_WRONG_STATE, status_of,
+    subrosa_status,
 };
 use crate::driver::{DnsConfig, Phone, PhoneError};
 use crate::engine::{AccountId, Engine, LogLevel};
@@ -166,16 +166,8 @@ pub unsafe extern "C" fn subrosa_phone_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { live(phone) };
-    // SAFETY: the caller's promise.
-    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
-    guard(
-        || match handle {
-            Some(phone) => phone.0.last_error(give),
-            None => SUBROSA_ERR_NULL,
-        },
-        SUBROSA_ERR_PANIC,
-    )
+    let give = || unsafe { last_error(live(phone).map(|handle| &handle.0), out) };
+    guard(give, SUBROSA_ERR_PANIC)
 }
 
 /// The phone's clock now, microseconds: that of registered_until_us.

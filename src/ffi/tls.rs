@@ -5,11 +5,10 @@ use std::ffi::c_char;
 
 use super::config::{bad_certificate, set, subrosa_config};
 use super::engine::{subrosa_engine, with};
-use super::guard::{Access, Failure, Handle, enter, free, guard, live};
+use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::pointer::{Out, slice_mut, subrosa_str};
 use super::status::{
-    SUBROSA_ERR_INVALID, SUBROSA_ERR_NULL, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE,
-    subrosa_status,
+    SUBROSA_ERR_INVALID, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE, subrosa_status,
 };
 use crate::crypto::tls::{
     ExpiredList, KeyPurposes, PinSet, RevocationLists, SpkiPin, TlsClientOptions, TlsIdentity,
@@ -251,16 +250,8 @@ pub unsafe extern "C" fn subrosa_tls_options_last_error(
     out: *mut subrosa_str,
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
-    let handle = unsafe { live(options) };
-    // SAFETY: the caller's promise.
-    let give = |error| unsafe { Out::new(out) }.map(|out| out.write(error));
-    guard(
-        || match handle {
-            Some(options) => options.0.last_error(give),
-            None => SUBROSA_ERR_NULL,
-        },
-        SUBROSA_ERR_PANIC,
-    )
+    let give = || unsafe { last_error(live(options).map(|handle| &handle.0), out) };
+    guard(give, SUBROSA_ERR_PANIC)
 }
 
 /// Enters options.
