@@ -2,82 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs)]
 
+#[path = "support/loopback.rs"]
+mod loopback;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use loopback::{PATIENCE, dial, ended, established, incoming, phone, wait};
 use subrosa::driver::{
     AudioRing, CallAudio, DnsConfig, Phone, PhoneError, Player, WireRecorder, WireTransport,
 };
-use subrosa::engine::{
-    AccountConfig, AccountId, CallId, CallOptions, CallState, EndReason, Event, SecurityPolicy,
-};
-use subrosa::sip::Transport;
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Party {
-    phone: Phone,
-    account: AccountId,
-    port: u16,
-}
-
-/// A phone on loopback that talks in the clear over UDP.
-fn phone(user: &str, tap: Option<&WireRecorder>) -> Party {
-    let mut config = Phone::config();
-    config.local_ip = [127, 0, 0, 1].into();
-    let mut builder = Phone::builder(config).dns(DnsConfig::new(vec![]));
-    if let Some(tap) = tap {
-        builder = builder.wire_tap(tap.clone());
-    }
-    let phone = builder.start().unwrap();
-    let uri = format!("sip:{user}@localhost").parse().unwrap();
-    let mut account = AccountConfig::new(uri);
-    account.register = false;
-    account.policy = SecurityPolicy::Off;
-    let account = phone.add_account(account).unwrap();
-    let port = wait(&phone, |event| match event {
-        Event::Listening { transport: Transport::Udp, local } => Some(local.port()),
-        _ => None,
-    });
-    Party { phone, account, port }
-}
-
-/// The first event that `want` picks.
-fn wait<T>(phone: &Phone, want: impl Fn(&Event) -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut seen = Vec::new();
-    while let Some(event) = phone.next_event(deadline.saturating_duration_since(Instant::now())) {
-        if let Some(wanted) = want(&event) {
-            return wanted;
-        }
-        seen.push(event);
-    }
-    panic!("it did not happen; instead: {seen:?}");
-}
-
-fn incoming(phone: &Phone) -> CallId {
-    wait(phone, |event| match event {
-        Event::IncomingCall { call, .. } => Some(*call),
-        _ => None,
-    })
-}
-
-fn established(phone: &Phone) {
-    wait(phone, |event| matches!(event, Event::CallEstablished { .. }).then_some(()));
-}
-
-fn ended(phone: &Phone) -> EndReason {
-    wait(phone, |event| match event {
-        Event::CallEnded { reason, .. } => Some(reason.clone()),
-        _ => None,
-    })
-}
-
-fn dial(from: &Party, to: &Party, audio: CallAudio) -> CallId {
-    let target = format!("sip:bob@127.0.0.1:{}", to.port).parse().unwrap();
-    from.phone.place_call(from.account, target, CallOptions::default(), audio).unwrap()
-}
+use subrosa::engine::{AccountConfig, CallId, CallOptions, CallState, EndReason, Event};
 
 fn silent() -> CallAudio {
     CallAudio::new(CallOptions::default().sample_rate)
@@ -91,7 +26,7 @@ fn two_phones_talk_and_the_tap_sees_every_packet() {
         (0..16_000).map(|n| if n / 20 % 2 == 0 { 9_000 } else { -9_000 }).collect();
     let player = Player::new(tone);
     let progress = player.progress();
-    let outgoing = dial(&alice, &bob, silent().source(player));
+    let outgoing = dial(&alice, &bob, CallOptions::default(), silent().source(player));
     let call = incoming(&bob.phone);
     bob.phone.ring(call).unwrap();
     wait(&alice.phone, |e| matches!(e, Event::CallProgress { status: 180, .. }).then_some(()));
@@ -135,7 +70,7 @@ fn two_phones_talk_and_the_tap_sees_every_packet() {
 #[test]
 fn a_refused_call_ends_with_its_status() {
     let (alice, bob) = (phone("alice", None), phone("bob", None));
-    dial(&alice, &bob, silent());
+    dial(&alice, &bob, CallOptions::default(), silent());
     let call = incoming(&bob.phone);
     bob.phone.reject(call, 486).unwrap();
     let reason = ended(&alice.phone);
@@ -146,7 +81,7 @@ fn a_refused_call_ends_with_its_status() {
 #[test]
 fn stopping_a_phone_hangs_up_and_ends_the_events() {
     let (alice, bob) = (phone("alice", None), phone("bob", None));
-    dial(&alice, &bob, silent());
+    dial(&alice, &bob, CallOptions::default(), silent());
     let call = incoming(&bob.phone);
     bob.phone.accept(call, CallOptions::default(), silent()).unwrap();
     established(&alice.phone);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs)]
 
+#[path = "support/loopback.rs"]
+mod loopback;
 #[path = "support/registrar.rs"]
 mod registrar;
 
@@ -13,70 +15,16 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use loopback::{PATIENCE, Party, dial, ended, incoming, phone, wait};
 use registrar::{Registrar, Seen};
 use subrosa::driver::{AudioRing, CallAudio, DnsConfig, Phone, PhoneError, Player};
 use subrosa::engine::{
     AccountConfig, AccountId, CallId, CallOptions, CallState, EndReason, Event, FailureReason,
     Padlock, SecurityPolicy,
 };
-use subrosa::sip::Transport;
 use subrosa::util::Secret;
 
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 const RATE: u32 = 16_000;
-
-struct Party {
-    phone: Phone,
-    account: AccountId,
-    port: u16,
-}
-
-fn phone(user: &str) -> Party {
-    let mut config = Phone::config();
-    config.local_ip = [127, 0, 0, 1].into();
-    let phone = Phone::builder(config).dns(DnsConfig::new(vec![])).start().unwrap();
-    let mut account = AccountConfig::new(format!("sip:{user}@localhost").parse().unwrap());
-    account.register = false;
-    account.policy = SecurityPolicy::Off;
-    let account = phone.add_account(account).unwrap();
-    let port = wait(&phone, |event| match event {
-        Event::Listening { transport: Transport::Udp, local } => Some(local.port()),
-        _ => None,
-    });
-    Party { phone, account, port }
-}
-
-fn wait<T>(phone: &Phone, want: impl Fn(&Event) -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut seen = Vec::new();
-    while let Some(event) = phone.next_event(deadline.saturating_duration_since(Instant::now())) {
-        if let Some(wanted) = want(&event) {
-            return wanted;
-        }
-        seen.push(event);
-    }
-    panic!("it did not happen; instead: {seen:?}");
-}
-
-fn ended(phone: &Phone) -> EndReason {
-    wait(phone, |event| match event {
-        Event::CallEnded { reason, .. } => Some(reason.clone()),
-        _ => None,
-    })
-}
-
-fn dial(from: &Party, to: &Party, options: CallOptions, audio: CallAudio) -> CallId {
-    let target = format!("sip:bob@127.0.0.1:{}", to.port).parse().unwrap();
-    from.phone.place_call(from.account, target, options, audio).unwrap()
-}
-
-fn incoming(phone: &Phone) -> CallId {
-    wait(phone, |event| match event {
-        Event::IncomingCall { call, .. } => Some(*call),
-        _ => None,
-    })
-}
 
 /// A tone without end, and an ear.
 fn talk() -> (CallAudio, AudioRing) {
@@ -112,7 +60,7 @@ struct Call {
 }
 
 fn call() -> Call {
-    let (alice, bob) = (phone("alice"), phone("bob"));
+    let (alice, bob) = (phone("alice", None), phone("bob", None));
     let (audio, alices_ear) = talk();
     let outgoing = dial(&alice, &bob, CallOptions::default(), audio);
     let incoming = incoming(&bob.phone);
@@ -213,7 +161,7 @@ fn the_report_and_the_figures_live_through_the_call_and_after_it() {
 
 #[test]
 fn a_caller_gives_up_and_a_policy_refuses_what_is_not_secure() {
-    let (alice, bob) = (phone("alice"), phone("bob"));
+    let (alice, bob) = (phone("alice", None), phone("bob", None));
     let audio = || CallAudio::new(RATE);
     let outgoing = dial(&alice, &bob, CallOptions::default(), audio());
     let ringing = incoming(&bob.phone);
@@ -269,7 +217,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn events_are_awaited_without_a_runtime() {
-    let (alice, bob) = (phone("alice"), phone("bob"));
+    let (alice, bob) = (phone("alice", None), phone("bob", None));
     let answering = {
         let phone = bob.phone.clone();
         thread::spawn(move || {

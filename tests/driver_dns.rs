@@ -3,24 +3,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs)]
 
+#[path = "support/loopback.rs"]
+mod loopback;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use domain::base::iana::{Class, Rcode};
 use domain::base::{CharStr, Message, MessageBuilder, Name};
 use domain::rdata::{A, Naptr, Srv};
+use loopback::{ended, wait};
 use subrosa::driver::{CallAudio, DnsConfig, Phone};
 use subrosa::engine::{
     AccountConfig, CallOptions, EndReason, Event, FailureReason, SecurityPolicy,
 };
 use subrosa::sip::Transport;
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 enum Record {
     /// Order, service, where next.
@@ -102,18 +102,6 @@ fn serve(zone: Zone) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     (address, asked)
 }
 
-fn wait<T>(phone: &Phone, want: impl Fn(&Event) -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut seen = Vec::new();
-    while let Some(event) = phone.next_event(deadline.saturating_duration_since(Instant::now())) {
-        if let Some(wanted) = want(&event) {
-            return wanted;
-        }
-        seen.push(event);
-    }
-    panic!("it did not happen; instead: {seen:?}");
-}
-
 fn phone(dns: DnsConfig) -> (Phone, subrosa::engine::AccountId) {
     let mut config = Phone::config();
     config.local_ip = [127, 0, 0, 1].into();
@@ -130,13 +118,6 @@ fn dial(phone: &Phone, account: subrosa::engine::AccountId, to: &str, policy: Se
     options.policy = policy;
     let audio = CallAudio::new(options.sample_rate);
     phone.place_call(account, to.parse().unwrap(), options, audio).unwrap();
-}
-
-fn ended(phone: &Phone) -> EndReason {
-    wait(phone, |event| match event {
-        Event::CallEnded { reason, .. } => Some(reason.clone()),
-        _ => None,
-    })
 }
 
 #[test]

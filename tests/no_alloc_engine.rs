@@ -7,10 +7,11 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/counting.rs"]
+mod counting;
+
+use counting::allocations;
 use std::net::SocketAddr;
 use subrosa::crypto::tls::TrustAnchors;
 use subrosa::engine::{
@@ -20,33 +21,6 @@ use subrosa::engine::{
 use subrosa::sip::SocketId;
 use subrosa::time::{Duration, Instant, UnixTime};
 use subrosa::util::SeededRng;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: all calls go to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|c| c.set(c.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.with(|c| c.set(c.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(ptr, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 struct Host {
     engine: Engine,
@@ -131,14 +105,14 @@ fn a_call_through_two_engines_allocates_nothing_per_packet() {
             }
         }
         // Timers are not packets: their cost is left out.
-        let timers = COUNT.with(Cell::get);
+        let timers = allocations();
         for (host, id) in [(&mut a, call), (&mut b, answered)] {
             host.engine.write_pcm(now, id, &pcm).unwrap();
             host.engine.read_pcm(now, id, &mut heard).unwrap();
         }
         settle(now, &mut a, &mut b);
         if tick >= 150 {
-            after_start += COUNT.with(Cell::get) - timers;
+            after_start += allocations() - timers;
         }
     }
     assert!(a.packets > 590 && b.packets > 590);

@@ -7,42 +7,16 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/counting.rs"]
+mod counting;
+
+use counting::allocations;
 use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
 use subrosa::media::codec::CodecId;
 use subrosa::media::session::{MAX_TRANSMIT, MediaConfig, MediaSecurity, MediaSession, Payload};
 use subrosa::time::{Duration, Instant};
 use subrosa::util::SeededRng;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: all calls go to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|c| c.set(c.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.with(|c| c.set(c.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(ptr, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_tick_allocates_nothing() {
@@ -80,7 +54,7 @@ fn run(codec: CodecId, rate: u32, suite: Suite) -> u64 {
     let mut received = 0;
     for tick in 0..550u32 {
         if tick == 50 {
-            before = COUNT.with(Cell::get);
+            before = allocations();
             assert!(before > 0, "the start allocates, so the counter counts");
         }
         for end in 0..2 {
@@ -105,5 +79,5 @@ fn run(codec: CodecId, rate: u32, suite: Suite) -> u64 {
     }
     assert!(received > 500 && ends[0].stats().rtcp_sent > 0);
     assert!(ends[0].stats().concealed_frames > 10);
-    COUNT.with(Cell::get) - before
+    allocations() - before
 }

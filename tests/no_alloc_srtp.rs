@@ -1,37 +1,15 @@
 //! Protecting and unprotecting a packet allocates nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unsafe_code)] // a global allocator cannot be written without
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/counting.rs"]
+mod counting;
+
+use counting::allocations;
 use subrosa::crypto::srtp::{
     KeyInfo, KeySet, MasterKey, MasterKeyId, SrtpReceiver, SrtpSender, Suite,
 };
 use subrosa::util::SeededRng;
 use subrosa::wire::{rtcp::CompoundWriter, rtp::RtpHeaderFields};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn packets_allocate_nothing_not_even_the_first_of_a_source() {
@@ -40,7 +18,7 @@ fn packets_allocate_nothing_not_even_the_first_of_a_source() {
         let mut sender = SrtpSender::new(&key).unwrap();
         let mut receiver = SrtpReceiver::new(&key).unwrap();
         let mut buffer = [0; 300];
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         for sequence_number in 0..100 {
             for ssrc in 1..=4 {
                 let header = RtpHeaderFields { ssrc, sequence_number, ..Default::default() };
@@ -56,11 +34,11 @@ fn packets_allocate_nothing_not_even_the_first_of_a_source() {
                 assert_eq!(receiver.unprotect_rtcp(&mut buffer[..end]).unwrap().len(), len);
             }
         }
-        assert_eq!(ALLOCATIONS.get() - before, 0, "{suite}");
+        assert_eq!(allocations() - before, 0, "{suite}");
     }
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     drop(std::hint::black_box(vec![1u8; 10]));
-    assert_eq!(ALLOCATIONS.get() - before, 1, "the counter counts");
+    assert_eq!(allocations() - before, 1, "the counter counts");
 }
 
 #[test]
@@ -75,7 +53,7 @@ fn nor_do_the_packets_of_an_overlap_of_keys_nor_its_end() {
         let mut receiver = SrtpReceiver::with_keys(&set(suite, 1)).unwrap();
         let mut buffer = [0; 300];
         receiver.rekey(&set(suite, 2)).unwrap();
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         for sequence_number in 0..300 {
             for sender in [&mut old, &mut new] {
                 let header = RtpHeaderFields { ssrc: 1, sequence_number, ..Default::default() };
@@ -86,6 +64,6 @@ fn nor_do_the_packets_of_an_overlap_of_keys_nor_its_end() {
             }
         }
         assert!(!receiver.is_overlapping());
-        assert_eq!(ALLOCATIONS.get() - before, 0, "{suite}");
+        assert_eq!(allocations() - before, 0, "{suite}");
     }
 }
