@@ -1656,6 +1656,54 @@ typedef struct subrosa_security_report {
      */
     int32_t level;
     /**
+     * The connection of signalling is there: 1; 0 once it is lost, and before there is one.
+     */
+    int32_t connected;
+    /**
+     * The key exchange of TLS was a hybrid of a classical and a post-quantum one: 1 or 0.
+     */
+    int32_t hybrid;
+    /**
+     * How often the key of what we send was renewed: 0 for the first one.
+     */
+    uint32_t key_generation_out;
+    /**
+     * How often the key of what we receive was renewed: 0 for the first one.
+     */
+    uint32_t key_generation_in;
+    /**
+     * The peer's `fingerprint` came over signalling whose peer was verified: 1 or 0.
+     */
+    int32_t fingerprint_verified;
+    /**
+     * The keys come from DTLS with the certificate that two people confirmed: 1 or 0.
+     */
+    int32_t peer_identity_verified;
+    /**
+     * Voice and RTCP are encrypted in both directions, whoever has the keys: 1 or 0.
+     */
+    int32_t media_encrypted;
+    /**
+     * RTCP that we send is encrypted and authenticated: 1 or 0.
+     */
+    int32_t rtcp_encrypted_out;
+    /**
+     * Only RTCP that is encrypted and authenticated is taken: 1 or 0.
+     */
+    int32_t rtcp_encrypted_in;
+    /**
+     * RTCP shares the port of RTP: 1 or 0.
+     */
+    int32_t rtcp_mux;
+    /**
+     * Debugging is on: secrets of a connection that carried this call went into the key log.
+     */
+    int32_t tls_key_log;
+    /**
+     * Debugging is on: the SIP messages of this call went into the trace.
+     */
+    int32_t sip_trace;
+    /**
      * Packets protected by SRTP and SRTCP.
      */
     uint64_t packets_protected;
@@ -1713,13 +1761,38 @@ typedef struct subrosa_security_report {
      */
     struct subrosa_str srtp_suite_in;
     /**
-     * The sentence for the screen.
+     * The transport profile of what we send, for example "RTP/SAVP"; empty before media.
+     */
+    struct subrosa_str profile_out;
+    /**
+     * The transport profile of what we receive; empty before media.
+     */
+    struct subrosa_str profile_in;
+    /**
+     * The identifier of the key of what we send, "0x" and hexadecimal digits; empty without.
+     */
+    struct subrosa_str mki_out;
+    /**
+     * The identifier of the key of what we receive, the first of several; empty without.
+     */
+    struct subrosa_str mki_in;
+    /**
+     * The fingerprint that signalling announced and the peer's certificate has, for example
+     * "sha-256 AB:CD:.."; empty unless the keys come from DTLS.
+     */
+    struct subrosa_str fingerprint;
+    /**
+     * The padlock in a few words.
      */
     struct subrosa_str padlock_text;
     /**
-     * All of it in words.
+     * The sentence for the screen.
      */
     struct subrosa_str text;
+    /**
+     * The sentence and the evidence behind it, line by line.
+     */
+    struct subrosa_str evidence;
 } subrosa_security_report;
 
 /**

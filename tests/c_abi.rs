@@ -267,7 +267,7 @@ fn the_desk_phone_calls_the_rust_phone() {
     let text = desk.line("security: ");
     let (code, rest, recorded) = desk.finish();
     assert_eq!(code, Some(0), "{text}\n{rest}");
-    assert!(text.starts_with("encrypted to your provider"), "{text}");
+    assert!(text.starts_with("Encrypted to your provider"), "{text}");
     assert_tone(&recorded, RUST_TONE, "the desk phone");
     assert_tone(&all(&heard), C_TONE, "the Rust phone");
 }
@@ -290,7 +290,7 @@ fn the_rust_phone_calls_the_desk_phone() {
     phone.hang_up(call).unwrap();
     let (code, rest, recorded) = desk.finish();
     assert_eq!(code, Some(0), "{rest}");
-    assert!(rest.contains("security: encrypted to your provider"), "{rest}");
+    assert!(rest.contains("security: Encrypted to your provider"), "{rest}");
     assert_tone(&recorded, RUST_TONE, "the desk phone");
     assert_tone(&all(&heard), C_TONE, "the Rust phone");
 }

@@ -236,7 +236,8 @@ fn a_safety_number_compared_once_makes_this_call_and_later_ones_verified_end_to_
     }
     let (_, report) = pair.reports()[0].clone();
     assert!(report.to_string().contains("verified end to end"), "{report}");
-    assert!(report.to_string().contains("keys by DTLS with a confirmed peer"), "{report}");
+    let evidence = format!("{report:#}");
+    assert!(evidence.contains(" of the phone that you confirmed"), "{evidence}");
 
     pair.hang_up();
     pair.call();

@@ -106,7 +106,7 @@ fn commands_work_during_a_call_at_both_ends() {
     alice.wait_for("ringing (180)");
     bob.type_line("answer");
     for phone in [&mut alice, &mut bob] {
-        phone.wait_for("answered: [not encrypted]");
+        phone.wait_for("answered: Not encrypted: others on the way can listen.");
     }
     alice.type_line("hold");
     alice.wait_for("we hold the far end");
@@ -128,7 +128,7 @@ fn commands_work_during_a_call_at_both_ends() {
         alice.wait_for(&format!("  {part} "));
     }
     bob.type_line("report");
-    for part in ["padlock      not encrypted", "signalling   UDP in the clear", "plain RTP"] {
+    for part in ["padlock      not encrypted", "signalling   UDP, not encrypted", "plain RTP"] {
         bob.wait_for(part);
     }
     bob.type_line("help");

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use subrosa::driver::{CallInfo, DriverStats};
-use subrosa::engine::{AccountState, AccountStatus, CallState, MediaLeg, Padlock};
+use subrosa::engine::{AccountState, AccountStatus, CallState, Padlock};
 use subrosa::media::session::MediaStats;
 
 use crate::display::Paint;
@@ -132,44 +132,9 @@ pub(crate) fn stats(info: &CallInfo, driver: &DriverStats) -> String {
 /// How secure the call is, with the evidence.
 pub(crate) fn security(info: &CallInfo) -> String {
     let report = &info.security;
-    let leg = report.signalling.as_ref();
-    let tls = leg.and_then(|leg| leg.tls.as_ref());
-    let signalling = match (leg, tls) {
-        (None, _) => "none yet".to_owned(),
-        (Some(leg), None) => format!("{} in the clear", leg.transport),
-        (_, Some(tls)) => {
-            let exchange = tls.key_exchange.unwrap_or("no key exchange");
-            format!("{}, {}, {exchange}", tls.version, tls.cipher_suite)
-        }
-    };
-    let peer = tls.and_then(|tls| tls.peer.as_ref());
-    let certificate = peer.map_or("none shown".to_owned(), |peer| {
-        format!("{} by {}", peer.domains.join(", "), peer.anchor)
-    });
-    let voice = |leg: &Option<MediaLeg>| match leg.as_ref().map(|leg| leg.suite) {
-        None => "none yet".to_owned(),
-        Some(None) => "plain RTP".to_owned(),
-        Some(Some(suite)) => format!("SRTP {}, keys by SDES", suite.sdp_name()),
-    };
-    rows(&[
-        ("padlock", report.padlock().to_string()),
-        ("policy", report.policy.to_string()),
-        ("signalling", signalling),
-        ("certificate", certificate),
-        ("voice out", voice(&report.media_out)),
-        ("voice in", voice(&report.media_in)),
-        (
-            "packets",
-            format!(
-                "{} protected, {} authenticated, {} failed, {} replayed, {} plain refused",
-                report.packets_protected,
-                report.packets_authenticated,
-                report.auth_failures,
-                report.replays,
-                report.plain_dropped
-            ),
-        ),
-    ])
+    let mut lines = vec![("padlock", report.padlock().to_string()), ("", report.to_string())];
+    lines.extend(report.evidence());
+    rows(&lines)
 }
 
 fn rows(rows: &[(&str, String)]) -> String {

@@ -313,7 +313,7 @@ impl Session {
 
     fn show_security(&mut self, what: &str, call: CallId) -> Result<(), Failure> {
         if let Some(info) = self.phone.call(call)? {
-            self.say(&format!("{what}: [{}] {}", info.security.padlock(), info.security));
+            self.say(&format!("{what}: {}", info.security));
         }
         Ok(())
     }

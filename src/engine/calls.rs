@@ -237,7 +237,9 @@ impl Engine {
         let Some(entry) = self.calls.get_mut(id) else { return };
         entry.flow = Some(flow);
         entry.machine.trust = trust;
-        entry.report.signalling = leg;
+        if let Some(leg) = leg {
+            entry.report.set_signalling(leg);
+        }
         if let Some(route) = &entry.route {
             entry.report.ladder = route.steps().to_vec();
         }
@@ -252,9 +254,7 @@ impl Engine {
     /// The evidence of a flow.
     pub(super) fn signalling_leg(&self, flow: FlowId) -> Option<SignallingLeg> {
         let transport = self.flows.transport(flow)?;
-        let tls = self.flows.facts(flow).cloned();
-        let peer_verified = tls.as_ref().is_some_and(|facts| facts.peer.is_some());
-        Some(SignallingLeg { transport, tls, peer_verified })
+        Some(SignallingLeg::new(transport, self.flows.facts(flow).cloned()))
     }
 
     /// Sends the INVITE once both the way and the media ports are there.

@@ -61,8 +61,8 @@ impl Engine {
         let Some(entry) = self.calls.get_mut(id) else { return };
         if entry.machine.handle_request(now, tx, message, &mut self.rng) {
             entry.flow = Some(flow);
-            if leg.is_some() {
-                entry.report.signalling = leg;
+            if let Some(leg) = leg {
+                entry.report.set_signalling(leg);
             }
         }
     }
@@ -164,7 +164,9 @@ impl Engine {
                     let mut entry = CallEntry::new(machine, call_id, effective);
                     entry.flow = Some(flow);
                     entry.machine.trust = trust;
-                    entry.report.signalling = leg;
+                    if let Some(leg) = leg {
+                        entry.report.set_signalling(leg);
+                    }
                     Some(entry)
                 }
                 Err(status) => {

@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 use super::call::{DtlsPlan, MediaPlan, PlanKeys};
 use super::event::{Event, FailureReason};
 use super::gate::{Trust, plain_permit};
-use super::report::{Keying, MediaLeg};
+use super::report::{Keying, MediaLeg, RtcpLeg};
 use super::{CallId, Engine};
 use crate::crypto::dtls::{DtlsSession, DtlsState, DtlsVersions, Fingerprint, FingerprintHash};
 use crate::crypto::srtp::{KeySet, SrtpReceiver, SrtpSender};
@@ -57,6 +57,14 @@ impl DtlsLeg {
         let done = matches!(self.session.state(), DtlsState::Established { .. });
         let certificate = self.session.peer_certificate().filter(|_| done)?;
         Some(Fingerprint::of(FingerprintHash::Sha256, certificate))
+    }
+
+    /// The fingerprint from signalling that it has.
+    fn matched_fingerprint(&self) -> Option<Fingerprint> {
+        match self.session.state() {
+            DtlsState::Established { fingerprint, .. } => Some(*fingerprint),
+            _ => None,
+        }
     }
 
     pub(super) fn has_output(&self) -> bool {
@@ -224,25 +232,44 @@ impl Engine {
             entry.session.is_some()
         };
         if done {
-            self.note_media(id, plan);
+            self.note_media(id, plan, keys.as_ref());
             self.judge_peer(now, id);
         }
         done
     }
 
     /// The media legs of the report, as the session has them.
-    fn note_media(&mut self, id: CallId, plan: &MediaPlan) {
+    fn note_media(&mut self, id: CallId, plan: &MediaPlan, keys: Option<&(KeySet, KeySet)>) {
         let Some(entry) = self.calls.get_mut(id) else { return };
-        let suites = entry.session.as_ref().and_then(|s| s.suites());
-        let keying = match (&plan.keys, suites) {
-            (Some(PlanKeys::Sdes(..)), Some(_)) => Keying::Sdes,
-            (Some(PlanKeys::Dtls(_)), Some(_)) => {
+        let Some(session) = &entry.session else { return };
+        let keying = match &plan.keys {
+            Some(PlanKeys::Sdes(..)) => Keying::Sdes,
+            Some(PlanKeys::Dtls(_)) => {
                 Keying::Dtls { authenticated: entry.machine.trust == Trust::Verified }
             }
-            _ => Keying::None,
+            None => Keying::None,
         };
-        entry.report.media_out = Some(MediaLeg { suite: suites.map(|(out, _)| out), keying });
-        entry.report.media_in = Some(MediaLeg { suite: suites.map(|(_, into)| into), keying });
+        let by_dtls = entry.dtls.as_ref().filter(|_| matches!(keying, Keying::Dtls { .. }));
+        let fingerprint = by_dtls.and_then(DtlsLeg::matched_fingerprint);
+        let leg = |suite, generation, keys: Option<&KeySet>| {
+            let plain = MediaLeg::plain(plan.agreed.profile.clone());
+            let mki = keys.and_then(|set| set.keys().first()?.mki().copied());
+            MediaLeg { suite, keying, mki, key_generation: generation, fingerprint, ..plain }
+        };
+        let (out, into) = match (session.suites(), session.key_generations()) {
+            (Some(suites), Some(generations)) => (
+                leg(Some(suites.0), generations.0, keys.map(|(local, _)| local)),
+                leg(Some(suites.1), generations.1, keys.map(|(_, remote)| remote)),
+            ),
+            _ => {
+                let plain = MediaLeg::plain(plan.agreed.profile.clone());
+                (plain.clone(), plain)
+            }
+        };
+        let (encrypted_out, encrypted_in) = session.rtcp_encrypted();
+        let mux = plan.agreed.rtcp_mux;
+        (entry.report.media_out, entry.report.media_in) = (Some(out), Some(into));
+        entry.report.rtcp = Some(RtcpLeg { encrypted_out, encrypted_in, mux });
     }
 }
 

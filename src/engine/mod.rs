@@ -52,7 +52,7 @@ pub use io::{Input, Output};
 pub use log::{LogLevel, LogRecord};
 pub use peers::{PeerMemory, PeerMemoryError, SecurityLevel, Verdict};
 pub use policy::{EffectivePolicy, PolicyError, PolicySource, SecurityPolicy};
-pub use report::{Keying, MediaLeg, Padlock, SecurityReport, SignallingLeg};
+pub use report::{Debugging, Keying, MediaLeg, Padlock, RtcpLeg, SecurityReport, SignallingLeg};
 pub use stats::{EngineLoad, EngineStats};
 pub use tls::TlsConfig;
 

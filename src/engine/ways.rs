@@ -172,7 +172,9 @@ impl Engine {
         let leg = self.signalling_leg(flow);
         if let Some(entry) = self.calls.get_mut(id) {
             entry.flow = Some(flow);
-            entry.report.signalling = leg;
+            if let Some(leg) = leg {
+                entry.report.set_signalling(leg);
+            }
         }
     }
 

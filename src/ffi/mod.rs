@@ -50,6 +50,7 @@ mod provisioning;
 mod random;
 mod reason;
 mod report;
+mod stats;
 mod status;
 mod tls;
 
@@ -84,5 +85,6 @@ pub use pointer::subrosa_str;
 pub use provisioning::*;
 pub use reason::*;
 pub use report::*;
+pub use stats::*;
 pub use status::*;
 pub use tls::*;

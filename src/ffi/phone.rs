@@ -12,7 +12,7 @@ use super::load::subrosa_engine_load;
 use super::log::{Logger, level, subrosa_logger};
 use super::output::{SUBROSA_OUTPUT_EVENT, SUBROSA_OUTPUT_TIMEOUT, subrosa_event, subrosa_output};
 use super::pointer::{Out, OutStruct, Versioned, slice_mut, subrosa_str};
-use super::report::subrosa_engine_stats;
+use super::stats::subrosa_engine_stats;
 use super::status::{
     SUBROSA_ERR_PANIC, SUBROSA_ERR_STOPPED, SUBROSA_ERR_SYSTEM, SUBROSA_ERR_WRONG_STATE, status_of,
     subrosa_status,

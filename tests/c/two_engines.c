@@ -322,6 +322,11 @@ int main(int argc, char **argv) {
     CHECK(report.tls_version == 0x0304 && report.peer_verified && report.media_agreed);
     CHECK(report.srtp_suite_out.len && report.tls_suite.len && report.text.len);
     CHECK(report.keying_out == SUBROSA_KEYING_SDES);
+    CHECK(report.connected && !report.hybrid && report.media_encrypted && report.evidence.len);
+    CHECK(report.rtcp_encrypted_out && report.rtcp_encrypted_in && report.rtcp_mux);
+    CHECK(report.profile_out.len && report.profile_in.len == report.profile_out.len);
+    CHECK(!report.key_generation_out && !report.key_generation_in && !report.mki_out.len);
+    CHECK(!report.fingerprint.len && !report.fingerprint_verified && !report.sip_trace);
     subrosa_safety_number *none = NULL;
     IS(subrosa_call_safety_number(alice.engine, alice.call, &none), SUBROSA_ERR_WRONG_STATE);
     IS(subrosa_call_confirm_safety_number(alice.engine, now, alice.call), SUBROSA_ERR_WRONG_STATE);

@@ -212,6 +212,11 @@ impl SrtpReceiver {
         self.unencrypted_rtcp = accept;
     }
 
+    /// Whether it is ([`accept_unencrypted_rtcp`](Self::accept_unencrypted_rtcp)).
+    pub fn accepts_unencrypted_rtcp(&self) -> bool {
+        self.unencrypted_rtcp
+    }
+
     /// Sets the roll-over counter at which a source begins, for a stream that is joined late.
     ///
     /// # Errors

@@ -100,6 +100,14 @@ impl Guard {
         }
     }
 
+    /// Whether RTCP is encrypted, not only authenticated: what we send, what we take.
+    pub(super) fn rtcp_encrypted(&self) -> (bool, bool) {
+        match &self.security {
+            MediaSecurity::Srtp { receiver, .. } => (true, !receiver.accepts_unencrypted_rtcp()),
+            MediaSecurity::Plain(_) => (false, false),
+        }
+    }
+
     pub(super) fn is_srtp(&self) -> bool {
         matches!(self.security, MediaSecurity::Srtp { .. })
     }

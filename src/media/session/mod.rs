@@ -443,6 +443,11 @@ impl MediaSession {
         self.guard.suites()
     }
 
+    /// Whether RTCP is encrypted and authenticated: what we send, all that we take.
+    pub fn rtcp_encrypted(&self) -> (bool, bool) {
+        self.guard.rtcp_encrypted()
+    }
+
     /// How often the keys were changed: of what we send, of what we take; `None` if plain.
     pub fn key_generations(&self) -> Option<(u32, u32)> {
         self.guard.generations()

@@ -1,13 +1,22 @@
 //! The evidence: how secure a call really is, computed from what happened.
+//!
+//! [`SecurityReport`] is plain data and holds no secret; `legs` are its parts, `text` puts it into
+//! words.
+
+mod legs;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use legs::{Debugging, Keying, MediaLeg, RtcpLeg, SignallingLeg};
+
 use super::peers::SecurityLevel;
 use super::policy::EffectivePolicy;
-use crate::crypto::srtp::{Suite, UnprotectError};
+use crate::crypto::srtp::UnprotectError;
 use crate::crypto::tls::TlsFacts;
-use crate::sip::Transport;
 use crate::sip::route::LadderStep;
 
 /// What the phone's screen may show. Derived from a [`SecurityReport`] and from nothing else.
@@ -45,46 +54,6 @@ impl fmt::Display for Padlock {
     }
 }
 
-/// How the signalling of a call travels.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct SignallingLeg {
-    /// The transport.
-    pub transport: Transport,
-    /// TLS facts, from the handshake itself.
-    pub tls: Option<TlsFacts>,
-    /// True if the far end of the connection proved an identity that we checked: as a client,
-    /// always (a certificate that does not verify ends the flow); as a server, only with a
-    /// client certificate.
-    pub peer_verified: bool,
-}
-
-/// How the media of one direction travels.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct MediaLeg {
-    /// The SRTP suite; `None`: plain RTP.
-    pub suite: Option<Suite>,
-    /// How the key was agreed.
-    pub keying: Keying,
-}
-
-/// How SRTP keys were agreed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Keying {
-    /// No keys: plain RTP.
-    None,
-    /// A DTLS handshake on the media's path (RFC 5763).
-    Dtls {
-        /// The fingerprint that the peer had to match came over signalling whose peer was
-        /// verified. Otherwise whoever could change the signalling could be in the middle.
-        authenticated: bool,
-    },
-    /// `a=crypto` in the session description (RFC 4568): as secret as the signalling.
-    Sdes,
-}
-
 /// The facts about one call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -99,9 +68,13 @@ pub struct SecurityReport {
     pub media_out: Option<MediaLeg>,
     /// What we receive; `None` before media is agreed.
     pub media_in: Option<MediaLeg>,
+    /// RTCP of both directions; `None` before media is agreed.
+    pub rtcp: Option<RtcpLeg>,
     /// The media's keys come from DTLS with the certificate that two people confirmed
     /// ([`Call::confirm_safety_number`](super::Call::confirm_safety_number)).
     pub peer_identity_verified: bool,
+    /// What is on for debugging.
+    pub debugging: Debugging,
     /// Packets protected by SRTP and SRTCP.
     pub packets_protected: u64,
     /// Packets whose authentication was checked and good.
@@ -123,7 +96,9 @@ impl SecurityReport {
             signalling: None,
             media_out: None,
             media_in: None,
+            rtcp: None,
             peer_identity_verified: false,
+            debugging: Debugging::default(),
             packets_protected: 0,
             packets_authenticated: 0,
             auth_failures: 0,
@@ -145,17 +120,21 @@ impl SecurityReport {
         }
     }
 
+    /// Signalling goes this way from now on.
+    pub(crate) fn set_signalling(&mut self, leg: SignallingLeg) {
+        // What was logged once stays readable.
+        self.debugging.tls_key_log |= leg.tls.as_ref().is_some_and(|tls| tls.key_logged);
+        self.signalling = Some(leg);
+    }
+
     /// The padlock: the one place where it is decided.
     pub fn padlock(&self) -> Padlock {
-        let signalling = self
-            .signalling
-            .as_ref()
-            .is_some_and(|leg| leg.transport.is_secure() && leg.tls.is_some() && leg.peer_verified);
-        let tls = self.signalling.as_ref().is_some_and(|leg| leg.tls.is_some());
-        if tls && self.is_verified_end_to_end() {
+        let signalling = self.signalling.as_ref();
+        if signalling.is_some_and(|leg| leg.tls.is_some()) && self.is_verified_end_to_end() {
             return Padlock::VerifiedEndToEnd;
         }
-        match (signalling, self.both_legs(|leg| leg.suite.is_some())) {
+        let verified = signalling.is_some_and(SignallingLeg::is_verified);
+        match (verified, self.is_media_encrypted()) {
             (false, _) => Padlock::None,
             (true, false) => Padlock::SignallingOnly,
             (true, true) => Padlock::EncryptedToProvider,
@@ -165,11 +144,27 @@ impl SecurityReport {
     /// How well the media is protected, by whatever way signalling goes.
     pub fn level(&self) -> SecurityLevel {
         match self.padlock() {
-            _ if !self.both_legs(|leg| leg.suite.is_some()) => SecurityLevel::Plain,
+            _ if !self.is_media_encrypted() => SecurityLevel::Plain,
             _ if self.is_verified_end_to_end() => SecurityLevel::VerifiedEndToEnd,
             Padlock::EncryptedToProvider => SecurityLevel::EncryptedToProvider,
             _ => SecurityLevel::EncryptedUnauthenticated,
         }
+    }
+
+    /// True if voice and RTCP are encrypted in both directions, whoever has the keys.
+    pub fn is_media_encrypted(&self) -> bool {
+        self.both_legs(|leg| leg.suite.is_some())
+            && self.rtcp.as_ref().is_some_and(RtcpLeg::is_encrypted)
+    }
+
+    /// True if the TLS key exchange of the signalling was a hybrid of a classical and a
+    /// post-quantum one ([`TlsFacts::is_hybrid`]).
+    pub fn is_hybrid(&self) -> bool {
+        self.tls().is_some_and(TlsFacts::is_hybrid)
+    }
+
+    fn tls(&self) -> Option<&TlsFacts> {
+        self.signalling.as_ref()?.tls.as_ref()
     }
 
     fn both_legs(&self, holds: impl Fn(&MediaLeg) -> bool) -> bool {
@@ -178,56 +173,6 @@ impl SecurityReport {
 
     fn is_verified_end_to_end(&self) -> bool {
         let by_dtls = |leg: &MediaLeg| matches!(leg.keying, Keying::Dtls { .. });
-        self.peer_identity_verified && self.both_legs(|leg| leg.suite.is_some() && by_dtls(leg))
-    }
-}
-
-impl fmt::Display for SecurityReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.padlock())?;
-        match &self.signalling {
-            None => {}
-            Some(SignallingLeg { tls: Some(tls), .. }) => {
-                write!(f, "; signalling: {}, {}", tls.version, tls.cipher_suite)?;
-            }
-            Some(leg) => write!(f, "; signalling: {} in the clear", leg.transport)?,
-        }
-        let Some(leg) = &self.media_out else { return Ok(()) };
-        let Some(suite) = leg.suite else { return f.write_str("; voice: plain RTP") };
-        let keys = match leg.keying {
-            Keying::Dtls { .. } if self.peer_identity_verified => {
-                "keys by DTLS with a confirmed peer"
-            }
-            Keying::Dtls { authenticated: true } => "keys by DTLS",
-            Keying::Dtls { authenticated: false } => "keys by DTLS with whoever answered",
-            Keying::Sdes | Keying::None => "keys by SDES",
-        };
-        write!(f, "; voice: SRTP {}, {keys}", suite.sdp_name())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_keys_by_dtls_in_both_directions_with_a_confirmed_peer_are_verified_end_to_end() {
-        let dtls = Keying::Dtls { authenticated: false };
-        for (out, into, confirmed, level) in [
-            (dtls, dtls, true, SecurityLevel::VerifiedEndToEnd),
-            (dtls, dtls, false, SecurityLevel::EncryptedUnauthenticated),
-            (Keying::Sdes, Keying::Sdes, true, SecurityLevel::EncryptedUnauthenticated),
-            (dtls, Keying::Sdes, true, SecurityLevel::EncryptedUnauthenticated),
-            (Keying::Sdes, dtls, true, SecurityLevel::EncryptedUnauthenticated),
-        ] {
-            let mut report = SecurityReport::new(EffectivePolicy::of_domain(None));
-            let leg = |keying| Some(MediaLeg { suite: Some(Suite::AeadAes128Gcm), keying });
-            (report.media_out, report.media_in) = (leg(out), leg(into));
-            report.peer_identity_verified = confirmed;
-            assert_eq!(report.level(), level, "{out:?} {into:?}");
-            assert_eq!(report.padlock(), Padlock::None, "nothing is known of signalling");
-            report.media_out = Some(MediaLeg { suite: None, keying: Keying::None });
-            assert_eq!(report.level(), SecurityLevel::Plain);
-        }
+        self.peer_identity_verified && self.is_media_encrypted() && self.both_legs(by_dtls)
     }
 }

@@ -1,0 +1,308 @@
+//! Statistics of calls and of the engine.
+
+use super::call::find;
+use super::engine::{subrosa_engine, with};
+use super::guard::{Access, Failure};
+use super::pointer::{OutStruct, Versioned};
+use super::reason::{SUBROSA_MAX_REASONS, spread};
+use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
+use crate::engine::EngineStats;
+use crate::media::session::MediaStats;
+
+/// Statistics of a call's media. Set `size` to sizeof before asking.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_media_stats {
+    /// sizeof this struct.
+    pub size: u32,
+    /// Level of what is sent, dB of full scale.
+    pub level_sent: f32,
+    /// Level of what is heard, dB of full scale.
+    pub level_received: f32,
+    /// Share of the far end's packets lost lately, 0 to 1.
+    pub fraction_lost: f32,
+    /// Share of what we sent that the far end lost lately, 0 to 1.
+    pub remote_fraction_lost: f32,
+    /// 0; keeps the layout the same everywhere.
+    pub reserved: u32,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP packets accepted.
+    pub packets_received: u64,
+    /// RTP bytes sent.
+    pub bytes_sent: u64,
+    /// RTP bytes accepted.
+    pub bytes_received: u64,
+    /// Packets of the far end that were lost; negative with duplicates.
+    pub lost: i64,
+    /// Of what we sent, lost as the far end reports.
+    pub remote_lost: i64,
+    /// Interarrival jitter.
+    pub jitter_us: u64,
+    /// Round-trip time by RTCP; 0 while unknown.
+    pub rtt_us: u64,
+    /// Audio that waits to be heard.
+    pub buffer_level_us: u64,
+    /// Packets that came too late to be heard.
+    pub late: u64,
+    /// Frames that were concealed.
+    pub concealed_frames: u64,
+    /// Packets that SRTP refused, for all reasons.
+    pub refused: u64,
+    /// The delay that the jitter buffer aims at.
+    pub buffer_target_us: u64,
+    /// RTCP compound packets sent.
+    pub rtcp_sent: u64,
+    /// RTCP compound packets accepted.
+    pub rtcp_received: u64,
+    /// Of those refused, packets that look like plain RTP or RTCP.
+    pub plain_dropped: u64,
+    /// Datagrams that are no RTP.
+    pub malformed_rtp: u64,
+    /// Datagrams that are no RTCP.
+    pub malformed_rtcp: u64,
+    /// Datagrams of other protocols (STUN, DTLS).
+    pub other_protocol: u64,
+    /// Packets from an address that is not the far end's.
+    pub wrong_source: u64,
+    /// Packets with a payload type that was not negotiated.
+    pub unknown_payload_type: u64,
+    /// Payloads that are no frame of their codec.
+    pub bad_payload: u64,
+    /// Packets whose sequence number is not believed.
+    pub out_of_sequence: u64,
+    /// Packets that came while we do not receive.
+    pub while_held: u64,
+    /// Packets that came twice.
+    pub duplicate: u64,
+    /// Packets that came out of order, yet in time.
+    pub reordered: u64,
+    /// Packets dropped because too many waited to be heard.
+    pub jitter_overflow: u64,
+    /// Packets dropped because nobody polled for them.
+    pub send_overflow: u64,
+    /// Packets that SRTP would not protect.
+    pub protect_failures: u64,
+    /// Changes of the far end's SSRC.
+    pub ssrc_changes: u64,
+    /// Events dropped because nobody polled for them.
+    pub events_dropped: u64,
+    /// What `refused` counts, by reason: subrosa_reason_text names each.
+    pub refused_by: [u64; SUBROSA_MAX_REASONS],
+    /// What `malformed_rtp` counts, by reason.
+    pub malformed_rtp_by: [u64; SUBROSA_MAX_REASONS],
+    /// What `malformed_rtcp` counts, by reason.
+    pub malformed_rtcp_by: [u64; SUBROSA_MAX_REASONS],
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_media_stats {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+fn micros(duration: crate::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl subrosa_media_stats {
+    pub(super) fn of(stats: &MediaStats) -> Self {
+        Self {
+            size: 0,
+            level_sent: stats.level_sent,
+            level_received: stats.level_received,
+            fraction_lost: stats.fraction_lost,
+            remote_fraction_lost: stats.remote_fraction_lost,
+            reserved: 0,
+            packets_sent: stats.packets_sent,
+            packets_received: stats.packets_received,
+            bytes_sent: stats.bytes_sent,
+            bytes_received: stats.bytes_received,
+            lost: stats.lost,
+            remote_lost: stats.remote_lost,
+            jitter_us: micros(stats.jitter),
+            rtt_us: stats.rtt.map_or(0, micros),
+            buffer_level_us: micros(stats.buffer_level),
+            late: stats.late,
+            concealed_frames: stats.concealed_frames,
+            refused: stats.refused.iter().sum(),
+            buffer_target_us: micros(stats.buffer_target),
+            rtcp_sent: stats.rtcp_sent,
+            rtcp_received: stats.rtcp_received,
+            plain_dropped: stats.plain_dropped,
+            malformed_rtp: stats.malformed_rtp,
+            malformed_rtcp: stats.malformed_rtcp,
+            other_protocol: stats.other_protocol,
+            wrong_source: stats.wrong_source,
+            unknown_payload_type: stats.unknown_payload_type,
+            bad_payload: stats.bad_payload,
+            out_of_sequence: stats.out_of_sequence,
+            while_held: stats.while_held,
+            duplicate: stats.duplicate,
+            reordered: stats.reordered,
+            jitter_overflow: stats.jitter_overflow,
+            send_overflow: stats.send_overflow,
+            protect_failures: stats.protect_failures,
+            ssrc_changes: stats.ssrc_changes,
+            events_dropped: stats.events_dropped,
+            refused_by: spread(&stats.refused),
+            malformed_rtp_by: spread(&stats.malformed_rtp_by),
+            malformed_rtcp_by: spread(&stats.malformed_rtcp_by),
+        }
+    }
+}
+
+/// The call had no media yet.
+pub(super) fn no_media() -> Failure {
+    Failure::new(SUBROSA_ERR_NO_MEDIA, "the call had no media yet")
+}
+
+/// Statistics of a call's media, the last ones after its end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_media_stats(
+    engine: *const subrosa_engine,
+    call: u64,
+    out: *mut subrosa_media_stats,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let out = OutStruct::new(out)?;
+            let stats = find(state, call)?.media_stats().ok_or_else(no_media)?;
+            out.write(subrosa_media_stats::of(&stats));
+            Ok(())
+        })
+    }
+}
+
+/// Counters of what came from the network and was no good. Set `size` to sizeof before asking.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_engine_stats {
+    /// sizeof this struct.
+    pub size: u32,
+    /// 0; keeps the layout the same everywhere.
+    pub reserved: u32,
+    /// SIP messages received.
+    pub received: u64,
+    /// SIP messages sent.
+    pub sent: u64,
+    /// Datagrams or frames that were not SIP.
+    pub malformed: u64,
+    /// Connections and sources that were turned away.
+    pub turned_away: u64,
+    /// TLS connections that failed.
+    pub tls_failures: u64,
+    /// Requests that came in again.
+    pub retransmissions_in: u64,
+    /// Messages sent again.
+    pub retransmissions_out: u64,
+    /// Requests that were refused for what they ask.
+    pub refused_requests: u64,
+    /// Requests and responses that belong to no call.
+    pub strays: u64,
+    /// Datagrams on a media socket that has no session.
+    pub stray_media: u64,
+    /// Outputs and messages dropped because nobody polled for them.
+    pub overflowed: u64,
+    /// Requests that came in.
+    pub requests_in: u64,
+    /// Requests that went out.
+    pub requests_out: u64,
+    /// Requests refused with 503 for want of room.
+    pub overloaded: u64,
+    /// Requests refused with 482 because they came by another way already.
+    pub merged: u64,
+    /// CANCELs that matched no INVITE.
+    pub unmatched_cancels: u64,
+    /// Responses to nothing that was asked.
+    pub stray_responses: u64,
+    /// Responses that only look like answers to what was asked.
+    pub foreign_responses: u64,
+    /// Messages without a usable Via.
+    pub without_via: u64,
+    /// Messages dropped because nobody polled for them.
+    pub backlogged: u64,
+    /// Transactions that failed by timeout.
+    pub timeouts: u64,
+    /// Transactions that failed by the transport.
+    pub transport_errors: u64,
+    /// Malformed messages that were answered.
+    pub malformed_answered: u64,
+    /// Messages that could not be built or sent.
+    pub unsendable: u64,
+    /// Records of the log that were dropped because nobody took them.
+    pub log_dropped: u64,
+    /// Events that were dropped because nobody polled for them.
+    pub events_dropped: u64,
+    /// Requests within a secure call that came over a connection which is not its own.
+    pub foreign_requests: u64,
+    /// What `malformed` counts, by reason: subrosa_reason_text names each.
+    pub malformed_by: [u64; SUBROSA_MAX_REASONS],
+    /// Session descriptions of far ends that were refused, by reason.
+    pub sdp_refused_by: [u64; SUBROSA_MAX_REASONS],
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_engine_stats {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+impl subrosa_engine_stats {
+    pub(super) fn of(stats: &EngineStats) -> Self {
+        Self {
+            size: 0,
+            reserved: 0,
+            received: stats.flows.received,
+            sent: stats.flows.sent,
+            malformed: stats.flows.malformed,
+            turned_away: stats.flows.turned_away,
+            tls_failures: stats.flows.tls_failures,
+            retransmissions_in: stats.transactions.retransmissions_in,
+            retransmissions_out: stats.transactions.retransmissions_out,
+            refused_requests: stats.refused_requests,
+            strays: stats.strays,
+            stray_media: stats.stray_media,
+            overflowed: stats.flows.overflowed,
+            requests_in: stats.transactions.requests_in,
+            requests_out: stats.transactions.requests_out,
+            overloaded: stats.transactions.overloaded,
+            merged: stats.transactions.merged,
+            unmatched_cancels: stats.transactions.unmatched_cancels,
+            stray_responses: stats.transactions.stray_responses,
+            foreign_responses: stats.transactions.foreign_responses,
+            without_via: stats.transactions.malformed,
+            backlogged: stats.transactions.backlogged,
+            timeouts: stats.transactions.timeouts,
+            transport_errors: stats.transactions.transport_errors,
+            malformed_answered: stats.malformed_answered,
+            unsendable: stats.unsendable,
+            log_dropped: stats.log_dropped,
+            events_dropped: stats.events_dropped,
+            foreign_requests: stats.foreign_requests,
+            malformed_by: spread(&stats.flows.malformed_by),
+            sdp_refused_by: spread(&stats.sdp_refused_by),
+        }
+    }
+}
+
+/// Counters of what came from the network and was no good.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_get_stats(
+    engine: *const subrosa_engine,
+    out: *mut subrosa_engine_stats,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Read, |state, _| {
+            let out = OutStruct::new(out)?;
+            out.write(subrosa_engine_stats::of(&state.engine.stats()));
+            Ok(())
+        })
+    }
+}
