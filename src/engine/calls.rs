@@ -303,6 +303,7 @@ impl Engine {
     pub(super) fn retire(&mut self, id: CallId) {
         self.ended.push_back(id);
         self.unpark_none(id);
+        self.cancel_invites(self.now, id, None);
         if let Some(entry) = self.calls.get_mut(id) {
             entry.route = None;
             match &mut entry.session {

@@ -359,6 +359,7 @@ impl Engine {
                     entry.machine.nothing_to_cancel();
                 }
             }
+            CallAction::CancelReInvite => self.cancel_invites(now, id, Some(Purpose::ReInvite)),
             CallAction::InviteAgain => {
                 if let Some(entry) = self.calls.get_mut(id) {
                     (entry.invited, entry.invite_tx) = (false, None);

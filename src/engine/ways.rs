@@ -116,6 +116,21 @@ impl Engine {
         self.parked.retain(|p| !matches!(p.owner, Owner::Call(owner, _) if owner == id));
     }
 
+    /// INVITEs of a call that wait for an answer, or those for one purpose, are cancelled: their
+    /// transactions end within 64*T1 (RFC 3261 §9.1), whatever the far end does.
+    pub(super) fn cancel_invites(&mut self, now: Instant, id: CallId, only: Option<Purpose>) {
+        let wanted = |owner: Owner| {
+            matches!(owner, Owner::Call(call, purpose)
+                if call == id && only.is_none_or(|only| only == purpose))
+        };
+        let txs: Vec<_> =
+            self.requests.iter().filter(|(_, p)| wanted(p.owner)).map(|(tx, _)| *tx).collect();
+        for tx in txs {
+            // Other requests than INVITE end by themselves.
+            let _ = self.transactions.cancel(now, tx);
+        }
+    }
+
     /// A request of a call; without a way, it waits until one is found.
     pub(super) fn send_request(
         &mut self,

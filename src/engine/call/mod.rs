@@ -26,10 +26,14 @@ use super::policy::SecurityPolicy;
 use super::{AccountId, CallId};
 use crate::sip::dialog::{AckCache, Dialog, Forks, Glare, Reliable2xx};
 use crate::sip::transaction::{ServerTxId, Timers};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::util::Rng;
 use crate::wire::sip::{Message, MessageBuilder, Method, Uri};
 
+/// A re-INVITE that got provisional responses and nothing else for so long is cancelled: the INVITE
+/// client transaction has no timer of its own any more (RFC 3261 §17.1.1.2), and users are not
+/// asked as long as for a new call.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// ACKs kept for repetitions of their 2xx.
 const MAX_ACKS: usize = 8;
 
@@ -95,6 +99,8 @@ pub(super) enum CallAction {
         request: MessageBuilder,
     },
     CancelInvite,
+    /// The re-INVITE under way has been provisionally answered for too long.
+    CancelReInvite,
     /// The INVITE was refused for its media: another offer is to be made.
     InviteAgain,
     Respond {
@@ -147,6 +153,8 @@ pub(super) struct CallMachine {
     /// Our answer to its offer, if a 183 brought it already.
     early_answer: Option<Vec<u8>>,
     change: Option<Change>,
+    /// When the re-INVITE under way is cancelled, once a provisional response came.
+    change_deadline: Option<Instant>,
     offers: Glare,
     answering: Option<Answering>,
     acks: AckCache<MessageBuilder>,
@@ -193,6 +201,7 @@ impl CallMachine {
             incoming: None,
             early_answer: None,
             change: None,
+            change_deadline: None,
             offers: Glare::new(direction == Direction::Outgoing),
             answering: None,
             acks: AckCache::new(Timers::default(), MAX_ACKS),
@@ -261,7 +270,7 @@ impl CallMachine {
         }
         self.state = CallState::Ended;
         self.answering = None;
-        self.change = None;
+        (self.change, self.change_deadline) = (None, None);
         self.ring_deadline = None;
         // An answer that comes now is acknowledged and ended.
         self.forks.cancel();
@@ -312,7 +321,7 @@ impl CallMachine {
         if matches!(self.state, CallState::Ending | CallState::Ended) {
             return;
         }
-        self.change = None;
+        (self.change, self.change_deadline) = (None, None);
         self.media.stop();
         // The callee may not send BYE before the ACK has come, or will not come (§15).
         if self.answering.is_some() {
@@ -341,7 +350,8 @@ impl CallMachine {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let answering = self.answering.as_ref().and_then(|a| a.clock.next_timeout());
         let retry = self.change.and(self.offers.next_timeout());
-        [self.ring_deadline, answering, retry, self.acks.next_timeout()].into_iter().flatten().min()
+        let due = [self.ring_deadline, self.change_deadline, answering, retry];
+        due.into_iter().chain([self.acks.next_timeout()]).flatten().min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, rng: &mut dyn Rng) {
@@ -354,6 +364,9 @@ impl CallMachine {
                 }
                 _ => {}
             }
+        }
+        if self.change_deadline.take_if(|d| *d <= now).is_some() {
+            self.act(CallAction::CancelReInvite);
         }
         self.acks.handle_timeout(now);
         self.repeat_2xx(now);

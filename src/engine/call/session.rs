@@ -77,8 +77,13 @@ impl CallMachine {
     ) {
         let status = response.status().unwrap_or(0);
         if status < 200 {
+            // The wait begins with the first of them: repeating it wins nothing.
+            if self.change.is_some() {
+                self.change_deadline.get_or_insert(now + super::PATIENCE);
+            }
             return;
         }
+        self.change_deadline = None;
         if (200..300).contains(&status)
             && let Some(dialog) = &mut self.dialog
         {
