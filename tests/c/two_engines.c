@@ -4,6 +4,9 @@
  */
 #include "check.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #define FRAME 320 /* 20 ms at 16 kHz */
 
 struct phone {
@@ -138,6 +141,14 @@ static void bind_udp(struct phone *p, const subrosa_output *o) {
     CHECK(!"more sockets than a call needs");
 }
 
+/* What leaves is written to nowhere, because valgrind looks whether each byte was ever given a
+ * value where the system takes it. */
+static void leave(const subrosa_output *o) {
+    static int nowhere = -1;
+    if (nowhere < 0) nowhere = open("/dev/null", O_WRONLY);
+    CHECK(write(nowhere, o->data, o->data_len) == (ssize_t)o->data_len);
+}
+
 static void deliver(struct phone *p, const subrosa_output *o) {
     struct phone *to = other(p);
     uint8_t copy[2048];
@@ -181,6 +192,7 @@ static int drain(struct phone *p) {
                SUBROSA_OK);
             break;
         case SUBROSA_OUTPUT_STREAM_DATA:
+            leave(&o);
             if (far->stream)
                 IS(subrosa_engine_handle_stream_data(far->engine, now, far->stream, o.data,
                                                      o.data_len), SUBROSA_OK);
@@ -191,7 +203,10 @@ static int drain(struct phone *p) {
                 IS(subrosa_engine_handle_stream_closed(far->engine, now, far->stream), SUBROSA_OK);
             far->stream = 0;
             break;
-        case SUBROSA_OUTPUT_DATAGRAM: deliver(p, &o); break;
+        case SUBROSA_OUTPUT_DATAGRAM:
+            leave(&o);
+            deliver(p, &o);
+            break;
         case SUBROSA_OUTPUT_EVENT: on_event(p, &o.event); break;
         default: CHECK(!"an output that this program does not expect");
         }
