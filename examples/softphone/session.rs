@@ -298,7 +298,7 @@ impl Session {
                 }
                 self.show_security("answered", call)?;
             }
-            Event::SecurityChanged { call } => self.show_security("security", call)?,
+            Event::SecurityChanged { call, .. } => self.show_security("security", call)?,
             Event::CallMediaChanged { local_hold, remote_hold, .. } => {
                 let ours = if local_hold { "we hold the far end" } else { "not held by us" };
                 let theirs = if remote_hold { "the far end holds us" } else { "not held by them" };

@@ -341,6 +341,7 @@ impl Engine {
         let interval = entry.config.keep_alive;
         self.flows.set_keep_alive(now, flow, interval, false, &mut self.rng);
         self.tell_transport(id, flow);
+        self.calls_follow(id);
     }
 
     /// There is no way to the account's server now: try again later.

@@ -60,6 +60,10 @@ pub(super) struct CallEntry {
     /// The last statistics of a session that is gone.
     pub(super) stats: Option<MediaStats>,
     pub(super) report: SecurityReport,
+    /// The facts of `report` that were told last, or are about to be.
+    pub(super) told: SecurityReport,
+    /// They were not told yet.
+    pub(super) untold: bool,
     pub(super) invited: bool,
     /// Requests that wait for the way.
     pub(super) waiting: Vec<Waiting>,
@@ -89,6 +93,8 @@ impl CallEntry {
             judged: None,
             stats: None,
             report: SecurityReport::new(policy),
+            told: SecurityReport::new(policy),
+            untold: false,
             invited: false,
             waiting: Vec::new(),
             failover: None,

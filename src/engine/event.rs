@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::{AccountId, CallId, SecurityLevel};
+use super::{AccountId, CallId, Padlock, SecurityLevel};
 use crate::media::session::NoMediaReason;
 use crate::sip::Transport;
 use crate::time::Duration;
@@ -78,10 +78,16 @@ pub enum Event {
         /// The far end holds us.
         remote_hold: bool,
     },
-    /// What protects the call changed; `call(id).security()` tells how.
+    /// What is known of the call's security changed; `call(id).security()` tells all of it.
+    ///
+    /// It comes once for each change of the report's facts (counters are none), before any audio
+    /// is sent or heard under it, and before any other event that waits; changes that happen
+    /// before it is polled are told as one.
     SecurityChanged {
         /// The call.
         call: CallId,
+        /// What the screen may show from now on.
+        padlock: Padlock,
     },
     /// The call's media is protected worse than that of earlier calls with this peer. Told before
     /// audio flows; [`Config::refuse_downgrade`](super::Config::refuse_downgrade) ends the call.

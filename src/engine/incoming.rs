@@ -167,6 +167,7 @@ impl Engine {
                     if let Some(leg) = leg {
                         entry.report.set_signalling(leg);
                     }
+                    entry.facts_are_known();
                     Some(entry)
                 }
                 Err(status) => {

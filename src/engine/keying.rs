@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::call::{DtlsPlan, MediaPlan, PlanKeys};
-use super::event::{Event, FailureReason};
+use super::event::FailureReason;
 use super::gate::{Trust, plain_permit};
 use super::report::{Keying, MediaLeg, RtcpLeg};
 use super::{CallId, Engine};
@@ -154,9 +154,9 @@ impl Engine {
                 let remote = KeySet::from(keys.receive().clone());
                 entry.dtls_keys = Some((local.clone(), remote.clone()));
                 let Some(plan) = entry.machine.media.plan().cloned() else { return true };
-                if self.carry_out(now, id, &plan, Some((local, remote))) {
-                    self.event(Event::SecurityChanged { call: id });
-                } else if let Some(entry) = self.calls.get_mut(id) {
+                if !self.carry_out(now, id, &plan, Some((local, remote)))
+                    && let Some(entry) = self.calls.get_mut(id)
+                {
                     entry.machine.fail(FailureReason::Negotiation("media refused".into()));
                 }
                 true

@@ -174,9 +174,10 @@ impl Engine {
                     format!("call {call}: the peer's certificate is not the one it had before")
                 });
             }
-            Event::CallProgress { .. }
-            | Event::CallMediaChanged { .. }
-            | Event::SecurityChanged { .. } => {}
+            Event::SecurityChanged { call, padlock } => {
+                self.note(Info, "call", || format!("call {call} is {padlock} now"));
+            }
+            Event::CallProgress { .. } | Event::CallMediaChanged { .. } => {}
             // A digit may be part of a PIN.
             Event::DtmfReceived { .. } => {}
         }

@@ -82,11 +82,10 @@ impl Engine {
                 continue;
             };
             let Some((_, Some(shown))) = &entry.judged else { continue };
-            let verified = self.peers.is_confirmed(&entry.machine.remote, shown);
-            if core::mem::replace(&mut entry.report.peer_identity_verified, verified) != verified {
-                self.event(Event::SecurityChanged { call: id });
-            }
+            entry.report.peer_identity_verified =
+                self.peers.is_confirmed(&entry.machine.remote, shown);
         }
+        self.note_changes();
     }
 
     /// The two ends of a call keyed by DTLS: ours and the peer's, each with its address.

@@ -7,6 +7,7 @@
 mod accounts;
 mod call;
 mod calls;
+mod changes;
 mod config;
 mod error;
 mod event;
@@ -128,6 +129,8 @@ pub struct Engine {
     /// The rest of an output that did not fit the host's buffer.
     held: Option<crate::sip::flow::FlowOutput>,
     events: BoundedQueue<Event>,
+    /// Some call's facts changed and were not told yet.
+    has_news: bool,
     stats: EngineStats,
     log: log::Log,
     /// What the provisioning document that holds now has set.
@@ -189,6 +192,7 @@ impl Engine {
             host: VecDeque::new(),
             held: None,
             events: BoundedQueue::new(MAX_EVENTS),
+            has_news: false,
             stats: EngineStats::default(),
             log: log::Log::new(config.log_level),
             #[cfg(feature = "provisioning")]

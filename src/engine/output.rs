@@ -32,6 +32,10 @@ impl Engine {
                 return Output::Datagram { socket, remote, payload: buf.get(..len).unwrap_or(&[]) };
             }
         }
+        // Before any audio goes under it.
+        if let Some(event) = self.poll_change() {
+            return Output::Event(event);
+        }
         let due =
             self.calls.iter().find(|(_, e)| e.session.as_ref().is_some_and(|s| s.has_output()));
         if let Some(id) = due.map(|(id, _)| id) {

@@ -76,9 +76,10 @@ impl Engine {
             }
             moved |= self.carry_out_plans(now);
             if !moved {
-                return;
+                return self.note_changes();
             }
         }
+        self.note_changes();
         self.unsettled = true;
     }
 
@@ -111,6 +112,7 @@ impl Engine {
                     self.event(Event::CertificateRejected { domain, problem: problem.clone() });
                 }
                 self.account_flow_down(now, flow);
+                self.calls_lost_flow(flow);
                 for route in self.all_routes() {
                     route.handle_down(now, flow, &why);
                 }
@@ -346,6 +348,7 @@ impl Engine {
         match action {
             CallAction::Event(event) => {
                 if let Event::CallEnded { .. } = event {
+                    self.note_last_change(id);
                     self.retire(id);
                 }
                 self.event(event);

@@ -127,7 +127,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Fills `pcm` with what is to be heard now, at the call's sample rate.
+    /// Fills `pcm` with what is to be heard now, at the call's sample rate: silence while an
+    /// [`Event::SecurityChanged`] of the call waits to be polled.
     ///
     /// # Errors
     /// [`MediaError`]: no such call, or it has no media (`pcm` is left alone).
@@ -137,7 +138,11 @@ impl Engine {
         id: CallId,
         pcm: &mut [i16],
     ) -> Result<(), MediaError> {
-        self.session(id)?.read_pcm(now, pcm);
+        let untold = self.calls.get(id).is_some_and(|entry| entry.untold);
+        match self.session(id)? {
+            _ if untold => pcm.fill(0),
+            session => session.read_pcm(now, pcm),
+        }
         Ok(())
     }
 

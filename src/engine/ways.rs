@@ -167,7 +167,7 @@ impl Engine {
 
     /// The flow that a call's requests go on now: its own, or the one that its account has found
     /// since. A call whose signalling was secure stays on secure flows.
-    fn call_flow(&mut self, id: CallId) -> Option<FlowId> {
+    pub(super) fn call_flow(&mut self, id: CallId) -> Option<FlowId> {
         let entry = self.calls.get(id)?;
         let own = entry.flow.filter(|f| self.flows.is_up(*f));
         let account = entry.machine.account.and_then(|a| self.accounts.get(a));

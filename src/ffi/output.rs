@@ -7,6 +7,7 @@ use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Texts};
 use super::peers::{SUBROSA_LEVEL_NONE, level_number};
 use super::pointer::{OutStruct, Versioned, slice_mut, subrosa_str};
+use super::report::{SUBROSA_PADLOCK_NONE, padlock_number};
 use super::status::subrosa_status;
 use crate::engine::{EndReason, Event, FailureReason, Output};
 use crate::media::session::NoMediaReason;
@@ -52,7 +53,8 @@ pub const SUBROSA_EVENT_CALL_PROGRESS: i32 = 5;
 pub const SUBROSA_EVENT_CALL_ESTABLISHED: i32 = 6;
 /// Hold or resume took effect: `local_hold`, `remote_hold`.
 pub const SUBROSA_EVENT_CALL_MEDIA_CHANGED: i32 = 7;
-/// What protects `call` changed: see subrosa_call_security.
+/// What is known of the security of `call` changed: `padlock`, and subrosa_call_security. It comes
+/// before any audio is sent or heard under it.
 pub const SUBROSA_EVENT_SECURITY_CHANGED: i32 = 8;
 /// The far end pressed `digit`.
 pub const SUBROSA_EVENT_DTMF_RECEIVED: i32 = 9;
@@ -182,8 +184,8 @@ pub struct subrosa_event {
     pub level_before: i32,
     /// A SUBROSA_LEVEL_.
     pub level_now: i32,
-    /// 0; keeps the layout the same everywhere.
-    pub reserved: i32,
+    /// A SUBROSA_PADLOCK_: what the screen may show from now on.
+    pub padlock: i32,
     /// An address.
     pub addr: subrosa_addr,
     /// A URI or a domain.
@@ -252,7 +254,7 @@ impl subrosa_event {
             no_media: SUBROSA_NO_MEDIA_NONE,
             level_before: SUBROSA_LEVEL_NONE,
             level_now: SUBROSA_LEVEL_NONE,
-            reserved: 0,
+            padlock: SUBROSA_PADLOCK_NONE,
             addr: subrosa_addr::default(),
             from: EMPTY,
             display_name: EMPTY,
@@ -333,7 +335,10 @@ impl subrosa_event {
                 remote_hold: i32::from(*remote_hold),
                 ..Self::of_call(SUBROSA_EVENT_CALL_MEDIA_CHANGED, *call)
             },
-            Event::SecurityChanged { call } => Self::of_call(SUBROSA_EVENT_SECURITY_CHANGED, *call),
+            Event::SecurityChanged { call, padlock } => Self {
+                padlock: padlock_number(*padlock),
+                ..Self::of_call(SUBROSA_EVENT_SECURITY_CHANGED, *call)
+            },
             Event::DtmfReceived { call, digit } => Self {
                 digit: i32::try_from(u32::from(*digit)).unwrap_or(0),
                 ..Self::of_call(SUBROSA_EVENT_DTMF_RECEIVED, *call)

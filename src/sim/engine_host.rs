@@ -403,7 +403,7 @@ fn call_of(event: &Event) -> Option<CallId> {
         | Event::CallProgress { call, .. }
         | Event::CallEstablished { call }
         | Event::CallMediaChanged { call, .. }
-        | Event::SecurityChanged { call }
+        | Event::SecurityChanged { call, .. }
         | Event::DtmfReceived { call, .. }
         | Event::CallEnded { call, .. } => Some(*call),
         _ => None,

@@ -22,7 +22,12 @@ pub struct Registrar {
     pub bindings: Vec<String>,
     /// Requests heard, with their transport.
     pub seen: Vec<(Transport, Message)>,
+    /// Calls are answered, with plain media that nobody sends.
+    pub answers: bool,
 }
+
+const SDP: &str = "v=0\r\no=r 1 1 IN IP4 10.9.9.9\r\ns=-\r\nc=IN IP4 10.9.9.9\r\nt=0 0\r\n\
+                   m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
 
 const SOCKET: SocketId = SocketId::from_raw(1 << 32);
 
@@ -40,6 +45,7 @@ impl Registrar {
             connections: BTreeMap::new(),
             bindings: vec![],
             seen: vec![],
+            answers: false,
         }
     }
 
@@ -103,6 +109,9 @@ impl Registrar {
                 }
                 ok
             }
+            Method::Invite if self.answers => ok
+                .header(HeaderName::Contact, "<sip:answers@bob.test>")
+                .body("application/sdp", SDP.as_bytes()),
             _ => message.response(480, "Nobody").to_tag("registrar"),
         };
         let _ = self.flows.send(net.now(), flow, &response.finish().unwrap());

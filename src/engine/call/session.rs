@@ -120,8 +120,6 @@ impl CallMachine {
             Ok(()) => {
                 let held = self.local_hold != change.hold;
                 self.local_hold = change.hold;
-                let call = self.id;
-                self.event(Event::SecurityChanged { call });
                 if held || !change.fresh_keys {
                     self.report_holds();
                 }
@@ -289,7 +287,5 @@ impl CallMachine {
             self.remote_hold = held;
             self.report_holds();
         }
-        let call = self.id;
-        self.event(Event::SecurityChanged { call });
     }
 }

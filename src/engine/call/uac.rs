@@ -225,9 +225,7 @@ impl CallMachine {
         match agreed {
             Ok(()) => {
                 self.state = CallState::Established;
-                let call = self.id;
-                self.event(Event::SecurityChanged { call });
-                self.event(Event::CallEstablished { call });
+                self.event(Event::CallEstablished { call: self.id });
             }
             Err(reason) => self.bye(EndReason::Failed(reason)),
         }

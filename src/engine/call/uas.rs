@@ -75,8 +75,6 @@ impl CallMachine {
                 let response = response.body("application/sdp", &body);
                 self.early_answer = Some(body);
                 self.act(CallAction::Respond { tx, response });
-                let call = self.id;
-                self.event(Event::SecurityChanged { call });
             }
             Err(reason) => self.refuse_media(&reason),
         }
@@ -124,11 +122,7 @@ impl CallMachine {
             dialog.confirm();
         }
         self.state = CallState::Established;
-        let call = self.id;
-        if !expects_answer {
-            self.event(Event::SecurityChanged { call });
-        }
-        self.event(Event::CallEstablished { call });
+        self.event(Event::CallEstablished { call: self.id });
         Ok(())
     }
 
@@ -208,12 +202,8 @@ impl CallMachine {
             Some(sdp) => self.media.answer(&sdp, &tag, self.gate()),
             None => Err(self.media.missing("the ACK has no session description")),
         };
-        match agreed {
-            Ok(()) => {
-                let call = self.id;
-                self.event(Event::SecurityChanged { call });
-            }
-            Err(reason) => self.bye(EndReason::Failed(reason)),
+        if let Err(reason) = agreed {
+            self.bye(EndReason::Failed(reason));
         }
     }
 
