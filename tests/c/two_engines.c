@@ -18,7 +18,7 @@ struct phone {
     uint16_t port[8];     /* ... and their ports */
     uint16_t next_port;
     uint64_t stream;      /* the one TCP connection */
-    int established, ended, digits, silent, resumed;
+    int established, ended, digits, silent, resumed, padlock;
     int64_t energy;
 };
 
@@ -98,6 +98,7 @@ static void on_event(struct phone *p, const subrosa_event *e) {
         break;
     case SUBROSA_EVENT_CALL_ESTABLISHED: p->established++; break;
     case SUBROSA_EVENT_CALL_ENDED: p->ended++; break;
+    case SUBROSA_EVENT_SECURITY_CHANGED: p->padlock = e->padlock; break;
     case SUBROSA_EVENT_DTMF_RECEIVED:
         CHECK(e->digit == '5');
         p->digits++;
@@ -334,6 +335,7 @@ int main(int argc, char **argv) {
     CHECK(info.sip_call_id.len);
     IS(subrosa_call_security(alice.engine, alice.call, &report), SUBROSA_OK);
     CHECK(report.padlock == SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER);
+    CHECK(alice.padlock == report.padlock);
     CHECK(report.tls_version == 0x0304 && report.peer_verified && report.media_agreed);
     CHECK(report.srtp_suite_out.len && report.tls_suite.len && report.text.len);
     CHECK(report.keying_out == SUBROSA_KEYING_SDES);
