@@ -381,7 +381,8 @@
 #define SUBROSA_EVENT_CALL_MEDIA_CHANGED 7
 
 /**
- * What protects `call` changed: see subrosa_call_security.
+ * What is known of the security of `call` changed: `padlock`, and subrosa_call_security. It comes
+ * before any audio is sent or heard under it.
  */
 #define SUBROSA_EVENT_SECURITY_CHANGED 8
 
@@ -1323,9 +1324,9 @@ typedef struct subrosa_event {
      */
     int32_t level_now;
     /**
-     * 0; keeps the layout the same everywhere.
+     * A SUBROSA_PADLOCK_: what the screen may show from now on.
      */
-    int32_t reserved;
+    int32_t padlock;
     /**
      * An address.
      */
