@@ -211,6 +211,21 @@
 #define SUBROSA_SAFETY_NUMBER_SCAN_LEN 65
 
 /**
+ * DTLS 1.3 where the peer has it, else 1.2.
+ */
+#define SUBROSA_DTLS_ALL 0
+
+/**
+ * DTLS 1.2 only.
+ */
+#define SUBROSA_DTLS_ONLY_12 1
+
+/**
+ * DTLS 1.3 only.
+ */
+#define SUBROSA_DTLS_ONLY_13 2
+
+/**
  * How many steps a ladder has at most.
  */
 #define SUBROSA_MAX_LADDER_STEPS 16
@@ -2703,6 +2718,27 @@ subrosa_status subrosa_safety_number_scan_payload(const struct subrosa_safety_nu
 subrosa_status subrosa_safety_number_verify_scanned(const struct subrosa_safety_number *number,
                                                     const uint8_t *payload,
                                                     size_t len);
+
+/**
+ * The SRTP suites by their names in SDP, with commas between them, the preferred one first, for
+ * example "AEAD_AES_256_GCM,AES_CM_128_HMAC_SHA1_80": offered in this order, and no other is
+ * accepted. Empty: the engine's own list, and all are accepted.
+ */
+subrosa_status subrosa_config_set_srtp_suites(struct subrosa_config *config,
+                                              struct subrosa_str names);
+
+/**
+ * How many packets one SDES key of ours may protect, 1 to 2^48: our descriptions say so, and new
+ * keys are agreed on before. 0: as many as SRTP allows.
+ */
+subrosa_status subrosa_config_set_srtp_key_lifetime(struct subrosa_config *config,
+                                                    uint64_t packets);
+
+/**
+ * The versions of DTLS that are offered and accepted: one of SUBROSA_DTLS_, SUBROSA_DTLS_ALL
+ * unless set.
+ */
+subrosa_status subrosa_config_set_dtls_versions(struct subrosa_config *config, int32_t versions);
 
 /**
  * What was tried when the way to an account's server was looked for last, in order: at most

@@ -388,6 +388,7 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("TlsConfig.purposes", &["subrosa_config_set_sip_purpose_only"], "two values"),
     ("TlsConfig.require_client_certificate", &["subrosa_config_set_client_certificates"], "with the domains"),
     ("TlsConfig.client_domains", &["subrosa_config_set_client_certificates"], "one by one"),
+    ("Config.dtls_versions", &["subrosa_config_set_dtls_versions", "SUBROSA_DTLS_ALL", "SUBROSA_DTLS_ONLY_12", "SUBROSA_DTLS_ONLY_13"], "prefixed"),
     ("TlsConfig.key_log", &["subrosa_config_set_key_log", "SUBROSA_KEY_LOG_LINE"], "the same"),
     ("TlsFacts.provider", &["subrosa_security_report.tls_provider"], "prefixed"),
     ("PeerCertificate.users", &["subrosa_security_report.peer_user"], "the first"),

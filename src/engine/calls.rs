@@ -9,17 +9,18 @@ use super::call::{CallMachine, CallMedia, InviteParts};
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
-use super::keying::DtlsLeg;
+use super::handshake::{DtlsLeg, EarlyHellos};
 use super::peers::SecurityLevel;
 use super::policy::{EffectivePolicy, SecurityPolicy};
 use super::ports::MediaPorts;
+use super::renewal::Renewal;
 use super::report::{SecurityReport, SignallingLeg};
 use super::sockets::SocketUse;
 use super::ways::Waiting;
 use super::{AccountId, CallId, Engine, HostAction};
 use crate::crypto::dtls::Fingerprint;
 use crate::crypto::srtp::KeySet;
-use crate::media::session::{MediaSession, MediaStats};
+use crate::media::session::{DtmfError, MediaSession, MediaStats};
 use crate::sip::FlowId;
 use crate::sip::auth::DigestClient;
 use crate::sip::resolve::ResolveError;
@@ -27,10 +28,14 @@ use crate::sip::route::Route;
 use crate::sip::transaction::ClientTxId;
 use crate::time::{Duration, Instant};
 use crate::util::Rng;
+use crate::wire::dtmf::Digit;
 use crate::wire::sip::{Message, NameAddr, Scheme, Uri};
 
 /// Ended calls whose statistics and report are kept.
 const KEPT: usize = 64;
+
+/// Keys pressed that wait for media at most.
+const MAX_DIGITS: usize = 32;
 
 /// How often the connection of a direct call is pinged.
 const DIRECT_KEEP_ALIVE: Duration = Duration::from_secs(90);
@@ -52,8 +57,15 @@ pub(super) struct CallEntry {
     pub(super) session: Option<Box<MediaSession>>,
     /// The handshake that keys the media.
     pub(super) dtls: Option<DtlsLeg>,
+    /// What came of it before its time.
+    pub(super) early_hellos: EarlyHellos,
     /// The keys that it gave.
     pub(super) dtls_keys: Option<(KeySet, KeySet)>,
+    /// The SSRC with which another fork heard us, and whether we were muted.
+    pub(super) former_source: Option<(u32, bool)>,
+    /// Keys pressed while the keys of the media are being agreed on.
+    pub(super) waiting_digits: Vec<(Digit, Duration)>,
+    pub(super) renewal: Renewal,
     /// How well the media is protected, apart from the peer's identity, and the certificate that
     /// the peer showed, when the memory of peers was last asked.
     pub(super) judged: Option<(SecurityLevel, Option<Fingerprint>)>,
@@ -89,7 +101,11 @@ impl CallEntry {
             auth: None,
             session: None,
             dtls: None,
+            early_hellos: EarlyHellos::default(),
             dtls_keys: None,
+            former_source: None,
+            waiting_digits: Vec::new(),
+            renewal: Renewal::default(),
             judged: None,
             stats: None,
             report: SecurityReport::new(policy),
@@ -113,16 +129,36 @@ impl CallEntry {
         if let Some(leg) = &mut self.dtls {
             leg.handle_timeout(now);
         }
-        if self.session.as_ref().is_some_and(|s| s.rekey_due()) {
-            // If something else is being agreed on, the next timer asks again.
-            let _ = self.machine.renew_keys(rng);
-        }
+        self.renew_keys_if_due(now, rng);
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let media = self.session.as_ref().and_then(|s| s.next_timeout());
         let dtls = self.dtls.as_ref().and_then(DtlsLeg::next_timeout);
-        [self.machine.next_timeout(), media, dtls].into_iter().flatten().min()
+        [self.machine.next_timeout(), media, dtls, self.next_renewal()].into_iter().flatten().min()
+    }
+
+    /// A key pressed before there is media waits for it.
+    pub(super) fn queue_digit(
+        &mut self,
+        digit: Digit,
+        duration: Duration,
+    ) -> Result<(), DtmfError> {
+        let agreed = self.machine.media.plan().map(|plan| &plan.agreed);
+        if agreed.is_some_and(|agreed| agreed.dtmf.is_none()) {
+            return Err(DtmfError::NotNegotiated);
+        }
+        if agreed.is_some_and(|agreed| !agreed.direction.sends()) {
+            return Err(DtmfError::NotSending);
+        }
+        if !(40..=6_000).contains(&duration.as_millis()) {
+            return Err(DtmfError::Duration);
+        }
+        if self.waiting_digits.len() >= MAX_DIGITS {
+            return Err(DtmfError::QueueFull);
+        }
+        self.waiting_digits.push((digit, duration));
+        Ok(())
     }
 
     pub(super) fn media_stats(&self) -> Option<MediaStats> {
@@ -187,8 +223,9 @@ impl Engine {
         let encrypts = policy != SecurityPolicy::Off;
         let fingerprints = if encrypts { self.dtls_fingerprints() } else { Vec::new() };
         let target = to.clone();
+        let srtp = self.config.srtp_options();
         let entry_of = |id| {
-            let media = CallMedia::new(codecs, fingerprints);
+            let media = CallMedia::new(codecs, fingerprints, srtp);
             let machine = CallMachine::outgoing(now, id, from, target, media, policy, options, tag);
             let mut entry = CallEntry::new(machine, call_id, effective);
             entry.route = flow.is_none().then_some(route);
@@ -312,6 +349,7 @@ impl Engine {
         self.cancel_invites(self.now, id, None);
         if let Some(entry) = self.calls.get_mut(id) {
             entry.route = None;
+            entry.forget_keys(self.now);
             match &mut entry.session {
                 Some(session) => session.close(),
                 None => self.close_media(id),

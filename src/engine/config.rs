@@ -4,11 +4,13 @@ use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::RangeInclusive;
 
+use super::call::SrtpOptions;
 use super::gate::MediaOffer;
 use super::log::LogLevel;
 use super::policy::SecurityPolicy;
 use super::tls::TlsConfig;
-use crate::crypto::dtls::DtlsIdentity;
+use crate::crypto::dtls::{DtlsIdentity, DtlsVersions};
+use crate::crypto::srtp::Suite;
 use crate::crypto::tls::{TlsIdentity, TrustAnchors};
 use crate::sip::Transport;
 use crate::time::{Duration, UnixTime};
@@ -35,6 +37,14 @@ pub struct Config {
     /// Who we are in DTLS handshakes, for life: keep it, so that people who compared safety
     /// numbers find the same one again. `None`: one is made for this engine alone.
     pub dtls_identity: Option<DtlsIdentity>,
+    /// Versions of DTLS that are offered and accepted.
+    pub dtls_versions: DtlsVersions,
+    /// SRTP suites, the preferred one first: offered in this order, and no other is accepted.
+    /// Empty: AES-256 before AES-128 and GCM before AES-CM are offered, and all are accepted.
+    pub srtp_suites: Vec<Suite>,
+    /// How many packets one SDES key of ours may protect; our a=crypto lines say so (RFC 4568
+    /// §6.1), and new keys are agreed on before. `None`: as many as SRTP allows, 2^48.
+    pub srtp_key_lifetime: Option<u64>,
     /// Whom to trust when verifying the far end's certificate.
     pub trust: TrustAnchors,
     /// What TLS demands beyond that.
@@ -72,6 +82,9 @@ impl Config {
             listen_tls: None,
             identity: None,
             dtls_identity: None,
+            dtls_versions: DtlsVersions::All,
+            srtp_suites: Vec::new(),
+            srtp_key_lifetime: None,
             trust: TrustAnchors::webpki_roots(),
             tls: TlsConfig::default(),
             media_ports: 16_384..=32_767,
@@ -82,6 +95,24 @@ impl Config {
             max_calls: 64,
             log_level: LogLevel::Off,
         }
+    }
+}
+
+/// Suites offered unless told otherwise, strongest first; the last one is what every SRTP peer has.
+const SUITES: [Suite; 4] = [
+    Suite::AeadAes256Gcm,
+    Suite::AeadAes128Gcm,
+    Suite::AesCm256HmacSha1_80,
+    Suite::AesCm128HmacSha1_80,
+];
+
+impl Config {
+    pub(super) fn srtp_options(&self) -> SrtpOptions {
+        let (offered, accepted) = match self.srtp_suites.as_slice() {
+            [] => (SUITES.to_vec(), Suite::ALL.to_vec()),
+            wanted => (wanted.to_vec(), wanted.to_vec()),
+        };
+        SrtpOptions { offered, accepted, lifetime: self.srtp_key_lifetime }
     }
 }
 

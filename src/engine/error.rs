@@ -18,6 +18,9 @@ pub enum ConfigError {
     /// No media port pair fits into the range.
     #[error("media_ports holds no even port with its odd successor: widen the range")]
     NoMediaPorts,
+    /// A key lifetime that SRTP does not have (RFC 3711 §9.2).
+    #[error("srtp_key_lifetime is 1 to 2^48 packets, not {0}")]
+    BadKeyLifetime(u64),
     /// User-Agent or user with characters that SIP cannot carry.
     #[error("{field} has characters that SIP cannot carry")]
     BadText {

@@ -184,7 +184,8 @@ impl Call<'_> {
     pub fn renew_keys(&mut self, now: Instant) -> Result<(), CallError> {
         self.command(now, |e, rng| e.machine.renew_keys(rng))
     }
-    /// Presses a key (RFC 4733).
+    /// Presses a key (RFC 4733). While the keys of an established call's media are still being
+    /// agreed on, it waits, and 31 others with it.
     ///
     /// # Errors
     /// [`CallError`]: not a digit, no telephone events agreed, or no media.
@@ -196,13 +197,15 @@ impl Call<'_> {
     ) -> Result<(), CallError> {
         let key = Digit::from_char(digit).ok_or(CallError::BadDigit(digit))?;
         self.command(now, |e, _| {
-            let state = match (&e.session, e.machine.state()) {
-                (None, CallState::Established) => "waiting for the keys of its media",
-                (_, state) => state.as_str(),
+            let state = e.machine.state();
+            let wrong = CallError::WrongState { command: "send DTMF in", state: state.as_str() };
+            let sent = match &mut e.session {
+                Some(session) => session.send_dtmf(key, duration),
+                // The keys of its media are being agreed on.
+                None if state == CallState::Established => e.queue_digit(key, duration),
+                None => return Err(wrong),
             };
-            let wrong = CallError::WrongState { command: "send DTMF in", state };
-            let session = e.session.as_mut().ok_or(wrong.clone())?;
-            session.send_dtmf(key, duration).map_err(|error| match error {
+            sent.map_err(|error| match error {
                 DtmfError::NotNegotiated => CallError::NoDtmf,
                 DtmfError::NotSending => wrong,
                 DtmfError::Duration => CallError::BadDuration,

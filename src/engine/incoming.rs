@@ -155,9 +155,10 @@ impl Engine {
         let asks = memchr::memmem::find(message.body(), b"a=fingerprint").is_some();
         let encrypts = policy != SecurityPolicy::Off || asks;
         let fingerprints = if encrypts { self.dtls_fingerprints() } else { alloc::vec::Vec::new() };
+        let srtp = self.config.srtp_options();
         let mut refusal = None;
         let id = self.calls.try_insert_with(|id| {
-            let media = CallMedia::new(codecs, fingerprints);
+            let media = CallMedia::new(codecs, fingerprints, srtp);
             match CallMachine::incoming(now, id, account, tx, message.clone(), media, policy, tag) {
                 Ok(machine) => {
                     let call_id = message.call_id().to_string();

@@ -4,14 +4,14 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
 use super::call::{DtlsPlan, MediaPlan, PlanKeys};
 use super::event::FailureReason;
 use super::gate::{Trust, plain_permit};
+use super::handshake::DtlsLeg;
 use super::report::{Keying, MediaLeg, RtcpLeg};
 use super::{CallId, Engine};
-use crate::crypto::dtls::{DtlsSession, DtlsState, DtlsVersions, Fingerprint, FingerprintHash};
+use crate::crypto::dtls::{DtlsRole, DtlsSession, DtlsState};
 use crate::crypto::srtp::{KeySet, SrtpReceiver, SrtpSender};
 use crate::media::codec::CodecId;
 use crate::media::session::{
@@ -19,64 +19,10 @@ use crate::media::session::{
     SourceLock,
 };
 use crate::time::{Duration, Instant};
+use crate::util::RngExt;
 
 /// How long a plain session follows the first source that it hears.
 const LATCH: Duration = Duration::from_secs(5);
-
-/// The DTLS handshake of a call's stream.
-#[derive(Debug)]
-pub(super) struct DtlsLeg {
-    session: DtlsSession,
-    remote: SocketAddr,
-    /// Its keys are in use, or it has failed: nothing more is to be learnt.
-    settled: bool,
-}
-
-impl DtlsLeg {
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.session.next_timeout()
-    }
-
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if self.session.next_timeout().is_some_and(|at| at <= now) {
-            self.session.handle_timeout(now);
-        }
-    }
-
-    /// A DTLS record came. Until the handshake is done the answer goes to where it came from: an
-    /// address behind a NAT is not the one that was signalled.
-    pub(super) fn handle_datagram(&mut self, now: Instant, remote: SocketAddr, payload: &[u8]) {
-        self.session.handle_datagram(now, payload);
-        if !self.settled {
-            self.remote = remote;
-        }
-    }
-
-    /// The certificate with which the peer agreed on the keys, SHA-256.
-    pub(super) fn peer_fingerprint(&self) -> Option<Fingerprint> {
-        let done = matches!(self.session.state(), DtlsState::Established { .. });
-        let certificate = self.session.peer_certificate().filter(|_| done)?;
-        Some(Fingerprint::of(FingerprintHash::Sha256, certificate))
-    }
-
-    /// The fingerprint from signalling that it has.
-    fn matched_fingerprint(&self) -> Option<Fingerprint> {
-        match self.session.state() {
-            DtlsState::Established { fingerprint, .. } => Some(*fingerprint),
-            _ => None,
-        }
-    }
-
-    pub(super) fn has_output(&self) -> bool {
-        self.session.has_output()
-    }
-
-    /// The next datagram to send, written into `buf`.
-    pub(super) fn poll_output(&mut self, buf: &mut [u8]) -> Option<(SocketAddr, usize)> {
-        let len = self.session.poll_output(buf)?;
-        Some((self.remote, len))
-    }
-}
 
 impl Engine {
     /// What the negotiations agreed on is carried out by the media sessions.
@@ -95,8 +41,15 @@ impl Engine {
 
     /// A plan begins: at once, or with its handshake.
     fn begin(&mut self, now: Instant, id: CallId, plan: &MediaPlan) {
+        if plan.other_end {
+            self.leave_former_end(id);
+        }
         let done = match &plan.keys {
-            None => self.carry_out(now, id, plan, None),
+            Some(PlanKeys::Gone) => false,
+            None => {
+                self.drop_handshake(now, id);
+                self.carry_out(now, id, plan, None)
+            }
             Some(PlanKeys::Sdes(local, remote)) => {
                 let keys = Some((local.clone(), remote.clone()));
                 self.drop_handshake(now, id);
@@ -109,6 +62,18 @@ impl Engine {
         }
     }
 
+    /// Another fork answered: the media with the former one ends, and nothing of it is taken over.
+    /// All forks know the key of our offer, so no two of them get packets of one source under it
+    /// (RFC 3711 §9.1).
+    fn leave_former_end(&mut self, id: CallId) {
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        if let Some(session) = entry.session.take() {
+            entry.former_source = Some((session.ssrc(), session.is_muted()));
+            entry.stats = Some(session.stats());
+        }
+        (entry.report.media_out, entry.report.media_in) = (None, None);
+    }
+
     fn begin_dtls(&mut self, now: Instant, id: CallId, plan: &MediaPlan, dtls: &DtlsPlan) -> bool {
         let Some(identity) = self.dtls_identity() else { return false };
         let Some(entry) = self.calls.get_mut(id) else { return false };
@@ -116,14 +81,18 @@ impl Engine {
         if !goes_on {
             let session = DtlsSession::new(
                 dtls.role,
-                DtlsVersions::All,
+                self.config.dtls_versions,
                 &identity,
                 Some(dtls.fingerprints.clone()),
                 now,
                 &mut self.rng,
             );
-            let remote = plan.agreed.remote_rtp;
-            entry.dtls = Some(DtlsLeg { session, remote, settled: false });
+            let mut leg = DtlsLeg::new(session, plan.agreed.remote_rtp);
+            if dtls.role == DtlsRole::Passive {
+                entry.early_hellos.play(now, &mut leg);
+            }
+            entry.early_hellos.clear();
+            (entry.dtls, entry.dtls_keys) = (Some(leg), None);
             return true;
         }
         let keys = entry.dtls_keys.clone();
@@ -134,12 +103,13 @@ impl Engine {
         }
     }
 
+    /// No handshake keys this call's media (any more).
     fn drop_handshake(&mut self, now: Instant, id: CallId) {
-        if let Some(entry) = self.calls.get_mut(id)
-            && let Some(mut leg) = entry.dtls.take()
-        {
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        entry.early_hellos.clear();
+        entry.dtls_keys = None;
+        if let Some(mut leg) = entry.dtls.take() {
             leg.session.close(now);
-            entry.dtls_keys = None;
         }
     }
 
@@ -205,6 +175,9 @@ impl Engine {
             // The contexts of a stream that is SRTP go on, whatever keys change in them: new ones
             // would use indices of the old ones again.
             let update = match (&keys, session.suites()) {
+                (Some((local, remote)), Some(_)) if plan.answering => {
+                    update.answered_keys(local.clone(), remote.clone())
+                }
                 (Some((local, remote)), Some(_)) => update.keys(local.clone(), remote.clone()),
                 _ => {
                     let Some(security) = security(plan, keys.as_ref()) else { return false };
@@ -227,8 +200,20 @@ impl Engine {
             config.rtcp_mux = agreed.rtcp_mux;
             config.wall_clock = unix;
             config.source_lock = SourceLock::LatchPlain(LATCH);
+            let former = entry.former_source.take();
+            if let Some((former, _)) = former {
+                let ssrc = self.rng.next_u32();
+                config.ssrc = Some(if ssrc == former { !ssrc } else { ssrc });
+            }
             let session = MediaSession::new(now, config, &mut self.rng);
             entry.session = session.ok().map(Box::new);
+            if let Some(session) = &mut entry.session {
+                session.set_muted(former.is_some_and(|(_, muted)| muted));
+                // Keys that were pressed meanwhile; what the far end does not take is lost.
+                for (digit, duration) in entry.waiting_digits.drain(..) {
+                    let _ = session.send_dtmf(digit, duration);
+                }
+            }
             entry.session.is_some()
         };
         if done {

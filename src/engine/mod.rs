@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod facade;
 mod gate;
+mod handshake;
 mod incoming;
 mod io;
 mod keying;
@@ -27,6 +28,7 @@ mod ports;
 mod post;
 #[cfg(feature = "provisioning")]
 pub mod provisioning;
+mod renewal;
 mod report;
 mod sockets;
 mod stats;
@@ -156,6 +158,9 @@ impl Engine {
     pub fn new(mut config: Config, now: Instant) -> Result<Self, ConfigError> {
         if config.listen_tls.is_some() && config.identity.is_none() {
             return Err(ConfigError::ListenTlsWithoutIdentity);
+        }
+        if let Some(packets) = config.srtp_key_lifetime.filter(|n| !(1..=1 << 48).contains(n)) {
+            return Err(ConfigError::BadKeyLifetime(packets));
         }
         if ports::pair_count(&config.media_ports) == 0 {
             return Err(ConfigError::NoMediaPorts);

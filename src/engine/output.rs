@@ -1,7 +1,7 @@
 //! What the host has to do, one thing at a time.
 
+use super::handshake::DtlsLeg;
 use super::io::Output;
-use super::keying::DtlsLeg;
 use super::{Engine, HostAction};
 use crate::crypto::dtls::MAX_DATAGRAM;
 use crate::media::session::{Channel, MAX_TRANSMIT};

@@ -47,9 +47,9 @@ impl Engine {
         // DTLS shares the port of RTP (RFC 7983).
         if channel == Channel::Rtp
             && is_dtls(payload)
-            && let Some(leg) = self.calls.get_mut(call).and_then(|e| e.dtls.as_mut())
+            && let Some(entry) = self.calls.get_mut(call)
+            && entry.handle_dtls(now, remote, payload)
         {
-            leg.handle_datagram(now, remote, payload);
             self.deliver(now);
             return Ok(());
         }

@@ -20,7 +20,8 @@ pub struct EngineStats {
     pub strays: u64,
     /// Requests within a secure call that came over a connection which is not its own.
     pub foreign_requests: u64,
-    /// Session descriptions of far ends that were refused, by [`SdpFault::index`].
+    /// Session descriptions of far ends that were refused, and lines in them that were passed over,
+    /// by [`SdpFault::index`].
     pub sdp_refused_by: [u64; SdpFault::ALL.len()],
     /// Malformed messages that were answered.
     pub malformed_answered: u64,

@@ -23,8 +23,8 @@ pub struct CryptoAttribute {
     pub suite: String,
     /// The master keys; all but simple lines have identifiers with them.
     pub keys: Vec<InlineKey>,
-    /// WSH: the hint for the replay window, 64 or more. The SRTP context's window is 128 packets
-    /// in any case: RFC 4568 §6.3.6 leaves the choice to the receiver.
+    /// WSH: the hint for the replay window, 64 or more. The receiver takes the larger of 128 and
+    /// the hint, 512 at most (RFC 4568 §6.3.6 leaves the choice to it).
     pub window_size_hint: Option<u32>,
 }
 

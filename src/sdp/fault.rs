@@ -46,11 +46,13 @@ pub enum SdpFault {
     Address,
     /// There is no description where one must be.
     Missing,
+    /// One a=crypto line cannot be used (see [`super::CryptoError`]); the description may be good.
+    CryptoLine,
 }
 
 impl SdpFault {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::TooLong,
         Self::Syntax,
         Self::TooManyMedia,
@@ -71,6 +73,7 @@ impl SdpFault {
         Self::NoCommonCodec,
         Self::Address,
         Self::Missing,
+        Self::CryptoLine,
     ];
 
     /// A small number for counting per reason: below `ALL.len()`.
@@ -101,6 +104,7 @@ impl SdpFault {
             Self::NoCommonCodec => "no_common_codec",
             Self::Address => "address",
             Self::Missing => "missing",
+            Self::CryptoLine => "crypto_line",
         }
     }
 }
@@ -156,6 +160,6 @@ mod tests {
             let same = SdpFault::ALL.iter().filter(|f| f.as_str() == fault.as_str());
             assert_eq!(same.count(), 1, "{}", fault.as_str());
         }
-        assert_eq!(SdpFault::Missing.index(), SdpFault::ALL.len() - 1);
+        assert_eq!(SdpFault::CryptoLine.index(), SdpFault::ALL.len() - 1);
     }
 }

@@ -133,7 +133,8 @@ fn answer_sdes(offered: &MediaDescription, security: &MediaSecurity) -> Option<S
     if offered.profile.is_dtls() {
         return None; // Its name promises another keying (RFC 5764 §8).
     }
-    offered.crypto.iter().find_map(|remote| {
+    let fresh = |remote: &&CryptoAttribute| !shares_a_key(&security.sdes, remote);
+    offered.crypto.iter().filter(fresh).find_map(|remote| {
         let local = security.sdes.iter().find(|local| same_shape(local, remote))?;
         let local = local.mirrored(remote.tag, remote.mki_length());
         Some(SdesKeys { local, remote: remote.clone() })
@@ -221,6 +222,9 @@ fn answered_sdes(
     let ([remote], 0) = (answered.crypto.as_slice(), answered.refused_crypto) else {
         return Err(NegotiationError::CryptoAnswer);
     };
+    if shares_a_key(&sent.crypto, remote) {
+        return Err(NegotiationError::CryptoAnswer);
+    }
     let local = sent.crypto.iter().find(|line| line.tag == remote.tag);
     let local = local.filter(|line| same_shape(line, remote));
     let local = local.ok_or(NegotiationError::CryptoAnswer)?.clone();
@@ -252,11 +256,17 @@ fn same_shape(local: &CryptoAttribute, remote: &CryptoAttribute) -> bool {
         && !local.keys.is_empty()
         && !remote.keys.is_empty()
         && local.keys.iter().all(|l| {
-            remote.keys.iter().all(|r| {
-                l.key_and_salt.expose().len() == r.key_and_salt.expose().len()
-                    // A peer that sends our own key back would make both streams use one
-                    // keystream.
-                    && !l.key_and_salt.ct_eq(r.key_and_salt.expose())
-            })
+            remote
+                .keys
+                .iter()
+                .all(|r| l.key_and_salt.expose().len() == r.key_and_salt.expose().len())
         })
+}
+
+/// A peer that sends one of our own keys back, of whatever line, would make both streams use one
+/// keystream.
+fn shares_a_key(local: &[CryptoAttribute], remote: &CryptoAttribute) -> bool {
+    let ours =
+        |key: &[u8]| local.iter().flat_map(|line| &line.keys).any(|l| l.key_and_salt.ct_eq(key));
+    remote.keys.iter().any(|r| ours(r.key_and_salt.expose()))
 }

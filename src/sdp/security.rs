@@ -19,7 +19,9 @@ pub enum OfferShape {
     /// UDP/TLS/RTP/SAVP with a=fingerprint ([`MediaSecurity::prefer_dtls`] turns it round).
     Secure,
     /// Two m= lines on the same ports: the first as [`Secure`](Self::Secure), the second as
-    /// [`Plain`](Self::Plain). The peer shall accept one.
+    /// [`Plain`](Self::Plain). The peer shall accept one. A first line under RTP/SAVP has the
+    /// fingerprint beside the SDES keys: who may not answer those, because it cannot tell who
+    /// calls, need not take the plain line.
     Dual,
 }
 
@@ -166,7 +168,11 @@ impl MediaSecurity {
                 ..plain
             }],
             OfferShape::Secure => alloc::vec![self.secure(self.prefer_dtls, feedback)],
-            OfferShape::Dual => alloc::vec![self.secure(self.prefer_dtls, feedback), plain],
+            OfferShape::Dual => {
+                let secure = self.secure(self.prefer_dtls, feedback);
+                let secure = OfferedKeying { dtls: self.dtls.is_some(), ..secure };
+                alloc::vec![secure, plain]
+            }
         })
     }
 

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use dimpl::{Config, Dtls, DtlsCertificate, Error};
+use dimpl::{Config, Dtls, DtlsCertificate, Error, Output};
 
 use super::provider::provider;
-use super::{DtlsRole, DtlsVersions};
+use super::{DtlsRole, DtlsVersions, records};
 use crate::time::{Duration, Instant};
 
 /// What dimpl takes for time.
@@ -67,6 +67,21 @@ pub(super) fn instance(
     dtls
 }
 
+/// What the hello of a DTLS 1.2 client that is made at this instant says of the time; to be called
+/// while a generator and a key are lent.
+pub(super) fn written_time(
+    config: &Arc<Config>,
+    certificate: &[u8],
+    at: DimplTime,
+    buffer: &mut [u8],
+) -> Option<u32> {
+    let mut dtls = instance(config, DtlsRole::Active, DtlsVersions::Only12, certificate, at);
+    dtls.handle_timeout(at).ok()?;
+    let Output::Packet(hello) = dtls.poll_output(buffer) else { return None };
+    let random = records::client_hello_random(hello)?;
+    random.first_chunk().map(|seconds| u32::from_be_bytes(*seconds))
+}
+
 /// The engine's time in dimpl's type.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
@@ -81,6 +96,32 @@ impl Clock {
     #[allow(clippy::disallowed_methods)]
     pub(super) fn new(start: Instant) -> Self {
         Self { origin: DimplTime::now(), start, skipped: Duration::ZERO }
+    }
+
+    /// Moves the origin to where dimpl writes `seconds` for the wall clock's seconds, at their
+    /// beginning. It derives what it writes into the hellos of DTLS 1.2 from an instant by a
+    /// constant that it keeps to itself; `written` tries an instant out. Unchanged if that fails.
+    pub(super) fn align(
+        &mut self,
+        seconds: u32,
+        mut written: impl FnMut(DimplTime) -> Option<u32>,
+    ) -> Option<()> {
+        let first = written(self.origin)?;
+        // The next second begins behind `low`, and at `high` at the latest. Our time has whole
+        // microseconds, so that a smaller error shows nowhere.
+        let (mut low, mut high) = (Duration::ZERO, Duration::from_secs(1));
+        while high.saturating_sub(low) > Duration::from_nanos(400) {
+            let middle = low.saturating_add(high).checked_div(2)?;
+            match written(self.origin.checked_add(middle)?)? == first {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        // The seconds wrap; the way ahead is always open, the one back might not be.
+        let ahead = seconds.wrapping_sub(first.wrapping_add(1));
+        let ahead = high.saturating_add(Duration::from_secs(ahead.into()));
+        self.origin = self.origin.checked_add(ahead)?;
+        Some(())
     }
 
     pub(super) fn to_std(self, now: Instant) -> DimplTime {
@@ -111,6 +152,24 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_finds_the_beginning_of_the_second_that_is_asked_for() {
+        let start = Instant::from_millis(500);
+        for (offset, seconds) in [(0, 7), (1, 0), (999_999_999, u32::MAX), (123_456_789, 1)] {
+            let mut clock = Clock::new(start);
+            let zero = clock.origin - Duration::from_nanos(offset);
+            let written = |at: DimplTime| u32::try_from((at - zero).as_secs() & 0xffff_ffff).ok();
+            clock.align(seconds, written).unwrap();
+            let shown = |micros| written(clock.to_std(Instant::from_micros(micros)));
+            assert_eq!(shown(500_000), Some(seconds));
+            assert_eq!(shown(1_499_999), Some(seconds));
+            assert_eq!(shown(1_500_000), Some(seconds.wrapping_add(1)));
+            let again = clock.origin;
+            assert_eq!(clock.align(9, |_| None), None);
+            assert_eq!(clock.origin, again);
+        }
+    }
 
     #[test]
     fn pauses_are_cut_short_and_never_is_none() {

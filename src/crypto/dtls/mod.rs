@@ -25,13 +25,14 @@
 //!
 //! # Limits
 //! - dimpl takes `std::time::Instant`: an origin is read from the operating system's clock once
-//!   per session, and only differences to it are used. Between retransmissions dimpl's time is
-//!   ahead of ours, because it knows no longest pause.
+//!   per session, and moved to where the clock that dimpl derives from it, and writes into the
+//!   hello randoms of DTLS 1.2, shows a time that was drawn at random. Only differences to it are
+//!   used: a seed gives the same run. Between retransmissions dimpl's time is ahead of ours,
+//!   because it knows no longest pause.
 //! - dimpl draws hello randoms, cookie secrets, the explicit nonces of DTLS 1.2 and the jitter of
 //!   its timers from a generator of its own, which gets 64 bits of the caller's
 //!   [`Rng`](crate::util::Rng) as its seed. All keys come from the [`Rng`](crate::util::Rng)
-//!   itself. In DTLS 1.2 four bytes of the hello random are the operating system's wall clock, so
-//!   that a run that negotiates 1.2 is not reproducible bit for bit; one that negotiates 1.3 is.
+//!   itself.
 //! - dimpl does not zeroize its buffers (traffic secrets, exported keys); ours are zeroized, and
 //!   the private key never reaches it.
 //! - Only X25519 and P-256 for key exchange, so that OpenSSL, as the passive end of DTLS 1.2,
@@ -53,6 +54,7 @@ mod tests;
 pub use fingerprint::{Fingerprint, FingerprintError, FingerprintHash, Fingerprints};
 pub use identity::{DtlsIdentity, DtlsIdentityError};
 pub use keys::DtlsSrtpKeys;
+pub(crate) use records::has_client_hello;
 pub use records::is_dtls;
 pub use session::{
     DtlsCounters, DtlsFailure, DtlsRole, DtlsSession, DtlsState, DtlsVersion, DtlsVersions,

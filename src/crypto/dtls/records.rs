@@ -63,7 +63,7 @@ pub(super) fn before_forgeable_alert(datagram: &[u8]) -> (&[u8], Option<u8>) {
 }
 
 /// True if a datagram has a ClientHello (or a piece of one) that is not encrypted.
-pub(super) fn has_client_hello(datagram: &[u8]) -> bool {
+pub(crate) fn has_client_hello(datagram: &[u8]) -> bool {
     plaintext_records(datagram).any(|(_, record)| {
         record.content_type == HANDSHAKE && record.body.first() == Some(&CLIENT_HELLO)
     })

@@ -369,11 +369,33 @@ impl DtlsSession {
     fn configure(&mut self) {
         let seed = self.rng.next_u64();
         match lend(&mut self.rng, self.identity.key(), || config::settings(seed)) {
-            Ok(config) => self.config = Some(config),
+            Ok(config) => {
+                self.align_clock(&config);
+                self.config = Some(config);
+            }
             Err(error) => {
                 self.end(DtlsState::Failed(DtlsFailure::Handshake { reason: error.to_string() }));
             }
         }
+    }
+
+    /// What DTLS 1.2 tells of the time is drawn at random and not the operating system's: it is of
+    /// no use to the peer, and a seed gives the same hellos again.
+    fn align_clock(&mut self, config: &Arc<Config>) {
+        if self.versions == DtlsVersions::Only13 {
+            return;
+        }
+        let seconds = self.rng.next_u32();
+        // What is tried out draws from a generator of its own.
+        let mut rng = Ratchet::new(&mut self.rng);
+        let certificate = self.identity.certificate();
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        let key = self.identity.key();
+        let clock = &mut self.clock;
+        // Should it fail, the hellos show the time: the handshake works all the same.
+        let _ = lend(&mut rng, key, || {
+            clock.align(seconds, |at| config::written_time(config, certificate, at, &mut buffer))
+        });
     }
 
     /// Begins another attempt.

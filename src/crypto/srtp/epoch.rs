@@ -22,13 +22,13 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(ssrc: u32, initial_roll_over: u32) -> Self {
+    pub(super) fn new(ssrc: u32, initial_roll_over: u32, window: u64) -> Self {
         Self {
             ssrc,
             live: true,
             initial_roll_over,
-            rtp: ReplayWindow::default(),
-            rtcp: ReplayWindow::default(),
+            rtp: ReplayWindow::new(window),
+            rtcp: ReplayWindow::new(window),
         }
     }
 
@@ -118,17 +118,19 @@ pub(super) struct Epoch {
     active: usize,
     suite: Suite,
     mki_len: usize,
+    /// The replay window of sources that appear.
+    pub(super) window: u64,
     identities: Vec<Identity>,
     pub(super) streams: Vec<Stream>,
 }
 
 impl Epoch {
-    pub(super) fn new(keys: Vec<Key>) -> Result<Self, KeyError> {
+    pub(super) fn new(keys: Vec<Key>, window: u64) -> Result<Self, KeyError> {
         let first = keys.first().ok_or(KeyError::KeyCount(0))?;
         let (suite, mki_len) = (first.suite(), first.mki().len());
         let streams = Vec::with_capacity(MAX_KNOWN_SSRCS);
         let identities = identities(&keys);
-        Ok(Self { keys, active: 0, suite, mki_len, identities, streams })
+        Ok(Self { keys, active: 0, suite, mki_len, window, identities, streams })
     }
 
     pub(super) fn suite(&self) -> Suite {
@@ -278,7 +280,7 @@ impl Epoch {
     fn stream(&self, ssrc: u32, ahead: u32) -> (usize, Stream) {
         let known = self.streams.iter().enumerate().find(|(_, s)| s.ssrc == ssrc);
         let Some((slot, stream)) = known else {
-            return (self.streams.len(), Stream::new(ssrc, ahead));
+            return (self.streams.len(), Stream::new(ssrc, ahead, self.window));
         };
         // Of no effect once there is a highest index.
         let initial_roll_over = stream.initial_roll_over.saturating_add(ahead);

@@ -1,6 +1,6 @@
 //! Master keys with their identifiers and lifetimes, as one `a=crypto` line gives them.
 
-use super::{KeyError, MAX_RTP_PACKETS, MasterKey, Suite};
+use super::{KeyError, MAX_REPLAY_WINDOW, MAX_RTP_PACKETS, MasterKey, REPLAY_WINDOW, Suite};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -123,6 +123,7 @@ impl From<MasterKey> for KeyInfo {
 pub struct KeySet {
     suite: Suite,
     keys: Vec<KeyInfo>,
+    window: u64,
 }
 
 impl KeySet {
@@ -143,12 +144,26 @@ impl KeySet {
         let different = keys.iter().enumerate().all(|(at, key)| {
             keys.iter().take(at).all(|other| other.mki != key.mki && other.master != key.master)
         });
-        if one_kind && different { Ok(Self { suite, keys }) } else { Err(KeyError::KeySet) }
+        let set = Self { suite, keys, window: REPLAY_WINDOW };
+        if one_kind && different { Ok(set) } else { Err(KeyError::KeySet) }
     }
 
     /// The keys, the preferred one first.
     pub fn keys(&self) -> &[KeyInfo] {
         &self.keys
+    }
+
+    /// With the peer's hint for the replay window of who receives under these keys (WSH, RFC 4568
+    /// §6.3.6): the larger of [`REPLAY_WINDOW`] and the hint is taken, [`MAX_REPLAY_WINDOW`] at
+    /// most.
+    #[must_use]
+    pub fn with_window(self, hint: u64) -> Self {
+        Self { window: hint.clamp(REPLAY_WINDOW, MAX_REPLAY_WINDOW), ..self }
+    }
+
+    /// The replay window of who receives under these keys.
+    pub fn window(&self) -> u64 {
+        self.window
     }
 
     /// The suite of all of them.
@@ -159,7 +174,8 @@ impl KeySet {
 
 impl From<KeyInfo> for KeySet {
     fn from(key: KeyInfo) -> Self {
-        Self { suite: key.master.suite(), keys: alloc::vec![key] }
+        let (suite, window) = (key.master.suite(), REPLAY_WINDOW);
+        Self { suite, keys: alloc::vec![key], window }
     }
 }
 

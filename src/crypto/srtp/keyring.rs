@@ -53,11 +53,21 @@ impl KeyUsage {
     /// True once it is time to agree on new keys: when a quarter of the lifetime is left, or
     /// 65,536 packets if that is less.
     pub fn rekey_due(&self) -> bool {
-        let due = |used: u64, left: u64| {
+        self.is_within(1)
+    }
+
+    /// True once half of that time is over.
+    pub fn rekey_overdue(&self) -> bool {
+        self.is_within(2)
+    }
+
+    /// Within this part of the margin before the end.
+    fn is_within(&self, part: u64) -> bool {
+        let within = |used: u64, left: u64| {
             let limit = used.saturating_add(left);
-            left <= limit.div_ceil(4).min(REKEY_MARGIN)
+            left.saturating_mul(part) <= limit.div_ceil(4).min(REKEY_MARGIN)
         };
-        due(self.rtp_packets, self.rtp_left) || due(self.rtcp_packets, self.rtcp_left)
+        within(self.rtp_packets, self.rtp_left) || within(self.rtcp_packets, self.rtcp_left)
     }
 }
 

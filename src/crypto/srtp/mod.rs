@@ -75,7 +75,7 @@ pub use keyring::{KeyChange, KeyUsage, SourceCounters};
 pub use libsrtp::{LibsrtpReceiver, LibsrtpSender};
 pub use protection::{ProtectPackets, UnprotectPackets};
 pub use receiver::{OVERLAP_PACKETS, SrtpReceiver};
-pub use replay::REPLAY_WINDOW;
+pub use replay::{MAX_REPLAY_WINDOW, REPLAY_WINDOW};
 pub use sender::SrtpSender;
 pub use suite::{Suite, UnknownSuite};
 

@@ -2,7 +2,7 @@
 
 use super::{
     KeyChange, KeyError, KeySet, KeyUsage, Keys, MAX_KNOWN_SSRCS, MAX_SSRCS, MasterKey,
-    MasterKeyId, ProtectError, SourceCounters, Suite, UnprotectError,
+    MasterKeyId, ProtectError, REPLAY_WINDOW, SourceCounters, Suite, UnprotectError,
     epoch::{Clear, Epoch, Opened, Stream},
     keyring::{self, Identity, Key},
 };
@@ -81,11 +81,11 @@ impl SrtpReceiver {
     /// # Errors
     /// [`KeyError`] if the cipher refuses a key; no [`MasterKey`] is known to cause it.
     pub fn with_keys(keys: &KeySet) -> Result<Self, KeyError> {
-        Ok(Self::with_epoch(Epoch::new(keyring::expand(keys)?)?))
+        Ok(Self::with_epoch(Epoch::new(keyring::expand(keys)?, keys.window())?))
     }
 
     pub(super) fn with_key(key: Key) -> Result<Self, KeyError> {
-        Ok(Self::with_epoch(Epoch::new(vec![key])?))
+        Ok(Self::with_epoch(Epoch::new(vec![key], REPLAY_WINDOW)?))
     }
 
     fn with_epoch(current: Epoch) -> Self {
@@ -148,7 +148,7 @@ impl SrtpReceiver {
                 }
                 other => {
                     older = other;
-                    let mut next = Epoch::new(new)?;
+                    let mut next = Epoch::new(new, keys.window())?;
                     if let Some(streams) = self.recall(next.identities()) {
                         change = KeyChange::Continued;
                         next.streams.extend(streams);
@@ -177,6 +177,11 @@ impl SrtpReceiver {
     /// True while packets of the old keys are still taken.
     pub fn is_overlapping(&self) -> bool {
         self.overlap.is_some()
+    }
+
+    /// True once a packet came under the newest keys.
+    pub fn hears_new_keys(&self) -> bool {
+        self.overlap.as_ref().is_none_or(|overlap| overlap.under_new > 0)
     }
 
     /// Forgets the old keys now. The host calls this some seconds after a change of keys.
@@ -228,7 +233,8 @@ impl SrtpReceiver {
         if self.current.live() >= MAX_SSRCS || self.current.streams.len() >= MAX_KNOWN_SSRCS {
             return Err(ProtectError::TooManySsrcs);
         }
-        self.current.streams.push(Stream::new(ssrc, roll_over));
+        let window = self.current.window;
+        self.current.streams.push(Stream::new(ssrc, roll_over, window));
         Ok(())
     }
 

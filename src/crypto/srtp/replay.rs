@@ -1,7 +1,15 @@
 //! The sliding replay window (RFC 3711 §3.3.2).
 
-/// Indices that the window covers, the highest included. RFC 3711 asks for at least 64.
+use core::fmt;
+
+/// Indices that the window covers, the highest included, unless the peer hints at more. RFC 3711
+/// asks for at least 64.
 pub const REPLAY_WINDOW: u64 = 128;
+
+/// The widest window: a peer's hint (WSH, RFC 4568 §6.3.6) is followed up to here.
+pub const MAX_REPLAY_WINDOW: u64 = 512;
+
+const WORDS: usize = 8;
 
 /// Why the window refuses an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,15 +20,35 @@ pub(crate) enum Refused {
     TooOld,
 }
 
-/// Which of the last 128 indices were accepted.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which of the last indices were accepted.
+#[derive(Clone, Copy)]
 pub(crate) struct ReplayWindow {
     highest: Option<u64>,
-    /// Bit n: index `highest - n` was accepted.
-    seen: u128,
+    size: u64,
+    /// A ring: bit `index % 512` tells of the indices up to 511 below the highest.
+    seen: [u64; WORDS],
+}
+
+impl Default for ReplayWindow {
+    fn default() -> Self {
+        Self::new(REPLAY_WINDOW)
+    }
+}
+
+impl fmt::Debug for ReplayWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ReplayWindow");
+        shown.field("highest", &self.highest).field("size", &self.size).finish_non_exhaustive()
+    }
 }
 
 impl ReplayWindow {
+    /// A window of this many indices, within [`REPLAY_WINDOW`] and [`MAX_REPLAY_WINDOW`].
+    pub(crate) fn new(size: u64) -> Self {
+        let size = size.clamp(REPLAY_WINDOW, MAX_REPLAY_WINDOW);
+        Self { highest: None, size, seen: [0; WORDS] }
+    }
+
     /// The highest accepted index.
     pub(crate) fn highest(&self) -> Option<u64> {
         self.highest
@@ -32,9 +60,10 @@ impl ReplayWindow {
         let Some(age) = self.highest.and_then(|highest| highest.checked_sub(index)) else {
             return Ok(());
         };
-        if age >= REPLAY_WINDOW {
+        let (word, bit) = place(index);
+        if age >= self.size {
             Err(Refused::TooOld)
-        } else if (self.seen >> age) & 1 == 1 {
+        } else if self.seen.get(word).is_some_and(|seen| seen & bit != 0) {
             Err(Refused::Replayed)
         } else {
             Ok(())
@@ -44,19 +73,33 @@ impl ReplayWindow {
     /// Marks the index of an authenticated packet that `check` let pass.
     #[inline]
     pub(crate) fn accept(&mut self, index: u64) {
-        match self.highest {
-            Some(highest) if index <= highest => {
-                let age = u32::try_from(highest.saturating_sub(index)).unwrap_or(u32::MAX);
-                self.seen |= 1u128.checked_shl(age).unwrap_or(0);
+        let before = self.highest.unwrap_or(0);
+        if self.highest.is_none() || index > before {
+            if index.saturating_sub(before) >= MAX_REPLAY_WINDOW {
+                self.seen = [0; WORDS];
+            } else {
+                // The places of the indices in between told of older ones.
+                (before.saturating_add(1)..=index).for_each(|skipped| self.set(skipped, false));
             }
-            highest => {
-                let ahead = index.saturating_sub(highest.unwrap_or(0));
-                let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
-                self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
-                self.highest = Some(index);
-            }
+            self.highest = Some(index);
+        }
+        self.set(index, true);
+    }
+
+    #[inline]
+    fn set(&mut self, index: u64, seen: bool) {
+        let (word, bit) = place(index);
+        if let Some(word) = self.seen.get_mut(word) {
+            *word = if seen { *word | bit } else { *word & !bit };
         }
     }
+}
+
+/// The word of an index in the ring, and its bit there.
+#[inline]
+fn place(index: u64) -> (usize, u64) {
+    let at = index & 511;
+    ((at >> 6) as usize, 1 << (at & 63))
 }
 
 #[cfg(test)]
@@ -84,17 +127,30 @@ mod tests {
         assert_eq!(w.highest(), Some(1129));
     }
 
+    #[test]
+    fn a_wider_window_is_bounded_and_a_narrower_one_not_taken() {
+        for (asked, size) in [(0, 128), (64, 128), (128, 128), (300, 300), (512, 512), (9999, 512)]
+        {
+            let mut w = ReplayWindow::new(asked);
+            w.accept(10_000);
+            assert_eq!(w.check(10_001 - size), Ok(()), "{asked}");
+            assert_eq!(w.check(10_000 - size), Err(Refused::TooOld), "{asked}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn it_is_a_set_with_a_lower_edge(steps in prop::collection::vec(0..400u64, 1..200)) {
-            let mut window = ReplayWindow::default();
+        fn it_is_a_set_with_a_lower_edge(
+            steps in prop::collection::vec(0..1200u64, 1..300), size in 128..513u64,
+        ) {
+            let mut window = ReplayWindow::new(size);
             let mut model = BTreeSet::new();
             for (at, step) in steps.into_iter().enumerate() {
                 let index = at as u64 + step;
                 let highest = model.last().copied().unwrap_or(0);
-                let expected = if model.contains(&index) && index + 128 > highest {
+                let expected = if model.contains(&index) && index + size > highest {
                     Err(Refused::Replayed)
-                } else if index + 128 <= highest {
+                } else if index + size <= highest {
                     Err(Refused::TooOld)
                 } else {
                     Ok(())

@@ -12,28 +12,34 @@ use crate::engine::event::FailureReason;
 use crate::engine::gate::{Gate, MediaGrant};
 use crate::media::codec::CodecId;
 use crate::sdp::{
-    CodecDescription, CryptoAttribute, Direction, DtlsKeying, LocalDtls, LocalMedia, MediaSecurity,
-    NegotiatedKeying, NegotiatedMedia, NegotiationError, NegotiationState, Negotiator,
-    OfferSummary, SdpFault, SessionDescription,
+    CodecDescription, CryptoAttribute, Direction, DtlsKeying, InlineKey, Lifetime, LocalDtls,
+    LocalMedia, MediaSecurity, NegotiatedKeying, NegotiatedMedia, NegotiationError,
+    NegotiationState, Negotiator, OfferSummary, SdesKeys, SdpFault, SessionDescription,
 };
 use crate::util::{Rng, RngExt, Secret};
 
-/// Suites offered, strongest first; the last one is what every SRTP peer has.
-const SUITES: [Suite; 4] = [
-    Suite::AeadAes256Gcm,
-    Suite::AeadAes128Gcm,
-    Suite::AesCm256HmacSha1_80,
-    Suite::AesCm128HmacSha1_80,
-];
-/// Suites accepted when offered.
-const ACCEPTED: [Suite; 6] = [
-    Suite::AeadAes256Gcm,
-    Suite::AeadAes128Gcm,
-    Suite::AesCm256HmacSha1_80,
-    Suite::AesCm128HmacSha1_80,
-    Suite::AesCm256HmacSha1_32,
-    Suite::AesCm128HmacSha1_32,
-];
+/// Key lines of one description that are counted at most when they are passed over.
+const MAX_COUNTED_LINES: usize = 64;
+
+/// How our key lines look.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct SrtpOptions {
+    /// Suites offered, the preferred one first.
+    pub(in crate::engine) offered: Vec<Suite>,
+    /// Suites that an offer may ask for; the offerer's order counts (RFC 4568 §5.1.2).
+    pub(in crate::engine) accepted: Vec<Suite>,
+    /// Packets that one key of ours may protect; `None`: as many as SRTP allows.
+    pub(in crate::engine) lifetime: Option<u64>,
+}
+
+impl SrtpOptions {
+    fn fresh_line(&self, tag: u32, suite: Suite, rng: &mut dyn Rng) -> CryptoAttribute {
+        let key = Secret::new(MasterKey::generate(suite, rng).expose().to_vec());
+        let mut line = CryptoAttribute::new(tag, suite.sdp_name(), key);
+        line.keys.iter_mut().for_each(|key| key.lifetime = self.lifetime.map(Lifetime::Packets));
+        line
+    }
+}
 
 /// What was agreed, ready to be carried out by a media session.
 #[derive(Clone, Debug)]
@@ -43,6 +49,10 @@ pub(in crate::engine) struct MediaPlan {
     /// `None`: plain RTP.
     pub(in crate::engine) keys: Option<PlanKeys>,
     pub(in crate::engine) grant: MediaGrant,
+    /// We answered: the peer cannot take packets of a new key of ours before it has our answer.
+    pub(in crate::engine) answering: bool,
+    /// The far end is another one than before: another fork of our INVITE answered.
+    pub(in crate::engine) other_end: bool,
 }
 
 /// Where a stream's keys come from.
@@ -52,6 +62,8 @@ pub(in crate::engine) enum PlanKeys {
     Sdes(KeySet, KeySet),
     /// From a DTLS handshake.
     Dtls(DtlsPlan),
+    /// The call is over: there were keys, and they are forgotten.
+    Gone,
 }
 
 /// A DTLS handshake to be made, or one that goes on.
@@ -70,10 +82,13 @@ pub(in crate::engine) struct CallMedia {
     /// The negotiator with our offer open, for the answers of several forks.
     offered: Option<Negotiator>,
     answered_by: String,
+    /// What the forks of our offer send with, by their tags.
+    fork_keys: Vec<(String, Vec<InlineKey>)>,
     offered_grant: Option<MediaGrant>,
     /// Those of our DTLS identity.
     fingerprints: Vec<crate::sdp::Fingerprint>,
     codecs: Vec<Codec>,
+    srtp: SrtpOptions,
     locals: Option<(SocketAddr, SocketAddr)>,
     lines: Vec<CryptoAttribute>,
     hold: bool,
@@ -91,14 +106,17 @@ impl CallMedia {
     pub(in crate::engine) fn new(
         codecs: Vec<Codec>,
         fingerprints: Vec<crate::sdp::Fingerprint>,
+        srtp: SrtpOptions,
     ) -> Self {
         Self {
             negotiator: None,
             offered: None,
             answered_by: String::new(),
+            fork_keys: Vec::new(),
             offered_grant: None,
             fingerprints,
             codecs,
+            srtp,
             locals: None,
             lines: Vec::new(),
             hold: false,
@@ -143,6 +161,17 @@ impl CallMedia {
     pub(in crate::engine) fn is_protected(&self) -> bool {
         self.plan.as_ref().is_some_and(|p| p.keys.is_some())
     }
+    /// The keys in use came in session descriptions.
+    pub(in crate::engine) fn is_keyed_by_sdes(&self) -> bool {
+        self.plan.as_ref().is_some_and(|p| matches!(p.keys, Some(PlanKeys::Sdes(..))))
+    }
+    /// Nothing is agreed yet, or an offer of ours is open that a DTLS handshake may answer.
+    pub(in crate::engine) fn may_become_dtls(&self) -> bool {
+        let open = self.negotiator.as_ref().map(Negotiator::state);
+        let offered = open == Some(NegotiationState::LocalOffer);
+        let dtls = self.offered_grant.is_none_or(|grant| grant.dtls);
+        !self.stopped && !self.fingerprints.is_empty() && dtls && (self.plan.is_none() || offered)
+    }
     pub(in crate::engine) fn remote_holds(&self) -> bool {
         self.plan.as_ref().is_some_and(|p| {
             matches!(p.agreed.remote_direction, Direction::SendOnly | Direction::Inactive)
@@ -168,6 +197,15 @@ impl CallMedia {
         self.stopped = true;
         self.fresh = None;
     }
+    /// The call is over: what is kept of it holds no key.
+    pub(in crate::engine) fn forget_keys(&mut self) {
+        (self.negotiator, self.offered) = (None, None);
+        (self.lines, self.fork_keys, self.fresh) = (Vec::new(), Vec::new(), None);
+        if let Some(plan) = &mut self.plan {
+            plan.agreed.keys = None;
+            plan.keys = plan.keys.take().map(|_| PlanKeys::Gone);
+        }
+    }
     /// Our offer was refused: what was agreed before holds.
     pub(super) fn rollback(&mut self) {
         if let Some(negotiator) = &mut self.negotiator {
@@ -181,6 +219,7 @@ impl CallMedia {
     /// The call begins anew, with another offer: nothing of the refused one is kept.
     pub(super) fn start_over(&mut self) {
         (self.negotiator, self.offered, self.offered_grant) = (None, None, None);
+        self.fork_keys.clear();
         (self.plan, self.fresh, self.running) = (None, None, false);
     }
 
@@ -209,25 +248,39 @@ impl CallMedia {
         })
     }
 
-    /// Fresh keys for a new session; an established one keeps its own, so that a hold makes no gap.
-    /// With `renew` its suite stays and its key is new.
-    fn make_lines(&mut self, suites: &[Suite], renew: bool, rng: &mut dyn Rng) {
-        let agreed = self.plan.as_ref().and_then(|p| p.agreed.keys.as_ref());
-        let agreed = agreed.and_then(NegotiatedKeying::sdes);
-        if let Some(keys) = agreed.filter(|_| !renew) {
-            self.lines = alloc::vec![keys.local.clone()];
+    fn agreed_sdes(&self) -> Option<&SdesKeys> {
+        self.plan.as_ref()?.agreed.keys.as_ref()?.sdes()
+    }
+
+    /// The lines of an offer: fresh keys for a new session; an established one keeps its own, so
+    /// that a hold makes no gap. With `renew` its suite stays and its key is new.
+    fn make_lines(&mut self, renew: bool, rng: &mut dyn Rng) {
+        let agreed = self.agreed_sdes().map(|keys| keys.local.clone());
+        if let Some(line) = agreed.as_ref().filter(|_| !renew) {
+            self.lines = alloc::vec![line.clone()];
             return;
         }
-        let suite = agreed.and_then(|keys| Suite::from_sdp_name(&keys.local.suite));
-        let suites = suite.as_ref().map_or(suites, core::slice::from_ref);
-        self.lines = suites
-            .iter()
-            .zip(1_u32..)
-            .map(|(suite, tag)| {
-                let key = MasterKey::generate(*suite, rng);
-                CryptoAttribute::new(tag, suite.sdp_name(), Secret::new(key.expose().to_vec()))
-            })
-            .collect();
+        let suite = agreed.and_then(|line| Suite::from_sdp_name(&line.suite));
+        let suites = match suite {
+            Some(suite) => alloc::vec![suite],
+            None => self.srtp.offered.clone(),
+        };
+        self.lines =
+            suites.iter().zip(1_u32..).map(|(s, tag)| self.srtp.fresh_line(tag, *s, rng)).collect();
+    }
+
+    /// The lines of an answer: the key in use for its suite, unless the peer's is a new one, which
+    /// is answered in kind; fresh keys for all others.
+    fn make_answer_lines(&mut self, offer: &SessionDescription, rng: &mut dyn Rng) {
+        let agreed = self.agreed_sdes();
+        let offers = |keys: &Vec<InlineKey>| {
+            offer.media.iter().flat_map(|media| &media.crypto).any(|line| line.keys == *keys)
+        };
+        let kept = agreed.filter(|keys| offers(&keys.remote.keys)).map(|keys| keys.local.clone());
+        let other = |s: &&Suite| kept.as_ref().is_none_or(|line| line.suite != s.sdp_name());
+        let fresh = self.srtp.accepted.iter().filter(other);
+        let fresh: Vec<_> = fresh.map(|suite| self.srtp.fresh_line(1, *suite, rng)).collect();
+        self.lines = kept.into_iter().chain(fresh).collect();
     }
 
     /// Our offer, as the gate allows.
@@ -239,7 +292,8 @@ impl CallMedia {
         rng: &mut dyn Rng,
     ) -> Result<Vec<u8>, FailureReason> {
         let grant = gate.for_offer(self.is_protected()).map_err(refused)?;
-        self.make_lines(&SUITES, fresh_keys, rng);
+        self.make_lines(fresh_keys, rng);
+        self.fork_keys.clear();
         let direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
         let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);
@@ -274,12 +328,42 @@ impl CallMedia {
         let mut negotiator = self.offered.clone().ok_or_else(no_offer)?;
         let grant = self.offered_grant.ok_or_else(no_offer)?;
         let answer = SessionDescription::parse(sdp)?;
+        self.count_lines(&answer);
         let agreed = negotiator.handle_answer(answer)?;
         // The answer passes the gate too.
         gate.check_answer(agreed.keys.is_some(), grant).map_err(Refusal::gate)?;
+        self.keep_forks_apart(&agreed, tag)?;
         self.negotiator = Some(negotiator);
+        let other_end = !self.answered_by.is_empty();
         self.answered_by = tag.to_string();
-        self.carry_out(agreed, grant)
+        self.carry_out(agreed, grant, false, other_end)
+    }
+
+    /// Two forks that send under one key would share a key stream: the second one is refused.
+    fn keep_forks_apart(&mut self, agreed: &NegotiatedMedia, tag: &str) -> Result<(), Refusal> {
+        let Some(keys) = agreed.keys.as_ref().and_then(NegotiatedKeying::sdes) else {
+            return Ok(());
+        };
+        let same = |a: &InlineKey, b: &InlineKey| a.key_and_salt.ct_eq(b.key_and_salt.expose());
+        let others = self.fork_keys.iter().filter(|(other, _)| other != tag);
+        let mut theirs = others.flat_map(|(_, keys)| keys);
+        if theirs.any(|other| keys.remote.keys.iter().any(|key| same(key, other))) {
+            return Err(NegotiationError::CryptoAnswer.into());
+        }
+        self.fork_keys.retain(|(other, _)| other != tag);
+        if self.fork_keys.len() >= super::uac::MAX_FORKS {
+            self.fork_keys.remove(0);
+        }
+        self.fork_keys.push((tag.to_string(), keys.remote.keys.clone()));
+        Ok(())
+    }
+
+    /// Key lines that were passed over are counted.
+    fn count_lines(&mut self, description: &SessionDescription) {
+        let refused: u32 =
+            description.media.iter().fold(0, |sum, m| m.refused_crypto.saturating_add(sum));
+        let refused = usize::try_from(refused).unwrap_or(0).min(MAX_COUNTED_LINES);
+        self.faults.extend(core::iter::repeat_n(SdpFault::CryptoLine, refused));
     }
 
     /// Would an answer to this offer be possible and allowed?
@@ -313,14 +397,15 @@ impl CallMedia {
         let offer = SessionDescription::parse(sdp)?;
         let summary = OfferSummary::of(&offer);
         let grant = gate.for_answer(&summary, self.is_protected()).map_err(Refusal::gate)?;
-        self.make_lines(&ACCEPTED, false, rng);
+        self.count_lines(&offer);
+        self.make_answer_lines(&offer, rng);
         let direction = if self.hold { Direction::SendOnly } else { Direction::SendRecv };
         let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);
         negotiator.handle_offer(offer)?;
         match negotiator.create_answer(&local) {
             Ok((answer, agreed)) => {
-                self.carry_out(agreed, grant)?;
+                self.carry_out(agreed, grant, true, false)?;
                 Ok(answer.to_bytes())
             }
             Err(error) => {
@@ -330,7 +415,13 @@ impl CallMedia {
         }
     }
 
-    fn carry_out(&mut self, agreed: NegotiatedMedia, grant: MediaGrant) -> Result<(), Refusal> {
+    fn carry_out(
+        &mut self,
+        agreed: NegotiatedMedia,
+        grant: MediaGrant,
+        answering: bool,
+        other_end: bool,
+    ) -> Result<(), Refusal> {
         let codec = agreed
             .codecs
             .iter()
@@ -345,7 +436,7 @@ impl CallMedia {
                 Some(PlanKeys::Dtls(dtls_plan(keys, agreed.new_association)?))
             }
         };
-        let plan = MediaPlan { agreed, codec, keys, grant };
+        let plan = MediaPlan { agreed, codec, keys, grant, answering, other_end };
         self.plan = Some(plan.clone());
         self.fresh = Some(plan);
         self.running = true;
@@ -388,7 +479,11 @@ fn key_set(attribute: &CryptoAttribute) -> Result<KeySet, Refusal> {
         Ok(info)
     });
     let keys: Result<_, KeyError> = keys.collect();
-    keys.and_then(KeySet::new).map_err(|_| bad())
+    let set = keys.and_then(KeySet::new).map_err(|_| bad())?;
+    Ok(match attribute.window_size_hint {
+        Some(hint) => set.with_window(hint.into()),
+        None => set,
+    })
 }
 
 fn codec_lines(codecs: &[Codec]) -> Vec<CodecDescription> {

@@ -15,7 +15,7 @@ use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub(super) use media::{CallMedia, DtlsPlan, MediaPlan, PlanKeys};
+pub(super) use media::{CallMedia, DtlsPlan, MediaPlan, PlanKeys, SrtpOptions};
 pub(super) use uac::InviteParts;
 
 use super::config::CallOptions;
@@ -163,6 +163,8 @@ pub(super) struct CallMachine {
     ring_deadline: Option<Instant>,
     local_hold: bool,
     remote_hold: bool,
+    /// Others than the far end know our key: a fresh one is to be agreed on.
+    key_is_shared: bool,
     end: Option<EndReason>,
     actions: VecDeque<CallAction>,
 }
@@ -210,6 +212,7 @@ impl CallMachine {
             ring_deadline: None,
             local_hold: false,
             remote_hold: false,
+            key_is_shared: false,
             end: None,
             actions: VecDeque::new(),
         }

@@ -33,11 +33,21 @@ impl CallMachine {
         if self.state != CallState::Established {
             return Err(self.wrong_state("renew the keys of"));
         }
-        if self.change.is_some() || self.answering.is_some() {
+        if !self.may_renew_keys() {
             return Err(CallError::Busy);
         }
         self.send_reinvite(Change { hold: self.local_hold, fresh_keys: true }, rng);
         Ok(())
+    }
+
+    /// True if a re-INVITE may go out now.
+    pub(in crate::engine) fn may_renew_keys(&self) -> bool {
+        self.state == CallState::Established && self.change.is_none() && self.answering.is_none()
+    }
+
+    /// True if new keys should be agreed on now, whatever the state of those in use.
+    pub(in crate::engine) fn wants_new_keys(&self) -> bool {
+        self.key_is_shared && self.state == CallState::Established && self.media.is_keyed_by_sdes()
     }
 
     pub(super) fn send_reinvite(&mut self, change: Change, rng: &mut dyn Rng) {
@@ -120,6 +130,7 @@ impl CallMachine {
             Ok(()) => {
                 let held = self.local_hold != change.hold;
                 self.local_hold = change.hold;
+                self.key_is_shared &= !change.fresh_keys;
                 if held || !change.fresh_keys {
                     self.report_holds();
                 }

@@ -15,7 +15,7 @@ use crate::util::Rng;
 use crate::wire::sip::{CSeq, HeaderName, Message, MessageBuilder, Method, NameAddr, Uri};
 
 /// Early dialogs kept of one INVITE.
-const MAX_FORKS: usize = 8;
+pub(super) const MAX_FORKS: usize = 8;
 
 /// Who calls whom under which Call-ID.
 pub(in crate::engine) struct InviteParts {
@@ -178,6 +178,7 @@ impl CallMachine {
         match self.forks.handle_2xx(response) {
             ForkDecision::Keep => self.answered(now, request, response, dialog),
             ForkDecision::AckThenBye => {
+                self.key_is_shared = true;
                 self.acknowledge(now, request, response, &dialog);
                 let request = dialog.request(&Method::Bye);
                 self.act(CallAction::Send { request, purpose: Purpose::StrayBye });
@@ -208,6 +209,8 @@ impl CallMachine {
 
     fn answered(&mut self, now: Instant, request: &Message, response: &Message, dialog: Dialog) {
         self.ring_deadline = None;
+        // All forks read the keys of our offer (RFC 4568 §7.3).
+        self.key_is_shared |= self.early.iter().any(|early| early.id() != dialog.id());
         self.early.clear();
         self.acknowledge(now, request, response, &dialog);
         let tag = dialog.id().remote_tag.clone();

@@ -146,7 +146,8 @@ pub struct MediaUpdate {
     pub(super) direction: Option<Direction>,
     pub(super) remote: Option<(SocketAddr, SocketAddr, bool)>,
     pub(super) security: Option<MediaSecurity>,
-    pub(super) keys: Option<(KeySet, KeySet)>,
+    /// Ours, theirs, and whether the peer must first hear of ours by our answer.
+    pub(super) keys: Option<(KeySet, KeySet, bool)>,
     pub(super) send: Option<Payload>,
     pub(super) receive: Option<Vec<Payload>>,
     pub(super) dtmf: Option<(Option<u8>, Option<u8>)>,
@@ -181,7 +182,14 @@ impl MediaUpdate {
     /// what is the same goes on, what is new begins at the next packet, and the peer's old key is
     /// still taken for a while. The contexts are the stream's own, so that no index is used twice.
     pub fn keys(mut self, local: KeySet, remote: KeySet) -> Self {
-        self.keys = Some((local, remote));
+        self.keys = Some((local, remote, false));
+        self
+    }
+
+    /// The same where we answered an offer with new keys: ours begin once a packet under the peer's
+    /// new ones shows that our answer has arrived, a second later at most.
+    pub fn answered_keys(mut self, local: KeySet, remote: KeySet) -> Self {
+        self.keys = Some((local, remote, true));
         self
     }
 

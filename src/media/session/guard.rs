@@ -2,11 +2,15 @@
 
 use super::config::MediaSecurity;
 use super::stats::SrtpProgress;
-use crate::crypto::srtp::{Egress, KeyError, KeySet, ProtectError, Suite, UnprotectError};
+use crate::crypto::srtp::{
+    Egress, KeyChange, KeyError, KeySet, ProtectError, Suite, UnprotectError,
+};
 use crate::time::{Duration, Instant};
 
 /// Packets of a former key are taken for this long after a change of keys.
 const OVERLAP: Duration = Duration::from_secs(2);
+/// New keys of ours wait this long for a sign that the peer knows them.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -19,42 +23,62 @@ pub(super) struct Guard {
     security: MediaSecurity,
     /// Until when the peer's former key is taken.
     overlap: Option<Instant>,
+    /// New keys of ours that the peer may not know yet, and until when they wait.
+    waiting: Option<(KeySet, Instant)>,
 }
 
 impl Guard {
     pub(super) fn new(security: MediaSecurity) -> Self {
-        Self { security, overlap: None }
+        Self { security, overlap: None, waiting: None }
     }
 
     pub(super) fn change(&mut self, security: MediaSecurity) {
-        (self.security, self.overlap) = (security, None);
+        *self = Self::new(security);
     }
 
     /// The keys of both directions as they stand now. Contexts go on where their keys do, so that
-    /// no index is used twice under one key; old keys of the peer are taken for a while.
+    /// no index is used twice under one key; old keys of the peer are taken for a while. With
+    /// `answered` and new keys of the peer, ours begin when it has shown that it knows them.
     /// True if this stream has contexts to change.
     pub(super) fn rekey(
         &mut self,
         now: Instant,
         local: &KeySet,
         remote: &KeySet,
+        answered: bool,
     ) -> Result<bool, KeyError> {
         let MediaSecurity::Srtp { sender, receiver } = &mut self.security else {
             return Ok(false);
         };
-        sender.rekey(local)?;
-        receiver.rekey(remote)?;
+        let changed = receiver.rekey(remote)? == KeyChange::Fresh;
+        self.waiting = (answered && changed).then(|| (local.clone(), now + PATIENCE));
+        if self.waiting.is_none() {
+            sender.rekey(local)?;
+        }
         self.overlap = receiver.is_overlapping().then(|| now + OVERLAP);
         Ok(true)
     }
 
     /// When [`Guard::handle_timeout`] has work.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.overlap
+        self.overlap.into_iter().chain(self.waiting.as_ref().map(|(_, until)| *until)).min()
+    }
+
+    /// The keys that wait begin.
+    fn begin_waiting(&mut self) {
+        if let Some((keys, _)) = self.waiting.take()
+            && let MediaSecurity::Srtp { sender, .. } = &mut self.security
+        {
+            // Fresh ones of our own: they were never in use.
+            let _ = sender.rekey(&keys);
+        }
     }
 
     /// The former key has had its time.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.waiting.as_ref().is_some_and(|(_, until)| *until <= now) {
+            self.begin_waiting();
+        }
         if self.overlap.take_if(|until| *until <= now).is_some()
             && let MediaSecurity::Srtp { receiver, .. } = &mut self.security
         {
@@ -84,9 +108,12 @@ impl Guard {
     /// The end of a key's lifetime is near: new keys should be agreed.
     pub(super) fn rekey_due(&self) -> bool {
         match &self.security {
+            // Who sends asks first; who receives only if nobody has asked in the first half of the
+            // time.
             MediaSecurity::Srtp { sender, receiver } => {
-                sender.usage().rekey_due()
-                    || receiver.usage().is_some_and(|usage| usage.rekey_due())
+                self.waiting.is_none()
+                    && (sender.usage().rekey_due()
+                        || receiver.usage().is_some_and(|usage| usage.rekey_overdue()))
             }
             MediaSecurity::Plain(_) => false,
         }
@@ -125,6 +152,9 @@ impl Guard {
         buffer: &'b mut [u8],
         len: usize,
     ) -> Result<Egress<'b>, ProtectError> {
+        if self.waiting.is_some() && self.is_exhausted() {
+            self.begin_waiting();
+        }
         match (&mut self.security, protocol) {
             (MediaSecurity::Srtp { sender, .. }, Protocol::Rtp) => sender.protect_rtp(buffer, len),
             (MediaSecurity::Srtp { sender, .. }, Protocol::Rtcp) => {
@@ -144,10 +174,21 @@ impl Guard {
         protocol: Protocol,
         packet: &mut [u8],
     ) -> Result<usize, UnprotectError> {
-        match &mut self.security {
-            MediaSecurity::Srtp { receiver, .. } => open(receiver, protocol, packet),
-            MediaSecurity::Plain(_) => Ok(packet.len()),
+        let MediaSecurity::Srtp { receiver, .. } = &mut self.security else {
+            return Ok(packet.len());
+        };
+        let opened = open(receiver, protocol, packet)?;
+        if self.waiting.is_some() && receiver.hears_new_keys() {
+            self.begin_waiting();
         }
+        Ok(opened)
+    }
+
+    /// The key in use may protect nothing more.
+    fn is_exhausted(&self) -> bool {
+        let MediaSecurity::Srtp { sender, .. } = &self.security else { return false };
+        let usage = sender.usage();
+        usage.rtp_left == 0 || usage.rtcp_left == 0
     }
 }
 

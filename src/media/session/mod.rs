@@ -204,6 +204,16 @@ impl MediaSession {
         self.outbound.set_muted(muted);
     }
 
+    /// The SSRC of what we send.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// True if what is sent is silenced.
+    pub fn is_muted(&self) -> bool {
+        self.outbound.is_muted()
+    }
+
     /// Sends a key press as RTP events in place of audio (RFC 4733), after those that wait.
     ///
     /// # Errors
@@ -244,8 +254,8 @@ impl MediaSession {
             self.guard.change(security);
             self.send_blocked = false;
         }
-        if let Some((local, remote)) = update.keys {
-            if !self.guard.rekey(now, &local, &remote)? {
+        if let Some((local, remote, answered)) = update.keys {
+            if !self.guard.rekey(now, &local, &remote, answered)? {
                 return Err(MediaConfigError::NotSrtp);
             }
             self.send_blocked = false;

@@ -187,6 +187,10 @@ impl Outbound {
         self.framer.muted = muted;
     }
 
+    pub(super) fn is_muted(&self) -> bool {
+        self.framer.muted
+    }
+
     /// Takes PCM at the host's rate.
     pub(super) fn write(&mut self, now: Instant, pcm: &[i16]) {
         let silent = self.written.map_or(Duration::ZERO, |at| now - at);

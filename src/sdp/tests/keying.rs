@@ -220,6 +220,16 @@ fn our_own_key_is_not_taken_back() {
     negotiator.create_offer(&sdes()).unwrap();
     let result = negotiator.handle_answer(audio("RTP/SAVP", &[reflected]));
     assert_eq!(result, Err(NegotiationError::CryptoAnswer));
+    // Nor that of another line, which has the same length.
+    let other = CryptoAttribute { suite: SUITE_80.into(), tag: 1, ..crypto(2, SUITE_32, 2) };
+    let mut negotiator = Negotiator::new(1);
+    negotiator.create_offer(&sdes()).unwrap();
+    let result = negotiator.handle_answer(audio("RTP/SAVP", &[other.to_value().as_str().into()]));
+    assert_eq!(result, Err(NegotiationError::CryptoAnswer));
+    // An offer with a key of ours is not answered with that line.
+    let offered = [other.to_value().as_str().into(), line(2, SUITE_80)];
+    let (_, media) = answer(audio("RTP/SAVP", &offered), &sdes()).unwrap();
+    assert_eq!(media.keys.unwrap().sdes().unwrap().remote.tag, 2);
 }
 
 #[test]

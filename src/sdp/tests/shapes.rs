@@ -54,9 +54,13 @@ fn each_shape_is_offered_as_it_is_named() {
     assert_eq!(shape(&only_dtls.media[0]), ("UDP/TLS/RTP/SAVP", 0, 1));
     let dual = offer(both(MediaSecurity::opportunistic()).with_shape(OfferShape::Dual));
     assert_eq!(dual.media.len(), 2);
-    assert_eq!(shape(&dual.media[0]), ("RTP/SAVP", 2, 0));
+    // Who may not answer the keys finds a fingerprint in the same line.
+    assert_eq!(shape(&dual.media[0]), ("RTP/SAVP", 2, 1));
     assert_eq!(shape(&dual.media[1]), ("RTP/AVP", 0, 0));
     assert_eq!(dual.media[0].port, dual.media[1].port);
+    let handshake =
+        offer(both(MediaSecurity::opportunistic()).with_shape(OfferShape::Dual).preferring_dtls());
+    assert_eq!(shape(&handshake.media[0]), ("UDP/TLS/RTP/SAVP", 0, 1));
     // Without keys there is nothing to ask for.
     for security in [OfferShape::Opportunistic, OfferShape::Secure, OfferShape::Dual] {
         let bare = offer(MediaSecurity::plain().with_shape(security));
@@ -213,6 +217,9 @@ fn of_our_two_lines_the_encrypted_one_counts() {
     let no_secure = "m=audio 0 RTP/SAVP 0\r\n";
     let one = answered(dual(), &format!("{secure}{no_plain}")).unwrap();
     assert_eq!((one.index, keying(&one), one.both_accepted), (0, "sdes", false));
+    let print = offered("RTP/SAVP", false, true).replace("actpass", "active");
+    let handshake = answered(dual(), &format!("{print}{no_plain}")).unwrap();
+    assert_eq!((handshake.index, keying(&handshake)), (0, "dtls"));
     let two = answered(dual(), &format!("{secure}{plain}")).unwrap();
     assert_eq!((two.index, keying(&two), two.both_accepted), (0, "sdes", true));
     let other = answered(dual(), &format!("{no_secure}{plain}")).unwrap();

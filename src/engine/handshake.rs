@@ -1,0 +1,139 @@
+//! The DTLS handshake of a call's stream, and what came of it before its time.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use super::calls::CallEntry;
+use crate::crypto::dtls::{
+    DtlsSession, DtlsState, Fingerprint, FingerprintHash, MAX_DATAGRAM, has_client_hello,
+};
+use crate::time::Instant;
+
+/// Datagrams of an early flight that are kept: a ClientHello is one, or two if it is long.
+const MAX_EARLY: usize = 4;
+
+/// Answers that wait to be polled at most.
+const MAX_ANSWERS: usize = 64;
+
+/// The DTLS handshake of a call's stream.
+#[derive(Debug)]
+pub(super) struct DtlsLeg {
+    pub(super) session: DtlsSession,
+    remote: SocketAddr,
+    /// Answers, each for who was heard.
+    answers: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// Its keys are in use, or it has failed: nothing more is to be learnt.
+    pub(super) settled: bool,
+}
+
+impl DtlsLeg {
+    pub(super) fn new(session: DtlsSession, remote: SocketAddr) -> Self {
+        Self { session, remote, answers: VecDeque::new(), settled: false }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.session.next_timeout()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.session.next_timeout().is_some_and(|at| at <= now) {
+            self.session.handle_timeout(now);
+        }
+    }
+
+    /// A DTLS record came. Until the handshake is done the answer goes to where it came from: an
+    /// address behind a NAT is not the one that was signalled.
+    pub(super) fn handle_datagram(&mut self, now: Instant, remote: SocketAddr, payload: &[u8]) {
+        self.session.handle_datagram(now, payload);
+        if !self.settled {
+            self.remote = remote;
+        }
+        // Until one has proved itself, several may claim to be the peer.
+        let mut buffer = [0; MAX_DATAGRAM];
+        while let Some(len) = self.session.poll_output(&mut buffer) {
+            let answer = buffer.get(..len).unwrap_or_default().to_vec();
+            if self.answers.len() >= MAX_ANSWERS {
+                self.answers.pop_front();
+            }
+            self.answers.push_back((self.remote, answer));
+        }
+    }
+
+    /// The certificate with which the peer agreed on the keys, SHA-256.
+    pub(super) fn peer_fingerprint(&self) -> Option<Fingerprint> {
+        let done = matches!(self.session.state(), DtlsState::Established { .. });
+        let certificate = self.session.peer_certificate().filter(|_| done)?;
+        Some(Fingerprint::of(FingerprintHash::Sha256, certificate))
+    }
+
+    /// The fingerprint from signalling that it has.
+    pub(super) fn matched_fingerprint(&self) -> Option<Fingerprint> {
+        match self.session.state() {
+            DtlsState::Established { fingerprint, .. } => Some(*fingerprint),
+            _ => None,
+        }
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        self.session.has_output() || !self.answers.is_empty()
+    }
+
+    /// The next datagram to send, written into `buf`.
+    pub(super) fn poll_output(&mut self, buf: &mut [u8]) -> Option<(SocketAddr, usize)> {
+        if let Some((remote, answer)) = self.answers.pop_front() {
+            let slot = buf.get_mut(..answer.len())?;
+            slot.copy_from_slice(&answer);
+            return Some((remote, answer.len()));
+        }
+        let len = self.session.poll_output(buf)?;
+        Some((self.remote, len))
+    }
+}
+
+/// ClientHellos that came before it was agreed who the peer is: they overtook its answer, or
+/// stand before ours. One flight is kept, so that the peer need not repeat it.
+#[derive(Debug, Default)]
+pub(super) struct EarlyHellos(Vec<(SocketAddr, Vec<u8>)>);
+
+impl EarlyHellos {
+    /// Takes a datagram, if it is one; of too many the oldest go.
+    pub(super) fn keep(&mut self, remote: SocketAddr, datagram: &[u8]) -> bool {
+        if datagram.len() > MAX_DATAGRAM || !has_client_hello(datagram) {
+            return false;
+        }
+        if self.0.len() >= MAX_EARLY {
+            self.0.remove(0);
+        }
+        self.0.push((remote, datagram.to_vec()));
+        true
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0 = Vec::new();
+    }
+
+    /// The handshake begins: it hears what was kept.
+    pub(super) fn play(&mut self, now: Instant, leg: &mut DtlsLeg) {
+        for (remote, datagram) in core::mem::take(&mut self.0) {
+            leg.handle_datagram(now, remote, &datagram);
+        }
+    }
+}
+
+impl CallEntry {
+    /// A DTLS record came on the media port. False if nothing here wants it.
+    pub(super) fn handle_dtls(&mut self, now: Instant, remote: SocketAddr, payload: &[u8]) -> bool {
+        let begun = self.dtls.as_ref().is_some_and(|leg| !leg.settled);
+        let kept = !begun
+            && self.machine.media.may_become_dtls()
+            && self.early_hellos.keep(remote, payload);
+        match &mut self.dtls {
+            Some(leg) => {
+                leg.handle_datagram(now, remote, payload);
+                true
+            }
+            None => kept,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! DTLS-SRTP in whole calls: what comes before its time, keys pressed meanwhile, the same run from
+//! the same seed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+#[path = "support/pair.rs"]
+mod pair;
+
+use std::net::SocketAddr;
+
+use pair::{Pair, Setup, USUAL};
+use subrosa::crypto::dtls::{
+    DtlsIdentity, DtlsRole, DtlsSession, DtlsState, DtlsVersions, FingerprintHash, Fingerprints,
+    is_dtls,
+};
+use subrosa::engine::{
+    AccountConfig, CallError, CallOptions, CallState, Event, Keying, SecurityPolicy,
+};
+use subrosa::sdp::SessionDescription;
+use subrosa::sim::{EPOCH, EngineHost, Entry, Handle, Host, Link, Net, NetEvent, Record, World};
+use subrosa::sip::Transport;
+use subrosa::time::Duration;
+use subrosa::util::SeededRng;
+use subrosa::wire::sip::{HeaderName, Message, Method, Uri};
+
+const UDP: Setup = Setup { transport: Transport::Udp, ..USUAL };
+const MS: Duration = Duration::from_millis(1);
+
+/// A callee that begins the handshake before it says so.
+struct Hasty {
+    identity: DtlsIdentity,
+    session: Option<DtlsSession>,
+    invite: Option<(SocketAddr, Message)>,
+    media: Option<SocketAddr>,
+    /// DTLS datagrams that came.
+    heard: usize,
+}
+
+impl Hasty {
+    fn flush(&mut self, net: &mut Net<'_>, port: u16) {
+        let (Some(session), Some(media)) = (&mut self.session, self.media) else { return };
+        let mut buf = [0; 1200];
+        while let Some(len) = session.poll_output(&mut buf) {
+            net.send(port, media, &buf[..len]);
+        }
+    }
+
+    /// Sends the ClientHello, once: nothing is retransmitted here.
+    fn hello(&mut self, net: &mut Net<'_>) {
+        self.say_hello(net, 4000);
+    }
+
+    fn say_hello(&mut self, net: &mut Net<'_>, port: u16) {
+        let (_, invite) = self.invite.as_ref().unwrap();
+        let offer = SessionDescription::parse(invite.body()).unwrap();
+        let print = offer.media[0].fingerprints[0].to_string();
+        let expected = Fingerprints::parse_all([print.as_str()]).unwrap();
+        self.media = Some((offer.connection.unwrap().ip().unwrap(), offer.media[0].port).into());
+        let session = DtlsSession::new(
+            DtlsRole::Active,
+            DtlsVersions::All,
+            &self.identity,
+            Some(expected),
+            net.now(),
+            net.rng(),
+        );
+        self.session = Some(session);
+        self.flush(net, port);
+    }
+
+    fn answer(&mut self, net: &mut Net<'_>) {
+        let (remote, invite) = self.invite.clone().unwrap();
+        let print = self.identity.fingerprint(FingerprintHash::Sha256);
+        let body = format!(
+            "v=0\r\no=p 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\
+             a=rtcp-mux\r\na=fingerprint:{print}\r\na=setup:active\r\n",
+            ip = net.ip(),
+        );
+        let ok = invite.response(200, "OK").to_tag("hasty");
+        let ok = ok.header(HeaderName::Contact, "<sip:bob@bob.test>");
+        let ok = ok.body("application/sdp", body.as_bytes()).finish().unwrap();
+        net.send(5060, remote, ok.as_bytes());
+    }
+}
+
+impl Host for Hasty {
+    fn start(&mut self, net: &mut Net<'_>) {
+        net.bind_udp(5060).unwrap();
+        net.bind_udp(4000).unwrap();
+    }
+
+    fn handle(&mut self, net: &mut Net<'_>, event: NetEvent<'_>) {
+        let NetEvent::Datagram { local, remote, payload } = event else { return };
+        if local.port() == 5060 {
+            let Ok(message) = Message::parse(payload) else { return };
+            if *message.method() == Method::Invite {
+                self.invite = Some((remote, message));
+            }
+        } else if is_dtls(payload) {
+            self.heard += 1;
+            if let Some(session) = &mut self.session {
+                session.handle_datagram(net.now(), payload);
+            }
+            self.flush(net, 4000);
+        }
+    }
+}
+
+fn hasty() -> (World, Handle<EngineHost>, Handle<Hasty>) {
+    let mut world = World::new(11);
+    world.set_default_link(Link::perfect());
+    let alice = world.add_phone("alice", |_| {}).unwrap();
+    let identity = DtlsIdentity::generate(EPOCH, &mut SeededRng::new(3)).unwrap();
+    let bob = Hasty { identity, session: None, invite: None, media: None, heard: 0 };
+    let bob = world.add_host("bob", bob);
+    let ip = world.ip(bob);
+    world.zone().add_address("bob.test", ip);
+    let account = world.command(alice, |engine, now| {
+        engine.set_domain_policy(now, "bob.test", SecurityPolicy::Preferred).unwrap();
+        let mut account = AccountConfig::new(Uri::parse("sip:alice@bob.test").unwrap());
+        (account.register, account.transport) = (false, Some(Transport::Udp));
+        engine.add_account(now, account).unwrap()
+    });
+    world.run_for(MS * 20);
+    world.command(alice, |engine, now| {
+        let to = Uri::parse("sip:bob@bob.test").unwrap();
+        engine.place_call(now, account, &to, CallOptions::default()).unwrap();
+    });
+    world.run_for(MS * 100);
+    (world, alice, bob)
+}
+
+#[test]
+fn a_hello_that_overtakes_the_answer_is_kept_and_begins_the_handshake() {
+    let (mut world, alice, bob) = hasty();
+    world.act(bob, Hasty::hello);
+    world.run_for(MS * 200);
+    assert_eq!(world.host(bob).heard, 0, "nobody knows yet who that is");
+    world.act(bob, Hasty::answer);
+    world.run_for(MS * 50);
+    let session = world.host(bob).session.as_ref().unwrap();
+    assert!(matches!(session.state(), DtlsState::Established { .. }), "{}", world.ladder());
+    let leg = world.command(alice, |engine, _| {
+        let id = engine.call_ids()[0];
+        engine.call(id).unwrap().security().media_in.unwrap()
+    });
+    assert_eq!(leg.keying, Keying::Dtls { authenticated: false });
+}
+
+#[test]
+fn many_early_hellos_cost_little_and_do_not_shut_the_peer_out() {
+    let (mut world, _, bob) = hasty();
+    for _ in 0..50 {
+        world.act(bob, |bob, net| bob.say_hello(net, 4001));
+        world.run_for(MS);
+    }
+    // Nobody reads what is answered to those.
+    world.act(bob, Hasty::hello);
+    world.run_for(MS);
+    world.act(bob, Hasty::answer);
+    world.run_for(MS * 50);
+    let to = |port| move |e: &&Entry| matches!(e.record, Record::Datagram { to, .. } if to.port() == port);
+    let entries = world.trace().entries();
+    assert!(entries.iter().filter(to(4001)).count() <= 3, "of 50, 3 are left beside the peer's");
+    let session = world.host(bob).session.as_ref().unwrap();
+    assert!(matches!(session.state(), DtlsState::Established { .. }), "{}", world.ladder());
+}
+
+#[test]
+fn keys_pressed_during_the_handshake_are_sent_when_media_runs() {
+    let mut pair = Pair::new(UDP);
+    pair.world.act(pair.phones[0], |host, _| {
+        host.react(|turn, event| {
+            if let Event::CallEstablished { call } = *event {
+                let now = turn.now;
+                let mut call = turn.engine.call(call).unwrap();
+                assert_eq!(call.security().media_out, None, "the handshake has just begun");
+                for digit in ['4', '2', '#'] {
+                    call.send_dtmf(now, digit, MS * 100).unwrap();
+                }
+                let too_long = call.send_dtmf(now, '1', MS * 7000);
+                assert_eq!(too_long, Err(CallError::BadDuration));
+                for _ in 3..32 {
+                    call.send_dtmf(now, '9', MS * 40).unwrap();
+                }
+                assert_eq!(call.send_dtmf(now, '1', MS * 100), Err(CallError::Busy));
+            }
+        });
+    });
+    pair.call(UDP);
+    pair.world.run_for(MS * 5000);
+    let events = pair.world.host(pair.phones[1]).events();
+    let digits: String = events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::DtmfReceived { digit, .. } => Some(*digit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(digits, format!("42#{}", "9".repeat(29)));
+}
+
+/// What a call of these versions of DTLS leaves behind: the digest of every byte on the wire.
+fn run(versions: DtlsVersions) -> (String, Vec<u8>) {
+    let mut pair = Pair::with(UDP, |config| config.dtls_versions = versions);
+    let id = pair.call(UDP);
+    let (state, report) = pair.report(0).unwrap();
+    assert_eq!(state, CallState::Established);
+    assert_eq!(report.media_out.unwrap().keying, Keying::Dtls { authenticated: false });
+    pair.world
+        .command(pair.phones[0], |engine, now| engine.call(id).unwrap().hang_up(now).unwrap());
+    pair.world.run_for(MS * 2000);
+    let dtls = |payload: &&[u8]| is_dtls(payload) && payload.len() > 100;
+    let trace = pair.world.trace();
+    let hello = trace.entries().iter().map(|entry| trace.payload(entry)).find(dtls).unwrap();
+    (pair.world.digest(), hello.to_vec())
+}
+
+#[test]
+fn a_seed_gives_the_same_call_bit_for_bit_with_every_version_of_dtls() {
+    for versions in [DtlsVersions::Only12, DtlsVersions::All, DtlsVersions::Only13] {
+        let (first, second) = (run(versions), run(versions));
+        assert_eq!(first.1, second.1, "{versions:?}");
+        assert_eq!(first.0, second.0, "{versions:?}");
+    }
+    // Even its time: DTLS 1.2 shows one that follows from the seed, not the machine's.
+    let (_, hello) = run(DtlsVersions::Only12);
+    assert_eq!(hex::encode(&hello[27..31]), "0e181c1f");
+}
