@@ -171,6 +171,12 @@ impl CallEntry {
         if let Some(stats) = self.media_stats() {
             report.count(&stats, self.machine.media.is_protected());
         }
+        // New keys of ours may have begun since they were agreed on.
+        let generations = self.session.as_ref().and_then(|s| s.key_generations());
+        if let Some((ours, theirs)) = generations {
+            report.media_out.iter_mut().for_each(|leg| leg.key_generation = ours);
+            report.media_in.iter_mut().for_each(|leg| leg.key_generation = theirs);
+        }
         report
     }
 }

@@ -71,7 +71,7 @@ impl Engine {
             entry.former_source = Some((session.ssrc(), session.is_muted()));
             entry.stats = Some(session.stats());
         }
-        (entry.report.media_out, entry.report.media_in) = (None, None);
+        (entry.report.media_out, entry.report.media_in, entry.report.rtcp) = (None, None, None);
     }
 
     fn begin_dtls(&mut self, now: Instant, id: CallId, plan: &MediaPlan, dtls: &DtlsPlan) -> bool {
@@ -232,7 +232,7 @@ impl Engine {
             Some(PlanKeys::Dtls(_)) => {
                 Keying::Dtls { authenticated: entry.machine.trust == Trust::Verified }
             }
-            None => Keying::None,
+            Some(PlanKeys::Gone) | None => Keying::None,
         };
         let by_dtls = entry.dtls.as_ref().filter(|_| matches!(keying, Keying::Dtls { .. }));
         let fingerprint = by_dtls.and_then(DtlsLeg::matched_fingerprint);
