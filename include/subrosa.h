@@ -861,6 +861,16 @@
 #define SUBROSA_KEY_LOG_LINE 512
 
 /**
+ * The message came to us.
+ */
+#define SUBROSA_SIP_RECEIVED 0
+
+/**
+ * We sent the message.
+ */
+#define SUBROSA_SIP_SENT 1
+
+/**
  * An account under construction, freed by who made it.
  */
 typedef struct subrosa_account_config subrosa_account_config;
@@ -1552,6 +1562,10 @@ typedef struct subrosa_engine_stats {
      */
     uint64_t log_dropped;
     /**
+     * Messages of the SIP trace that were dropped because nobody took them.
+     */
+    uint64_t trace_dropped;
+    /**
      * Events that were dropped because nobody polled for them.
      */
     uint64_t events_dropped;
@@ -1976,6 +1990,44 @@ typedef struct subrosa_media_stats {
      */
     uint64_t malformed_rtcp_by[SUBROSA_MAX_REASONS];
 } subrosa_media_stats;
+
+/**
+ * One SIP message of the trace. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_sip_trace {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * SUBROSA_SIP_SENT or SUBROSA_SIP_RECEIVED.
+     */
+    int32_t direction;
+    /**
+     * The SUBROSA_TRANSPORT_ by which it travelled.
+     */
+    int32_t transport;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    int32_t reserved;
+    /**
+     * When, on the engine's clock.
+     */
+    uint64_t at_us;
+    /**
+     * Our address.
+     */
+    struct subrosa_addr local;
+    /**
+     * The address of the next hop, or of the one before.
+     */
+    struct subrosa_addr remote;
+    /**
+     * The whole message without credentials and keys; empty if no message waits.
+     */
+    struct subrosa_str text;
+} subrosa_sip_trace;
 
 #ifdef __cplusplus
 extern "C" {
@@ -3271,6 +3323,12 @@ subrosa_status subrosa_phone_poll_key_log(struct subrosa_phone *phone,
                                           size_t *len);
 
 /**
+ * As subrosa_engine_poll_sip_trace.
+ */
+subrosa_status subrosa_phone_poll_sip_trace(struct subrosa_phone *phone,
+                                            struct subrosa_sip_trace *out);
+
+/**
  * Trusts whom the operating system trusts, instead of the public CAs. SUBROSA_ERR_SYSTEM if it
  * has no trust store. Only in a library built with the feature `platform-roots`.
  */
@@ -3450,6 +3508,18 @@ subrosa_status subrosa_engine_poll_key_log(struct subrosa_engine *engine,
                                            char *buf,
                                            size_t room,
                                            size_t *len);
+
+/**
+ * With 1, every SIP message is given away in the clear by subrosa_engine_poll_sip_trace, without
+ * credentials and keys: for debugging alone, it shows who calls whom. 0 at first.
+ */
+subrosa_status subrosa_config_set_sip_trace(struct subrosa_config *config, int32_t on);
+
+/**
+ * The oldest message of the trace that was not taken yet; its text is empty if none waits.
+ */
+subrosa_status subrosa_engine_poll_sip_trace(struct subrosa_engine *engine,
+                                             struct subrosa_sip_trace *out);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -224,6 +224,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("MediaStats", "subrosa_media_stats."),
     ("DriverStats", "subrosa_driver_stats."),
     ("LadderStep", "subrosa_ladder_step."),
+    ("SipTraceRecord", "subrosa_sip_trace."),
     ("DeviceInfo", "subrosa_device_info."),
     ("EngineLoad", "subrosa_engine_load."),
     ("SrtpProgress", "subrosa_srtp_progress."),
@@ -234,6 +235,7 @@ const FIELDS: &[(&str, &str)] = &[
 /// Rust enums whose variants are C constants, or functions.
 const VARIANTS: &[(&str, &str)] = &[
     ("SecurityPolicy", "SUBROSA_POLICY_"),
+    ("SipDirection", "SUBROSA_SIP_"),
     ("PolicySource", "SUBROSA_POLICY_SOURCE_"),
     ("Codec", "SUBROSA_CODEC_"),
     ("AccountState", "SUBROSA_ACCOUNT_"),
@@ -555,6 +557,7 @@ const C_ONLY: &[(&str, &str)] = &[
     ("subrosa_phone_set_domain_tls", "with_engine"),
     ("subrosa_phone_clear_domain_tls", "with_engine"),
     ("subrosa_phone_poll_key_log", "with_engine"),
+    ("subrosa_phone_poll_sip_trace", "with_engine"),
     ("subrosa_tls_options_set_trust_pem", "TlsClientOptions"),
     ("subrosa_tls_options_set_identity_pem", "TlsClientOptions"),
     ("subrosa_tls_options_add_pin", "TlsClientOptions"),

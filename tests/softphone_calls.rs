@@ -100,7 +100,7 @@ fn both_speak_pcmu_and_both_recordings_hold_what_the_other_said() {
 #[test]
 fn commands_work_during_a_call_at_both_ends() {
     let mut bob = answering(&["--policy", "off", "--aor", "sip:bob@localhost"]);
-    let mut alice = answering(&["--policy", "off", "--name", "Alice"]);
+    let mut alice = answering(&["--policy", "off", "--name", "Alice", "--sip-trace"]);
     alice.type_line(&format!("call sip:bob@{}", bob.address));
     bob.wait_for("incoming call from Alice");
     alice.wait_for("ringing (180)");
@@ -130,6 +130,12 @@ fn commands_work_during_a_call_at_both_ends() {
     bob.type_line("report");
     for part in ["padlock      not encrypted", "signalling   UDP, not encrypted", "plain RTP"] {
         bob.wait_for(part);
+    }
+    alice.type_line("report");
+    alice.wait_for("Debugging is on: whoever has the SIP trace can see who calls whom.");
+    for traced in ["  INVITE sip:bob@", "SIP received from 127.0.0.1:", "  ACK sip:"] {
+        assert!(alice.seen.iter().any(|line| line.starts_with(traced)), "{:#?}", alice.seen);
+        assert!(!bob.seen.iter().any(|line| line.starts_with(traced)));
     }
     bob.type_line("help");
     bob.wait_for("dtmf DIGITS");

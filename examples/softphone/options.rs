@@ -50,6 +50,7 @@ pub(crate) struct Options {
     pub(crate) device: bool,
     pub(crate) input: Option<String>,
     pub(crate) output: Option<String>,
+    pub(crate) sip_trace: bool,
     pub(crate) quiet: bool,
 }
 
@@ -97,6 +98,7 @@ impl Options {
             device: false,
             input: None,
             output: None,
+            sip_trace: false,
             quiet: false,
         })
     }
@@ -153,6 +155,7 @@ impl Options {
             "auto-answer" => &mut self.auto_answer,
             "loop" => &mut self.looping,
             "device" => &mut self.device,
+            "sip-trace" => &mut self.sip_trace,
             "quiet" => &mut self.quiet,
             _ => return false,
         };

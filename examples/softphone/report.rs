@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use subrosa::driver::{CallInfo, DriverStats};
-use subrosa::engine::{AccountState, AccountStatus, CallState, Padlock};
+use subrosa::engine::{
+    AccountState, AccountStatus, CallState, Padlock, SipDirection, SipTraceRecord,
+};
 use subrosa::media::session::MediaStats;
 
 use crate::display::Paint;
@@ -135,6 +137,16 @@ pub(crate) fn security(info: &CallInfo) -> String {
     let mut lines = vec![("padlock", report.padlock().to_string()), ("", report.to_string())];
     lines.extend(report.evidence());
     rows(&lines)
+}
+
+/// A SIP message of the trace.
+pub(crate) fn traced(record: &SipTraceRecord) -> String {
+    let how = match record.direction {
+        SipDirection::Sent => "sent to",
+        SipDirection::Received => "received from",
+    };
+    let lines: Vec<String> = record.text.lines().map(|line| format!("  {line}")).collect();
+    format!("SIP {how} {} ({})\n{}", record.remote, record.transport, lines.join("\n"))
 }
 
 fn rows(rows: &[(&str, String)]) -> String {

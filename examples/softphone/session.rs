@@ -108,10 +108,22 @@ impl Session {
             if let Some(event) = self.phone.next_event(LOOK) {
                 self.handle_event(event)?;
             }
+            self.show_trace()?;
             self.obey(&typed)?;
             self.provision();
             self.pass_time()?;
             self.show_state()?;
+        }
+        Ok(())
+    }
+
+    /// The SIP messages since the last look.
+    fn show_trace(&mut self) -> Result<(), Failure> {
+        if self.options.sip_trace {
+            let traced = self.phone.with_engine(|engine, _| {
+                std::iter::from_fn(|| engine.poll_sip_trace()).collect::<Vec<_>>()
+            })?;
+            traced.iter().for_each(|record| self.display.answer(&report::traced(record)));
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ fn config(options: &Options) -> Result<Config, Failure> {
         None => Phone::config(),
     };
     config.local_ip = options.bind;
+    config.sip_trace = options.sip_trace;
     config.udp_port = Some(options.udp_port);
     config.listen_tcp = options.listen_tcp.map(|port| SocketAddr::new(options.bind, port));
     config.listen_tls = options.listen_tls.map(|port| SocketAddr::new(options.bind, port));

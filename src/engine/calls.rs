@@ -228,7 +228,7 @@ impl Engine {
         // Without any policy nothing is encrypted: no identity needs to be made.
         let encrypts = policy != SecurityPolicy::Off;
         let fingerprints = if encrypts { self.dtls_fingerprints() } else { Vec::new() };
-        let target = to.clone();
+        let (target, trace) = (to.clone(), self.config.sip_trace);
         let srtp = self.config.srtp_options();
         let entry_of = |id| {
             let media = CallMedia::new(codecs, fingerprints, srtp);
@@ -236,6 +236,8 @@ impl Engine {
             let mut entry = CallEntry::new(machine, call_id, effective);
             entry.route = flow.is_none().then_some(route);
             entry.report.ladder = steps;
+            entry.report.debugging.sip_trace = trace;
+            entry.facts_are_known();
             entry
         };
         // The machine carries its own id, which the arena gives.

@@ -67,6 +67,10 @@ pub struct Config {
     pub max_calls: usize,
     /// How much `Engine::poll_log` has to tell.
     pub log_level: LogLevel,
+    /// Give every SIP message away in the clear through
+    /// [`Engine::poll_sip_trace`](super::Engine::poll_sip_trace), without credentials and keys,
+    /// for debugging alone: it shows who calls whom. The report of each call says so.
+    pub sip_trace: bool,
 }
 
 impl Config {
@@ -94,6 +98,7 @@ impl Config {
             refuse_downgrade: false,
             max_calls: 64,
             log_level: LogLevel::Off,
+            sip_trace: false,
         }
     }
 }

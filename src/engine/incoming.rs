@@ -155,7 +155,7 @@ impl Engine {
         let asks = memchr::memmem::find(message.body(), b"a=fingerprint").is_some();
         let encrypts = policy != SecurityPolicy::Off || asks;
         let fingerprints = if encrypts { self.dtls_fingerprints() } else { alloc::vec::Vec::new() };
-        let srtp = self.config.srtp_options();
+        let (srtp, trace) = (self.config.srtp_options(), self.config.sip_trace);
         let mut refusal = None;
         let id = self.calls.try_insert_with(|id| {
             let media = CallMedia::new(codecs, fingerprints, srtp);
@@ -168,6 +168,7 @@ impl Engine {
                     if let Some(leg) = leg {
                         entry.report.set_signalling(leg);
                     }
+                    entry.report.debugging.sip_trace = trace;
                     entry.facts_are_known();
                     Some(entry)
                 }

@@ -35,6 +35,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trace;
 mod ways;
 
 use alloc::boxed::Box;
@@ -58,6 +59,7 @@ pub use policy::{EffectivePolicy, PolicyError, PolicySource, SecurityPolicy};
 pub use report::{Debugging, Keying, MediaLeg, Padlock, RtcpLeg, SecurityReport, SignallingLeg};
 pub use stats::{EngineLoad, EngineStats};
 pub use tls::TlsConfig;
+pub use trace::{SipDirection, SipTraceRecord};
 
 use calls::CallEntry;
 use gate::Trust;
@@ -135,6 +137,7 @@ pub struct Engine {
     has_news: bool,
     stats: EngineStats,
     log: log::Log,
+    sip_trace: trace::SipTrace,
     /// What the provisioning document that holds now has set.
     #[cfg(feature = "provisioning")]
     provisioned: provisioning::Provisioned,
@@ -200,6 +203,7 @@ impl Engine {
             has_news: false,
             stats: EngineStats::default(),
             log: log::Log::new(config.log_level),
+            sip_trace: trace::SipTrace::new(config.sip_trace),
             #[cfg(feature = "provisioning")]
             provisioned: provisioning::Provisioned::default(),
             config,
@@ -350,6 +354,7 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         let mut stats = self.stats.with(self.flows.stats(), self.transactions.stats());
         stats.log_dropped = self.log.dropped();
+        stats.trace_dropped = self.sip_trace.dropped();
         stats.events_dropped = self.events.dropped();
         stats
     }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use super::call::{CallAction, Purpose, printable};
 use super::event::{EndReason, Event, FailureReason};
-use super::{AccountId, CallId, Engine, HostAction};
+use super::{AccountId, CallId, Engine, HostAction, SipDirection};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::{FlowError, FlowEvent};
 use crate::sip::registration::RegistrationFailure;
@@ -85,13 +85,14 @@ impl Engine {
 
     fn transmit(&mut self, now: Instant, flow: FlowId, message: &Arc<Message>) {
         match self.flows.send(now, flow, message) {
-            Ok(()) => {}
+            Ok(()) => self.trace_sip(SipDirection::Sent, flow, message),
             Err(FlowError::NotUp) => self.transactions.transport_error(now, flow),
             // An ACK has no transaction that could move it to TCP: long, but better than lost.
             Err(FlowError::TooLong) => {
                 self.flows.allow_long(flow);
-                if self.flows.send(now, flow, message).is_err() {
-                    self.stats.unsendable = self.stats.unsendable.saturating_add(1);
+                match self.flows.send(now, flow, message) {
+                    Ok(()) => self.trace_sip(SipDirection::Sent, flow, message),
+                    Err(_) => self.stats.unsendable = self.stats.unsendable.saturating_add(1),
                 }
             }
             Err(_) => self.stats.unsendable = self.stats.unsendable.saturating_add(1),
@@ -120,6 +121,7 @@ impl Engine {
                 self.transactions.transport_error(now, flow);
             }
             FlowEvent::Message { flow, message } => {
+                self.trace_sip(SipDirection::Received, flow, &message);
                 let reliable = self.flows.transport(flow).is_some_and(Transport::is_reliable);
                 self.transactions.receive(now, message, flow, reliable);
             }

@@ -33,6 +33,8 @@ pub struct EngineStats {
     pub events_dropped: u64,
     /// Records of the log that were dropped because nobody polled for them.
     pub log_dropped: u64,
+    /// Messages of the SIP trace that were dropped because nobody took them.
+    pub trace_dropped: u64,
 }
 
 impl EngineStats {

@@ -54,6 +54,7 @@ mod report;
 mod stats;
 mod status;
 mod tls;
+mod trace;
 
 pub use account::*;
 pub use addr::*;
@@ -90,3 +91,4 @@ pub use report::*;
 pub use stats::*;
 pub use status::*;
 pub use tls::*;
+pub use trace::*;

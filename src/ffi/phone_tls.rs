@@ -1,12 +1,13 @@
-//! TLS of a phone that runs by itself (feature `driver`).
+//! TLS and debugging of a phone that runs by itself (feature `driver`).
 
 use std::ffi::c_char;
 
 use super::guard::Access;
 use super::phone::{on_engine, subrosa_phone, with};
-use super::pointer::{Out, slice_mut, subrosa_str};
+use super::pointer::{Out, OutStruct, slice_mut, subrosa_str};
 use super::status::subrosa_status;
 use super::tls::{bad, none_of_its_own, subrosa_tls_options, write_line};
+use super::trace::subrosa_sip_trace;
 
 /// As subrosa_engine_tls_options.
 #[unsafe(no_mangle)]
@@ -78,6 +79,23 @@ pub unsafe extern "C" fn subrosa_phone_poll_key_log(
             let (buf, len) = (slice_mut(buf.cast::<u8>(), room)?, Out::new(len)?);
             let poll = || on_engine(phone, |engine, _| Ok(engine.poll_key_log()));
             len.write(write_line(buf, poll)?);
+            Ok(())
+        })
+    }
+}
+
+/// As subrosa_engine_poll_sip_trace.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_poll_sip_trace(
+    phone: *mut subrosa_phone,
+    out: *mut subrosa_sip_trace,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Change, |phone, texts| {
+            let out = OutStruct::new(out)?;
+            let record = on_engine(phone, |engine, _| Ok(engine.poll_sip_trace()))?;
+            out.write(subrosa_sip_trace::of(record.as_ref(), texts));
             Ok(())
         })
     }

@@ -235,6 +235,8 @@ pub struct subrosa_engine_stats {
     pub unsendable: u64,
     /// Records of the log that were dropped because nobody took them.
     pub log_dropped: u64,
+    /// Messages of the SIP trace that were dropped because nobody took them.
+    pub trace_dropped: u64,
     /// Events that were dropped because nobody polled for them.
     pub events_dropped: u64,
     /// Requests within a secure call that came over a connection which is not its own.
@@ -283,6 +285,7 @@ impl subrosa_engine_stats {
             malformed_answered: stats.malformed_answered,
             unsendable: stats.unsendable,
             log_dropped: stats.log_dropped,
+            trace_dropped: stats.trace_dropped,
             events_dropped: stats.events_dropped,
             foreign_requests: stats.foreign_requests,
             malformed_by: spread(&stats.flows.malformed_by),

@@ -201,6 +201,8 @@ static void tls(subrosa_engine *engine) {
     IS(subrosa_config_set_tls_versions(config, 0x0304), SUBROSA_OK);
     IS(subrosa_config_set_sip_purpose_only(config, 1), SUBROSA_OK);
     IS(subrosa_config_set_key_log(NULL, 1), SUBROSA_ERR_NULL);
+    IS(subrosa_config_set_sip_trace(config, 1), SUBROSA_OK);
+    IS(subrosa_config_set_sip_trace(NULL, 1), SUBROSA_ERR_NULL);
     subrosa_config_free(config);
     IS(subrosa_engine_tls_options(engine, NULL), SUBROSA_ERR_NULL);
     IS(subrosa_engine_tls_options(engine, &options), SUBROSA_OK);
@@ -225,6 +227,10 @@ static void tls(subrosa_engine *engine) {
     CHECK(len == 77);
     IS(subrosa_engine_poll_key_log(engine, line, sizeof line, &len), SUBROSA_OK);
     CHECK(len == 0);
+    subrosa_sip_trace trace = {.size = sizeof trace};
+    IS(subrosa_engine_poll_sip_trace(engine, NULL), SUBROSA_ERR_NULL);
+    IS(subrosa_engine_poll_sip_trace(engine, &trace), SUBROSA_OK);
+    CHECK(trace.text.len == 0);
 }
 
 static void identities(void) {

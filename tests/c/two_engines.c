@@ -65,12 +65,31 @@ static void on_log(void *user, uint64_t at, int32_t level, subrosa_str target, s
     logged++;
 }
 
+/* Bob's trace has the call's messages, without keys; Alice asked for none. */
+static void traces(void) {
+    subrosa_sip_trace trace = {.size = sizeof trace};
+    int invites = 0, keys = 0;
+    for (;;) {
+        IS(subrosa_engine_poll_sip_trace(bob.engine, &trace), SUBROSA_OK);
+        if (!trace.text.len) break;
+        CHECK(trace.transport == SUBROSA_TRANSPORT_TLS && trace.remote.ip[3] == 1);
+        invites += trace.direction == SUBROSA_SIP_RECEIVED && !memcmp(trace.text.ptr, "INVITE ", 7);
+        for (const char *at = trace.text.ptr, *end = at + trace.text.len;
+             (at = memmem(at, (size_t)(end - at), "inline:", 7)); at += 7, keys++)
+            CHECK(end - at > 17 && !memcmp(at, "inline:[redacted]", 17));
+    }
+    CHECK(invites >= 1 && keys >= 2);
+    IS(subrosa_engine_poll_sip_trace(alice.engine, &trace), SUBROSA_OK);
+    CHECK(!trace.text.len);
+}
+
 static void set_up(struct phone *p, const char *folder, uint8_t seed) {
     char name[64], *copy, where[32];
     subrosa_config *config = new_config(seed);
     snprintf(where, sizeof where, "10.0.0.%d", p == &alice ? 1 : 2);
     IS(subrosa_config_set_local_ip(config, str(where)), SUBROSA_OK);
     IS(subrosa_config_set_trust_pem(config, str(read_file(folder, "ca.pem"))), SUBROSA_OK);
+    IS(subrosa_config_set_sip_trace(config, p == &bob), SUBROSA_OK);
     snprintf(name, sizeof name, "%s.pem", p->name);
     copy = strdup(read_file(folder, name));
     snprintf(name, sizeof name, "%s.key.pem", p->name);
@@ -344,6 +363,9 @@ int main(int argc, char **argv) {
     CHECK(report.profile_out.len && report.profile_in.len == report.profile_out.len);
     CHECK(!report.key_generation_out && !report.key_generation_in && !report.mki_out.len);
     CHECK(!report.fingerprint.len && !report.fingerprint_verified && !report.sip_trace);
+    IS(subrosa_call_security(bob.engine, bob.call, &report), SUBROSA_OK);
+    CHECK(report.sip_trace && memmem(report.text.ptr, report.text.len, "Debugging is on", 15));
+    traces();
     subrosa_safety_number *none = NULL;
     IS(subrosa_call_safety_number(alice.engine, alice.call, &none), SUBROSA_ERR_WRONG_STATE);
     IS(subrosa_call_confirm_safety_number(alice.engine, now, alice.call), SUBROSA_ERR_WRONG_STATE);
