@@ -15,8 +15,24 @@ impl CallEntry {
         self.told.clone_from(&self.report);
     }
 
+    /// The media session begins with agreed keys when the peer has shown that it knows them: the
+    /// report follows. Cheap enough for each packet.
+    fn follow_keys(&mut self) -> bool {
+        let generations = self.session.as_ref().and_then(|session| session.key_generations());
+        let Some((out, into)) = generations else { return false };
+        let legs = [(&mut self.report.media_out, out), (&mut self.report.media_in, into)];
+        let mut changed = false;
+        for (leg, generation) in legs {
+            if let Some(leg) = leg {
+                changed |= core::mem::replace(&mut leg.key_generation, generation) != generation;
+            }
+        }
+        changed
+    }
+
     /// True if the facts are not those that were told. Allocates only then.
     pub(super) fn note_change(&mut self) -> bool {
+        self.follow_keys();
         if self.told != self.report {
             self.told.clone_from(&self.report);
             self.untold = true;
@@ -36,6 +52,15 @@ impl Engine {
     /// The same for a call that ends, before its end is told.
     pub(super) fn note_last_change(&mut self, id: CallId) {
         if let Some(entry) = self.calls.get_mut(id) {
+            self.has_news |= entry.note_change();
+        }
+    }
+
+    /// A media packet came in: the keys may have changed with it.
+    pub(super) fn note_new_keys(&mut self, id: CallId) {
+        if let Some(entry) = self.calls.get_mut(id)
+            && entry.follow_keys()
+        {
             self.has_news |= entry.note_change();
         }
     }

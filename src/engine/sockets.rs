@@ -54,7 +54,10 @@ impl Engine {
             return Ok(());
         }
         match self.calls.get_mut(call).and_then(|e| e.session.as_mut()) {
-            Some(session) => session.handle_datagram(now, channel, payload, remote),
+            Some(session) => {
+                session.handle_datagram(now, channel, payload, remote);
+                self.note_new_keys(call);
+            }
             None => self.stats.stray_media = self.stats.stray_media.saturating_add(1),
         }
         Ok(())
