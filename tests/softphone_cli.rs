@@ -39,6 +39,18 @@ fn help_documents_every_option_and_every_exit_status() {
         }
     }
     assert_eq!(options, 35, "options found in the source");
+    // And no text promises an option that there is not.
+    let others = source.split("match name.as_str() {").nth(1).unwrap();
+    let others = others.split("_ if options").next().unwrap();
+    let accepted = [known, flags, others].concat();
+    let readme = include_str!("../README.md").split("softphone -- ").skip(1);
+    let readme = readme.map(|rest| rest.split('`').next().unwrap());
+    for text in std::iter::once(&*help).chain(readme) {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        for name in words.filter_map(|word| word.strip_prefix("--")).filter(|n| !n.is_empty()) {
+            assert!(accepted.contains(&format!("\"{name}\"")), "there is no option --{name}");
+        }
+    }
     let failure = include_str!("../examples/softphone/failure.rs");
     let statuses = failure.split("enum Status {").nth(1).unwrap().split('}').next().unwrap();
     let values: Vec<&str> =

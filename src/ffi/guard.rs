@@ -191,6 +191,19 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_without_a_handle_stays_inside_even_one_while_freeing() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("a bug in drop");
+            }
+        }
+        assert_eq!(guard(|| panic!("a bug"), 7), 7);
+        // SAFETY: it comes from `Box::into_raw`, and is freed once.
+        unsafe { free(Box::into_raw(Box::new(Bomb))) };
+    }
+
+    #[test]
     fn a_second_entry_is_turned_away_and_the_first_goes_on() {
         let handle = Handle::new(1);
         let status = enter(Some(&handle), Access::Change, |value, _| {

@@ -249,3 +249,26 @@ fn plain_media_needs_a_permit() {
     let egress = Egress::plain(b"clear", &PlainPermit::issue());
     assert_eq!((egress.bytes(), egress.suite()), (&b"clear"[..], None));
 }
+
+#[test]
+fn each_source_has_a_roll_over_counter_of_its_own() {
+    for suite in Suite::ALL {
+        let (mut tx, mut rx) = pair(suite);
+        for (at, seq) in (0_u16..).zip(65_533..=65_538_u32) {
+            let seq = (seq & 0xffff) as u16;
+            let mut wrapping = sealed(&mut tx, SSRC, seq);
+            assert_eq!(rx.unprotect_rtp(&mut wrapping).unwrap(), plain(SSRC, seq), "{suite}");
+            let mut other = sealed(&mut tx, 1, at);
+            assert_eq!(rx.unprotect_rtp(&mut other).unwrap(), plain(1, at), "{suite}");
+        }
+        for (ssrc, roll_over) in [(SSRC, 1), (1, 0)] {
+            assert_eq!(tx.roll_over_counter(ssrc), Some(roll_over), "{suite}");
+            assert_eq!(rx.roll_over_counter(ssrc), Some(roll_over), "{suite}");
+        }
+        // A source that begins when another one has wrapped begins at 0, and says so on the wire.
+        let mut late = sealed(&mut tx, 2, 9);
+        let (mut alone, _) = pair(suite);
+        assert_eq!(late, sealed(&mut alone, 2, 9), "{suite}");
+        assert_eq!(rx.unprotect_rtp(&mut late).unwrap(), plain(2, 9), "{suite}");
+    }
+}

@@ -86,6 +86,7 @@ fn another_source_must_prove_itself_before_it_replaces_the_one_heard() {
     feed(&mut s, 2, 20..23, addr(4_000));
     assert_eq!(s.remote_ssrc(), Some(2));
     assert!(events(&mut s).contains(&MediaEvent::SsrcChanged { old: 1, new: 2 }));
+    assert_eq!(s.stats().ssrc_changes, 1);
 }
 
 #[test]
