@@ -47,11 +47,17 @@ impl CallEntry {
         }
     }
 
-    /// The call is over: none of its keys is kept, though it is, for its statistics.
+    /// The call is over: none of its keys and credentials is kept, though it is, for its
+    /// statistics.
     pub(super) fn forget_keys(&mut self, now: Instant) {
         self.machine.media.forget_keys();
         self.dtls_keys = None;
         self.early_hellos.clear();
+        self.machine.forget_descriptions();
+        self.auth = None;
+        if let Some(invite) = &mut self.invite {
+            invite.forget_body();
+        }
         if let Some(leg) = &mut self.dtls {
             leg.session.close(now);
         }

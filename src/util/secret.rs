@@ -1,6 +1,7 @@
 //! Values that must not leak: zeroized when dropped, absent from `Debug`, compared in constant
 //! time.
 
+use alloc::vec::Vec;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -25,6 +26,12 @@ impl<T: Zeroize> Secret<T> {
     }
 }
 
+impl<T: Zeroize + Default> Default for Secret<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
     /// Constant-time comparison (the lengths are not secret).
     pub fn ct_eq(&self, other: &[u8]) -> bool {
@@ -35,6 +42,18 @@ impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
 impl<T: Zeroize> core::fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("[redacted]")
+    }
+}
+
+/// Makes room for so many more bytes. Where the vector must move for it, what it leaves behind is
+/// zeroized.
+pub(crate) fn reserve_wiped(bytes: &mut Vec<u8>, more: usize) {
+    let needed = bytes.len().saturating_add(more);
+    if needed > bytes.capacity() {
+        let mut moved = Vec::with_capacity(needed.max(bytes.capacity().saturating_mul(2)));
+        moved.extend_from_slice(bytes);
+        bytes.zeroize();
+        *bytes = moved;
     }
 }
 

@@ -3,8 +3,8 @@
 //! dimpl asks `'static` objects for ephemeral keys and for signing keys, and has no argument
 //! through which either could be passed. So while a call into a session runs, and only then, a
 //! thread-local cell holds that session's generator and key. Outside of such a call the cell is
-//! empty, and whoever draws gets an error; nothing stays behind. It also keeps the private key
-//! out of dimpl's buffers, which are not zeroized.
+//! empty, and whoever draws gets an error; nothing stays behind. It also keeps the private key, and
+//! with a [`Vault`] the secrets, out of dimpl's buffers, which are not zeroized.
 
 use core::cell::RefCell;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use p256::ecdsa::SigningKey;
 use ring::digest;
 
+use super::vault::Vault;
 use crate::util::{Rng, Secret};
 
 /// A session's generator: SHA-256 over a state that is replaced at each draw, so that what was
@@ -50,6 +51,7 @@ impl Rng for Ratchet {
 struct Lent {
     rng: Ratchet,
     key: Arc<SigningKey>,
+    vault: Option<Vault>,
 }
 
 thread_local! {
@@ -58,12 +60,31 @@ thread_local! {
 
 /// Runs `call` with the generator and the key lent to the provider on this thread.
 pub(super) fn lend<R>(rng: &mut Ratchet, key: &Arc<SigningKey>, call: impl FnOnce() -> R) -> R {
-    let outer = LENT.replace(Some(Lent { rng: rng.clone(), key: key.clone() }));
+    lend_all(rng, key, &mut None, call)
+}
+
+/// The same with a vault: secrets stay in it, and dimpl gets handles.
+pub(super) fn lend_all<R>(
+    rng: &mut Ratchet,
+    key: &Arc<SigningKey>,
+    vault: &mut Option<Vault>,
+    call: impl FnOnce() -> R,
+) -> R {
+    let lent = Lent { rng: rng.clone(), key: key.clone(), vault: vault.take() };
+    let outer = LENT.replace(Some(lent));
     let result = call();
     if let Some(lent) = LENT.replace(outer) {
-        *rng = lent.rng;
+        (*rng, *vault) = (lent.rng, lent.vault);
     }
     result
+}
+
+/// Uses the lent vault with the lent generator; `None` if none is lent.
+pub(super) fn vault<R>(run: impl FnOnce(&mut Vault, &mut dyn Rng) -> R) -> Option<R> {
+    LENT.with_borrow_mut(|lent| {
+        let lent = lent.as_mut()?;
+        Some(run(lent.vault.as_mut()?, &mut lent.rng))
+    })
 }
 
 /// Fills `out` from the lent generator; `None` if none is lent.

@@ -33,8 +33,9 @@
 //!   its timers from a generator of its own, which gets 64 bits of the caller's
 //!   [`Rng`](crate::util::Rng) as its seed. All keys come from the [`Rng`](crate::util::Rng)
 //!   itself.
-//! - dimpl does not zeroize its buffers (traffic secrets, exported keys); ours are zeroized, and
-//!   the private key never reaches it.
+//! - dimpl does not zeroize its buffers. What stays in them are the secrets of its own records;
+//!   the private key never reaches it, nor do the shared secret, the master secret, the exporter's
+//!   secrets and the SRTP keys: it works with handles for them.
 //! - Only X25519 and P-256 for key exchange, so that OpenSSL, as the passive end of DTLS 1.2,
 //!   does not use a P-384 certificate with us.
 
@@ -50,6 +51,7 @@ mod rivals;
 mod session;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use fingerprint::{Fingerprint, FingerprintError, FingerprintHash, Fingerprints};
 pub use identity::{DtlsIdentity, DtlsIdentityError};

@@ -170,6 +170,15 @@ impl Cipher for AesGcm {
     }
 }
 
+/// Gives dimpl a shared secret, or its handle.
+fn hand_out(shared: &[u8], out: &mut Buf) {
+    out.clear();
+    match lend::vault(|vault, rng| vault.hide(shared, rng)) {
+        Some(handle) => out.extend_from_slice(&handle),
+        None => out.extend_from_slice(shared),
+    }
+}
+
 #[derive(Debug)]
 struct X25519;
 
@@ -212,8 +221,7 @@ impl ActiveKeyExchange for X25519Exchange {
         if bool::from(shared.ct_eq(&[0; 32])) {
             return Err(invalid);
         }
-        out.clear();
-        out.extend_from_slice(&*shared);
+        hand_out(&*shared, out);
         Ok(())
     }
 
@@ -270,8 +278,7 @@ impl ActiveKeyExchange for Secp256r1Exchange {
         }
         let peer = p256::PublicKey::from_sec1_bytes(peer).map_err(|_| invalid)?;
         let shared = p256::ecdh::diffie_hellman(self.secret.to_nonzero_scalar(), peer.as_affine());
-        out.clear();
-        out.extend_from_slice(&shared.raw_secret_bytes()[..]);
+        hand_out(&shared.raw_secret_bytes()[..], out);
         Ok(())
     }
 
@@ -415,11 +422,18 @@ impl HmacProvider for Hmac {
             HashAlgorithm::SHA384 => hmac::HMAC_SHA384,
             _ => return Err(CryptoError::UnsupportedHmacHash(hash)),
         };
-        let tag = hmac::sign(&hmac::Key::new(algorithm, key), data);
-        let tag = tag.as_ref();
-        let slot = out.get_mut(..tag.len()).ok_or(failed(CryptoOperation::ComputeHmac))?;
+        let make = |key: &[u8], data: &[u8]| {
+            let tag = hmac::sign(&hmac::Key::new(algorithm, key), data);
+            let mut out = Zeroizing::new([0; 64]);
+            out.iter_mut().zip(tag.as_ref()).for_each(|(slot, byte)| *slot = *byte);
+            (out, tag.as_ref().len())
+        };
+        let hidden = lend::vault(|vault, rng| vault.hmac(rng, &make, key, data));
+        let (tag, len) = hidden.unwrap_or_else(|| make(key, data));
+        let tag = tag.get(..len).unwrap_or_default();
+        let slot = out.get_mut(..len).ok_or(failed(CryptoOperation::ComputeHmac))?;
         slot.copy_from_slice(tag);
-        Ok(tag.len())
+        Ok(len)
     }
 }
 

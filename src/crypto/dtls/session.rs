@@ -9,9 +9,11 @@ use dimpl::{Config, Dtls, Error, Output, ProtocolVersion, TimeoutError};
 
 use super::config::{self, Clock, DimplTime};
 use super::keys::{self, DtlsSrtpKeys};
-use super::lend::{Ratchet, lend};
+use super::lend::{self, Ratchet, lend, lend_all};
 use super::rivals::{Rivals, Route};
+use super::vault::Vault;
 use super::{DtlsIdentity, Fingerprint, FingerprintHash, Fingerprints, records};
+use crate::crypto::srtp::wipe_stack;
 use crate::time::{Duration, Instant};
 use crate::util::{BoundedQueue, Rng, RngExt};
 
@@ -158,6 +160,8 @@ pub struct DtlsSession {
     identity: DtlsIdentity,
     expected: Option<Fingerprints>,
     rng: Ratchet,
+    /// The secrets that dimpl works with; `None` once there are keys.
+    vault: Option<Vault>,
     clock: Clock,
     /// `None` after the end.
     config: Option<Arc<Config>>,
@@ -201,6 +205,7 @@ impl DtlsSession {
             identity: identity.clone(),
             expected,
             rng: Ratchet::new(rng),
+            vault: Some(Vault::new()),
             clock: Clock::new(now),
             config: None,
             dtls: None,
@@ -431,7 +436,7 @@ impl DtlsSession {
         let (role, std_now) = (self.role, self.clock.to_std(now));
         let (buffer, outgoing, counters) =
             (&mut self.buffer, &mut self.outgoing, &mut self.counters);
-        let result = lend(&mut self.rng, self.identity.key(), || {
+        let result = lend_all(&mut self.rng, self.identity.key(), &mut self.vault, || {
             dtls.handle_timeout(std_now)?;
             input(dtls)?;
             Ok(drain(dtls, role, buffer, outgoing, counters))
@@ -455,6 +460,8 @@ impl DtlsSession {
                 _ => Some(DtlsVersion::Dtls12),
             };
             self.deadline = None;
+            self.vault = None;
+            wipe_stack();
             // No more certificates: what is read from now on is no longer than a datagram.
             self.buffer = vec![0; MAX_DATAGRAM];
         }
@@ -533,6 +540,7 @@ impl DtlsSession {
     fn end(&mut self, state: DtlsState) {
         self.state = state;
         self.held = None;
+        self.vault = None;
         self.config = None;
         self.dtls = None;
         self.rivals = Rivals::default();
@@ -563,8 +571,10 @@ fn drain(
             Output::Connected => answer.connected = true,
             Output::KeyingMaterial(material, profile) => {
                 let suite = keys::suite_of(profile);
-                answer.keys =
-                    suite.and_then(|suite| DtlsSrtpKeys::split(role, suite, &material).ok());
+                let len = material.len();
+                let material = lend::vault(|vault, _| vault.exported(len)).unwrap_or_default();
+                answer.keys = suite
+                    .and_then(|suite| DtlsSrtpKeys::split(role, suite, material.expose()).ok());
             }
             Output::ApplicationData(_) => {
                 counters.application_data = counters.application_data.saturating_add(1);

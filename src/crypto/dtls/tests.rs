@@ -367,3 +367,78 @@ fn a_session_can_move_to_another_thread() {
     fn is_send<T: Send>(_: &T) {}
     is_send(&Pair::new([ALL; 2], 1).ends[0]);
 }
+
+/// dimpl as the peer, with no vault: it computes everything itself.
+struct Bare {
+    dtls: dimpl::Dtls,
+    rng: lend::Ratchet,
+    identity: DtlsIdentity,
+    clock: config::Clock,
+    material: Vec<u8>,
+}
+
+impl Bare {
+    fn new(role: DtlsRole, versions: DtlsVersions, now: Instant) -> Self {
+        let mut rng = lend::Ratchet::new(&mut SeededRng::new(77));
+        let (identity, clock) = (identity(2), config::Clock::new(now));
+        let certificate = identity.certificate();
+        let dtls = lend::lend(&mut rng, identity.key(), || {
+            let settings = config::settings(1).unwrap();
+            config::instance(&settings, role, versions, certificate, clock.to_std(now))
+        });
+        Self { dtls, rng, identity, clock, material: vec![] }
+    }
+
+    /// What it answers to these datagrams.
+    fn drive(&mut self, now: Instant, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let Self { dtls, rng, identity, clock, material } = self;
+        let mut out = vec![];
+        lend::lend(rng, identity.key(), || {
+            dtls.handle_timeout(clock.to_std(now)).unwrap();
+            for datagram in datagrams {
+                dtls.handle_packet(datagram).unwrap();
+            }
+            let mut buffer = vec![0; 4096];
+            loop {
+                match dtls.poll_output(&mut buffer) {
+                    dimpl::Output::Packet(packet) => out.push(packet.to_vec()),
+                    dimpl::Output::KeyingMaterial(keys, _) => *material = keys.to_vec(),
+                    dimpl::Output::Timeout(_) => return,
+                    _ => {}
+                }
+            }
+        });
+        out
+    }
+}
+
+#[test]
+fn what_the_vault_exports_is_what_dimpl_computes_by_itself() {
+    let now = Instant::from_millis(1_000);
+    for versions in [DtlsVersions::Only12, DtlsVersions::Only13] {
+        for (role, theirs) in
+            [(DtlsRole::Active, DtlsRole::Passive), (DtlsRole::Passive, DtlsRole::Active)]
+        {
+            let mut bare = Bare::new(theirs, versions, now);
+            let expected = Some(sha256(&identity(2)));
+            let mut rng = SeededRng::new(5);
+            let mut ours = DtlsSession::new(role, versions, &identity(1), expected, now, &mut rng);
+            let mut buf = [0; 1_200];
+            let mut to_us = bare.drive(now, &[]);
+            for _ in 0..20 {
+                to_us.iter().for_each(|datagram| ours.handle_datagram(now, datagram));
+                let mut to_them = vec![];
+                while let Some(len) = ours.poll_output(&mut buf) {
+                    to_them.push(buf[..len].to_vec());
+                }
+                to_us = bare.drive(now, &to_them);
+            }
+            let DtlsState::Established { keys, .. } = ours.state() else {
+                panic!("{role:?} {versions:?} {ours:?}")
+            };
+            let suite = keys.suite();
+            let theirs = DtlsSrtpKeys::split(theirs, suite, &bare.material).unwrap();
+            assert_eq!((keys.send(), keys.receive()), (theirs.receive(), theirs.send()));
+        }
+    }
+}

@@ -68,6 +68,7 @@ mod transform;
 
 pub use egress::{Egress, PlainPermit};
 pub use error::{ProtectError, UnprotectError};
+pub(crate) use kdf::wipe_stack;
 pub use key::{KeyError, MasterKey};
 pub use key_set::{KeyInfo, KeySet, MAX_KEYS, MasterKeyId};
 pub use keyring::{KeyChange, KeyUsage, SourceCounters};
@@ -113,7 +114,7 @@ impl Keys {
     /// stays on the stack.
     fn derive(master: &MasterKey) -> Result<(Self, keyring::Identity), KeyError> {
         let derived = Self::derive_with_traces(master);
-        kdf::wipe_stack();
+        wipe_stack();
         derived
     }
 

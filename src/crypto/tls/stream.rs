@@ -16,10 +16,20 @@ use super::keylog::MAX_LINES;
 use super::settings::{TlsClientSettings, TlsServerSettings};
 use crate::crypto::identity::Dialled;
 use crate::time::UnixTime;
-use crate::util::{Rng, Secret};
+use crate::util::{Rng, Secret, reserve_wiped};
 
 /// The most bytes that wait inside a stream in each direction.
 pub const MAX_BUFFERED: usize = 256 * 1024;
+
+/// Receives nothing, and zeroizes the room that was given for it.
+struct Wiper;
+
+impl Read for Wiper {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        room.zeroize();
+        Err(std::io::ErrorKind::WouldBlock.into())
+    }
+}
 
 /// What a call of [`TlsStream::read_tls`] achieved.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -166,10 +176,19 @@ impl TlsStream {
             if waiting > 0 {
                 // Ends with "would block" or "end of stream", both of which are known from
                 // elsewhere.
+                reserve_wiped(&mut self.plain, waiting);
                 let _ = self.conn.reader().take(waiting as u64).read_to_end(&mut self.plain);
+                self.wipe_received();
             }
         }
         Ok(())
+    }
+
+    /// rustls decrypts in the buffer that it received into, and leaves the plaintext there until
+    /// something else is received: the free part of it is zeroized.
+    fn wipe_received(&mut self) {
+        // "Would block": nothing was received.
+        let _ = self.conn.read_tls(&mut Wiper);
     }
 
     fn settle(

@@ -4,6 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use zeroize::Zeroizing;
+
 use super::refusal::Refusal;
 use crate::crypto::dtls::{DtlsRole, Fingerprints};
 use crate::crypto::srtp::{KeyError, KeyInfo, KeySet, MasterKey, MasterKeyId, Suite};
@@ -290,7 +292,7 @@ impl CallMedia {
         hold: bool,
         fresh_keys: bool,
         rng: &mut dyn Rng,
-    ) -> Result<Vec<u8>, FailureReason> {
+    ) -> Result<Zeroizing<Vec<u8>>, FailureReason> {
         let grant = gate.for_offer(self.is_protected()).map_err(refused)?;
         self.make_lines(fresh_keys, rng);
         self.fork_keys.clear();
@@ -305,7 +307,7 @@ impl CallMedia {
         self.offered_grant = Some(grant);
         (self.held_before, self.hold) = (self.hold, hold);
         self.answered_by.clear();
-        Ok(offer.to_bytes())
+        Ok(Zeroizing::new(offer.to_bytes()))
     }
 
     /// The answer to our offer, from the fork with this tag. The same fork's repetition changes
@@ -383,7 +385,7 @@ impl CallMedia {
         sdp: &[u8],
         gate: Gate,
         rng: &mut dyn Rng,
-    ) -> Result<Vec<u8>, FailureReason> {
+    ) -> Result<Zeroizing<Vec<u8>>, FailureReason> {
         let outcome = self.try_answer_to(sdp, gate, rng);
         self.noted(outcome)
     }
@@ -393,7 +395,7 @@ impl CallMedia {
         sdp: &[u8],
         gate: Gate,
         rng: &mut dyn Rng,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let offer = SessionDescription::parse(sdp)?;
         let summary = OfferSummary::of(&offer);
         let grant = gate.for_answer(&summary, self.is_protected()).map_err(Refusal::gate)?;
@@ -406,7 +408,7 @@ impl CallMedia {
         match negotiator.create_answer(&local) {
             Ok((answer, agreed)) => {
                 self.carry_out(agreed, grant, true, false)?;
-                Ok(answer.to_bytes())
+                Ok(Zeroizing::new(answer.to_bytes()))
             }
             Err(error) => {
                 negotiator.rollback();

@@ -18,6 +18,8 @@ use alloc::vec::Vec;
 pub(super) use media::{CallMedia, DtlsPlan, MediaPlan, PlanKeys, SrtpOptions};
 pub(super) use uac::InviteParts;
 
+use zeroize::Zeroizing;
+
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, Event, FailureReason};
@@ -151,7 +153,7 @@ pub(super) struct CallMachine {
     /// The INVITE of the callee's side, until answered.
     incoming: Option<(ServerTxId, Message)>,
     /// Our answer to its offer, if a 183 brought it already.
-    early_answer: Option<Vec<u8>>,
+    early_answer: Option<Zeroizing<Vec<u8>>>,
     change: Option<Change>,
     /// When the re-INVITE under way is cancelled, once a provisional response came.
     change_deadline: Option<Instant>,
@@ -252,6 +254,11 @@ impl CallMachine {
     }
     pub(super) fn holds(&self) -> (bool, bool) {
         (self.local_hold, self.remote_hold)
+    }
+
+    /// The call is over: no description is kept, which may hold keys.
+    pub(super) fn forget_descriptions(&mut self) {
+        (self.early_answer, self.incoming, self.answering) = (None, None, None);
     }
 
     pub(super) fn poll_action(&mut self) -> Option<CallAction> {

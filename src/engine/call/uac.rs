@@ -2,6 +2,8 @@
 
 use alloc::string::{String, ToString};
 
+use zeroize::Zeroizing;
+
 use super::{
     CallAction, CallMachine, CallMedia, CallState, Direction, EndReason, Event, FailureReason,
     Purpose, printable,
@@ -235,10 +237,10 @@ impl CallMachine {
     }
 
     /// The session description of a message, if it has one.
-    pub(super) fn sdp(&self, message: &Message) -> Option<alloc::vec::Vec<u8>> {
+    pub(super) fn sdp(&self, message: &Message) -> Option<Zeroizing<alloc::vec::Vec<u8>>> {
         crate::wire::sip::parts(message)
             .into_iter()
             .find(|p| p.content_type.eq_ignore_ascii_case("application/sdp") && !p.body.is_empty())
-            .map(|p| p.body.to_vec())
+            .map(|p| Zeroizing::new(p.body.to_vec()))
     }
 }

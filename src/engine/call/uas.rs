@@ -2,6 +2,8 @@
 
 use alloc::string::{String, ToString};
 
+use zeroize::Zeroizing;
+
 use super::{
     Answering, CallAction, CallMachine, CallMedia, CallState, Direction, EndReason, Event,
     FailureReason,
@@ -45,7 +47,7 @@ impl CallMachine {
     }
 
     /// The offer of the INVITE that waits, if it has one.
-    pub(in crate::engine) fn pending_offer(&self) -> Option<alloc::vec::Vec<u8>> {
+    pub(in crate::engine) fn pending_offer(&self) -> Option<Zeroizing<alloc::vec::Vec<u8>>> {
         self.incoming.as_ref().and_then(|(_, request)| self.sdp(request))
     }
 

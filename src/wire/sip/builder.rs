@@ -4,6 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Display};
 
+use zeroize::Zeroizing;
+
 use super::chars::is_token;
 use super::error::ParseError;
 use super::lists::split_values;
@@ -59,7 +61,8 @@ pub struct MessageBuilder {
     pub(super) start: BuildStart,
     pub(super) text: Vec<u8>,
     pub(super) fields: Vec<BuildField>,
-    pub(super) body: Vec<u8>,
+    /// It may hold keys (RFC 4568).
+    pub(super) body: Zeroizing<Vec<u8>>,
     /// It copies values of a message that may only be answered.
     pub(super) defective: bool,
     pub(super) error: Option<BuildError>,
@@ -75,7 +78,7 @@ impl fmt::Debug for MessageBuilder {
 impl MessageBuilder {
     pub(super) fn new(start: BuildStart) -> Self {
         let (text, fields) = (Vec::with_capacity(512), Vec::with_capacity(16));
-        Self { start, text, fields, body: Vec::new(), defective: false, error: None }
+        Self { start, text, fields, body: Zeroizing::default(), defective: false, error: None }
     }
 
     /// A request. Via, From, To, Call-ID, CSeq and Max-Forwards are yours to add.
@@ -200,7 +203,7 @@ impl MessageBuilder {
     /// Sets the body and its Content-Type.
     #[must_use]
     pub fn body(mut self, content_type: &str, body: &[u8]) -> Self {
-        self.body = body.to_vec();
+        self.body = Zeroizing::new(body.to_vec());
         self.replace(HeaderName::ContentType, content_type)
     }
 

@@ -2,7 +2,10 @@
 
 use alloc::{string::String, vec::Vec};
 
+use zeroize::Zeroize;
+
 use super::name::HeaderName;
+use crate::util::reserve_wiped;
 
 /// Where a header field stands in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +22,8 @@ pub(super) fn slice(buf: &[u8], span: (u32, u32)) -> &[u8] {
     range.and_then(|(start, end)| buf.get(start..end)).unwrap_or_default()
 }
 
-/// The bytes of a message: as text where they are UTF-8, so that no value is checked twice.
+/// The bytes of a message: as text where they are UTF-8, so that no value is checked twice. Bodies
+/// may hold keys (RFC 4568): zeroized when dropped, and where they move.
 #[derive(Clone)]
 pub(super) enum Buffer {
     Text(String),
@@ -56,13 +60,23 @@ impl Buffer {
 
     /// Makes room for `count` more bytes.
     pub(super) fn reserve_exact(&mut self, count: usize) {
+        let needed = self.as_bytes().len().saturating_add(count);
         match self {
-            Self::Text(text) => text.reserve_exact(count),
-            Self::Bytes(bytes) => bytes.reserve_exact(count),
+            Self::Text(text) if needed > text.capacity() => {
+                let mut moved = String::with_capacity(needed);
+                moved.push_str(text);
+                text.zeroize();
+                *text = moved;
+            }
+            Self::Text(_) => {}
+            Self::Bytes(bytes) => reserve_wiped(bytes, count),
         }
     }
 
     pub(super) fn push(&mut self, more: &[u8]) {
+        if self.as_bytes().len().saturating_add(more.len()) > self.capacity() {
+            self.reserve_exact(more.len().max(self.capacity()));
+        }
         match (&mut *self, core::str::from_utf8(more)) {
             (Self::Text(text), Ok(more)) => text.push_str(more),
             _ => self.change(|bytes| bytes.extend_from_slice(more)),
@@ -72,20 +86,58 @@ impl Buffer {
     /// Drops what is after `length` bytes.
     pub(super) fn truncate(&mut self, length: usize) {
         match self {
-            Self::Text(text) if text.is_char_boundary(length) => text.truncate(length),
-            _ if self.as_bytes().len() > length => self.change(|bytes| bytes.truncate(length)),
-            _ => {}
+            _ if self.as_bytes().len() <= length => {}
+            Self::Text(text) if text.is_char_boundary(length) => {
+                text.split_off(length).zeroize();
+                // What was split off is still there.
+                self.change(|bytes| wipe_spare(bytes));
+                self.retext();
+            }
+            _ => self.change(|bytes| {
+                bytes.truncate(length);
+                wipe_spare(bytes);
+            }),
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Text(text) => text.capacity(),
+            Self::Bytes(bytes) => bytes.capacity(),
+        }
+    }
+
+    /// Bytes that are text are text again.
+    fn retext(&mut self) {
+        if let Self::Bytes(bytes) = self {
+            *self = Self::new(core::mem::take(bytes));
         }
     }
 
     /// Changes the bytes, which need not be text any more.
     fn change(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = match core::mem::replace(self, Self::Bytes(Vec::new())) {
-            Self::Text(text) => text.into_bytes(),
-            Self::Bytes(bytes) => bytes,
+        let mut bytes = match self {
+            Self::Text(text) => core::mem::take(text).into_bytes(),
+            Self::Bytes(bytes) => core::mem::take(bytes),
         };
         change(&mut bytes);
         *self = Self::Bytes(bytes);
+    }
+}
+
+/// Zeroizes what lies behind the end.
+fn wipe_spare(bytes: &mut Vec<u8>) {
+    let length = bytes.len();
+    bytes.resize(bytes.capacity(), 0);
+    bytes.truncate(length);
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        match self {
+            Self::Text(text) => text.zeroize(),
+            Self::Bytes(bytes) => bytes.zeroize(),
+        }
     }
 }
 

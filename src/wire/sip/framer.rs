@@ -2,10 +2,13 @@
 
 use alloc::vec::Vec;
 
+use zeroize::{Zeroize, Zeroizing};
+
 use super::MAX_MESSAGE;
 use super::error::{ParseError, ParseErrorKind};
 use super::message::Message;
 use super::parser::{BodyLength, Parsed, parse_head};
+use crate::util::reserve_wiped;
 
 /// What a stream held next.
 #[derive(Clone, Debug)]
@@ -27,9 +30,10 @@ pub enum Frame {
 /// Cuts a byte stream into [`Frame`]s: [`push`](Self::push) bytes, then iterate until `None`. Its
 /// work is linear in the bytes however they are cut; it holds at most one message (64 KiB) and
 /// what was pushed last.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct StreamFramer {
-    buf: Vec<u8>,
+    /// It may hold keys (RFC 4568).
+    buf: Zeroizing<Vec<u8>>,
     /// What was taken out of `buf` already.
     taken: usize,
     /// Up to where `buf` holds no end of a head.
@@ -48,6 +52,17 @@ struct Partial {
 impl core::fmt::Debug for Partial {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Partial").field("missing", &self.missing).finish_non_exhaustive()
+    }
+}
+
+/// No byte of the stream.
+impl core::fmt::Debug for StreamFramer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut shown = f.debug_struct("StreamFramer");
+        shown
+            .field("pending", &self.pending())
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,6 +86,7 @@ impl StreamFramer {
             self.searched = self.searched.saturating_sub(self.taken);
             self.taken = 0;
         }
+        reserve_wiped(&mut self.buf, bytes.len());
         self.buf.extend_from_slice(bytes);
     }
 
@@ -95,16 +111,16 @@ impl StreamFramer {
         if self.taken == self.buf.len() {
             self.taken = 0;
             self.searched = 0;
-            self.buf.clear();
+            self.buf.zeroize();
             if self.buf.capacity() > KEPT_CAPACITY {
-                self.buf = Vec::new();
+                self.buf = Zeroizing::default();
             }
         }
     }
 
     fn break_off(&mut self, error: ParseError) -> Frame {
         self.broken = true;
-        self.buf = Vec::new();
+        self.buf = Zeroizing::default();
         self.taken = 0;
         self.searched = 0;
         Frame::Broken(error)

@@ -52,6 +52,11 @@ impl Message {
         super::parser::parse_datagram(bytes)
     }
 
+    /// Forgets the body, which may hold keys; the head stays.
+    pub(crate) fn forget_body(&mut self) {
+        self.buf.truncate(self.head_len);
+    }
+
     /// Whether it is a request.
     pub fn is_request(&self) -> bool {
         matches!(self.start, StartLine::Request { .. })

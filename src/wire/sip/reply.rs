@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use zeroize::Zeroizing;
+
 use super::builder::{BuildField, BuildStart, MessageBuilder};
 use super::message::{Message, StartLine};
 use super::method::Method;
@@ -22,7 +24,7 @@ impl Message {
         let mut builder = MessageBuilder::new(start);
         builder.text = self.head().to_vec();
         builder.fields = self.copied(|_| true);
-        builder.body = self.body().to_vec();
+        builder.body = Zeroizing::new(self.body().to_vec());
         builder.defective = self.defective;
         builder
     }
