@@ -90,7 +90,7 @@ impl Buffer {
             Self::Text(text) if text.is_char_boundary(length) => {
                 text.split_off(length).zeroize();
                 // What was split off is still there.
-                self.change(|bytes| wipe_spare(bytes));
+                self.change(wipe_spare);
                 self.retext();
             }
             _ => self.change(|bytes| {
