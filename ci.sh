@@ -26,7 +26,7 @@ need() { # Debian packages, installed only where missing; a mirror hiccup gets a
 lint() {
   run fmt cargo fmt --all --check
   run clippy cargo clippy --all-targets -- -D warnings
-  run clippy-provisioning cargo clippy --all-targets --features provisioning -- -D warnings
+  run clippy-provisioning cargo clippy --all-targets --features provisioning,serde -- -D warnings
   run no-std cargo check --no-default-features
   run firmware-features cargo check --no-default-features --features ffi
   if pkg-config --exists alsa 2>/dev/null; then
@@ -36,7 +36,7 @@ lint() {
   fi
   run fuzz-targets cargo check --manifest-path fuzz/Cargo.toml
   run peers cargo check --manifest-path benches/peers/Cargo.toml --no-default-features --features sip --benches
-  run doc env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --features sim,ffi,provisioning
+  run doc env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --features sim,ffi,provisioning,serde
 }
 tests() {
   run test cargo test
@@ -44,6 +44,8 @@ tests() {
     --test tls_engines --test tls_hybrid --test platform_roots
   run test-provisioning cargo test --features provisioning --test provisioning \
     --test softphone_provision --test softphone_cli
+  run test-serde cargo test --features serde --lib engine::report
+  run test-report-serde cargo test --features serde --test report_serde
 }
 sim() { # calls with an attacker on the path; SUBROSA_SEEDS says how many
   run sim env SUBROSA_SEEDS="${SUBROSA_SEEDS:-10000}" \

@@ -1,9 +1,11 @@
 //! The evidence: how secure a call really is, computed from what happened.
 //!
 //! [`SecurityReport`] is plain data and holds no secret; `legs` are its parts, `text` puts it into
-//! words.
+//! words, `serial` is its serde form (feature `serde`).
 
 mod legs;
+#[cfg(feature = "serde")]
+mod serial;
 #[cfg(test)]
 mod tests;
 mod text;
