@@ -1,0 +1,613 @@
+//! Attacks on the call's set-up: keys stripped, profiles demoted, TLS blocked, challenges from
+//! foreign realms, re-INVITEs from elsewhere, forks, recorded calls. Each test begins with what the
+//! attacker does, what the engine does and what the person sees; docs/security.md is made of these
+//! lines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+#[path = "support/hop.rs"]
+mod hop;
+#[path = "support/pair.rs"]
+mod pair;
+#[path = "support/scene.rs"]
+mod scene;
+#[path = "support/sim_registrar.rs"]
+mod sim_registrar;
+
+use std::collections::BTreeSet;
+
+use hop::{Hop, answer, at, description};
+use pair::{Setup, USUAL};
+use scene::{Door, Fate, OnPath, Piece, Scene, Sent, assert_unharmed, sent, wire};
+use sim_registrar::Registrar;
+use subrosa::crypto::tls::{TlsIdentity, TrustAnchors};
+use subrosa::engine::{
+    AccountConfig, AccountId, AccountState, CallId, CallOptions, CallState, EndReason, Event,
+    FailureReason, Keying, MediaOffer, Padlock, SecurityPolicy, StepOutcome,
+};
+use subrosa::sdp::SdpFault;
+use subrosa::sim::wiretap::{Kind, Packet};
+use subrosa::sim::{EngineHost, Handle, Link, Net, Source, World};
+use subrosa::sip::Transport;
+use subrosa::time::Duration;
+use subrosa::util::Secret;
+use subrosa::wire::sip::{HeaderName, Message, MessageBuilder, Method, Uri};
+
+use SecurityPolicy::{Off, Preferred, Required};
+
+macro_rules! pem {
+    ($name:literal) => {
+        include_bytes!(concat!("data/sim/", $name, ".pem"))
+    };
+}
+
+const IN_THE_CLEAR: &str = "Not encrypted: others on the way can listen.";
+const ONLY_SIGNALLING: &str =
+    "Only the call's set-up is encrypted: others on the way can hear the voice.";
+
+/// Changes the session descriptions of messages in the clear; their length follows.
+fn rewrite(
+    mut change: impl FnMut(&str) -> String + Send,
+) -> impl FnMut(&mut Net<'_>, &mut Piece<'_>) -> Fate + Send {
+    move |_, piece| {
+        let Ok(message) = Message::parse(piece.bytes) else { return Fate::Pass };
+        let body = String::from_utf8_lossy(message.body()).into_owned();
+        let changed = change(&body);
+        if changed == body {
+            return Fate::Pass;
+        }
+        let text = String::from_utf8_lossy(piece.bytes).into_owned();
+        let head = text.split("\r\n\r\n").next().unwrap();
+        let head: Vec<&str> =
+            head.split("\r\n").filter(|l| !l.to_lowercase().starts_with("content-length")).collect();
+        *piece.bytes =
+            format!("{}\r\nContent-Length: {}\r\n\r\n{changed}", head.join("\r\n"), changed.len())
+                .into_bytes();
+        Fate::Changed
+    }
+}
+
+fn without(body: &str, attributes: &[&str]) -> String {
+    let keep = |line: &&str| !attributes.iter().any(|a| line.starts_with(a));
+    body.split_inclusive("\r\n").filter(keep).collect()
+}
+
+/// Alice calls through a provider whose server is not honest.
+struct Provider {
+    world: World,
+    alice: Handle<EngineHost>,
+    hop: Handle<Hop>,
+    account: AccountId,
+    sent: Sent,
+}
+
+impl Provider {
+    fn new(
+        policy: SecurityPolicy,
+        script: impl FnMut(&Message, std::net::IpAddr) -> Vec<MessageBuilder> + Send + 'static,
+    ) -> Self {
+        Self::with(policy, |_| {}, script)
+    }
+
+    fn with(
+        policy: SecurityPolicy,
+        change: impl FnOnce(&mut AccountConfig),
+        mut script: impl FnMut(&Message, std::net::IpAddr) -> Vec<MessageBuilder> + Send + 'static,
+    ) -> Self {
+        let mut world = World::new(11);
+        world.set_default_link(Link::perfect());
+        let alice = world
+            .add_phone("alice", |config| {
+                config.trust = TrustAnchors::from_pem(pem!("ca")).unwrap();
+                let identity = TlsIdentity::from_pem(pem!("alice"), pem!("alice.key"));
+                config.identity = Some(identity.unwrap());
+            })
+            .unwrap();
+        let ip = world.next_ip();
+        let hop = Hop::new(pem!("bob"), pem!("bob.key"), move |m| match m.method() {
+            Method::Bye if m.is_request() => vec![m.response(200, "OK")],
+            _ => script(m, ip),
+        });
+        let hop = world.add_host("hop", hop);
+        world.zone().add_address("bob.test", ip);
+        world.act(alice, |host, _| host.say(Source::Sine { hz: 500, peak: 8000 }));
+        let sent = wire(&mut world);
+        if policy == Required {
+            world.require_security(alice);
+        }
+        let account = world.command(alice, |engine, now| {
+            engine.set_domain_policy(now, "bob.test", policy).unwrap();
+            let mut account = AccountConfig::new(Uri::parse("sip:alice@bob.test").unwrap());
+            account.register = false;
+            account.transport = Some(Transport::Tls);
+            account.password = Some(Secret::new("open sesame".to_string()));
+            change(&mut account);
+            engine.add_account(now, account).unwrap()
+        });
+        world.run_for(Duration::from_millis(20));
+        Self { world, alice, hop, account, sent }
+    }
+
+    fn call(&mut self, offer: MediaOffer) -> CallId {
+        let account = self.account;
+        let id = self.world.command(self.alice, |engine, now| {
+            let to = Uri::parse("sip:carol@bob.test").unwrap();
+            let mut options = CallOptions::default();
+            options.media_offer = offer;
+            engine.place_call(now, account, &to, options).unwrap()
+        });
+        self.world.run_for(Duration::from_secs(3));
+        id
+    }
+
+    fn state(&mut self, id: CallId) -> (CallState, String, Option<EndReason>) {
+        self.world.command(self.alice, |engine, _| {
+            let call = engine.call(id).unwrap();
+            (call.state(), call.security().to_string(), call.end_reason())
+        })
+    }
+
+    fn clear_voice(&self) -> usize {
+        sent(&self.sent, self.alice, &[Kind::Rtp, Kind::Rtcp])
+    }
+
+    fn refused_for(&self, fault: SdpFault) -> u64 {
+        self.world.host(self.alice).engine().stats().sdp_refused_for(fault)
+    }
+
+    fn offer(&self) -> String {
+        let invite = self.world.host(self.hop).heard("INVITE").remove(0);
+        String::from_utf8_lossy(invite.body()).into_owned()
+    }
+}
+
+fn is_invite(m: &Message) -> bool {
+    m.is_request() && *m.method() == Method::Invite
+}
+
+/// attacker: a server on the way, with a good certificate, takes the keys (a=crypto) out of the answer
+/// engine: Preferred: the call completes in the clear, and no padlock is shown. Required: the call ends and no voice is sent
+/// person: Preferred: reads that others can hear the voice. Required: reads that the policy does not allow this call
+#[test]
+fn a_stripped_a_crypto() {
+    for policy in [Preferred, Required] {
+        let mut run = Provider::new(policy, |m, ip| match is_invite(m) {
+            true => {
+                let offered = String::from_utf8_lossy(m.body()).into_owned();
+                assert!(offered.contains("a=crypto:"));
+                let profile = if offered.contains("RTP/SAVP ") { "RTP/SAVP" } else { "RTP/AVP" };
+                vec![answer(m, 200, "carol", &description(ip, 4000, profile, ""))]
+            }
+            false => vec![],
+        });
+        let id = run.call(MediaOffer::Opportunistic);
+        // The deed: the offer had keys, the answer came without.
+        assert!(run.offer().contains("a=crypto:"), "{}", run.offer());
+        let (state, screen, end) = run.state(id);
+        if policy == Preferred {
+            assert_eq!((state, screen.as_str()), (CallState::Established, ONLY_SIGNALLING));
+            assert!(run.clear_voice() > 100, "a plain call");
+        } else {
+            assert_eq!(state, CallState::Ended);
+            let Some(EndReason::Failed(reason)) = end else { panic!("{end:?}") };
+            assert!(!reason.to_string().is_empty(), "{reason}");
+            let refused = SdpFault::ALL.iter().map(|f| run.refused_for(*f)).sum::<u64>();
+            assert_eq!((refused, run.clear_voice()), (1, 0), "{reason}");
+        }
+        run.world.check().unwrap();
+    }
+}
+
+/// attacker: reads along on a path without TLS and takes everything about keys (a=fingerprint, a=setup, a=crypto) out of offer and answer
+/// engine: Preferred: the call completes in the clear; if earlier calls with this person were encrypted, the downgrade is told. Required: the call is refused
+/// person: Preferred: reads "Not encrypted", after the earlier encrypted calls with a warning. Required: there is no call
+#[test]
+fn keys_stripped_on_a_path_in_the_clear() {
+    let strip = || {
+        rewrite(|body| without(body, &["a=crypto", "a=fingerprint", "a=setup"]))
+    };
+    let setup = Setup { transport: Transport::Udp, ..USUAL };
+    let mut scene = Scene::new(setup, |_, _| Fate::Pass);
+    scene.call();
+    assert!(matches!(scene.report(0).media_out.unwrap().keying, Keying::Dtls { .. }));
+    scene.hang_up();
+    scene.pair.world.act(scene.mallory, |host, _| host.turn(strip()));
+    scene.call();
+    assert!(scene.deeds() >= 1);
+    assert_eq!(scene.state(0), CallState::Established);
+    assert_eq!((scene.padlock(0), scene.screen(0).as_str()), (Padlock::None, IN_THE_CLEAR));
+    assert!(scene.clear_voice() > 100);
+    let warned = |e: &Event| matches!(e, Event::SecurityDowngrade { .. });
+    assert_eq!(scene.events(0).iter().filter(|e| warned(e)).count(), 1, "told before audio");
+    scene.check();
+
+    let setup = Setup { policies: [Preferred, Required], ..setup };
+    let mut scene = Scene::new(setup, strip());
+    scene.call();
+    assert!(scene.deeds() >= 1);
+    assert!(matches!(scene.ended(0), Some(EndReason::Refused { .. })), "{:?}", scene.ended(0));
+    assert_eq!(scene.clear_voice(), 0);
+    scene.check();
+}
+
+/// attacker: rewrites the profile of the answer, or of the offer on a path in the clear, from encrypted (SAVP) to plain (AVP)
+/// engine: takes no answer of another profile than was offered; keys that were agreed are kept, and no plain voice is sent
+/// person: the call ends with the reason, or is encrypted as before
+#[test]
+fn savp_rewritten_to_avp() {
+    for policy in [Preferred, Required] {
+        let mut run = Provider::new(policy, |m, ip| match is_invite(m) {
+            true => vec![answer(m, 200, "carol", &description(ip, 4000, "RTP/AVP", ""))],
+            false => vec![],
+        });
+        let id = run.call(MediaOffer::SecureFirst);
+        assert!(run.offer().contains(" RTP/SAVP "), "{}", run.offer());
+        let (state, _, end) = run.state(id);
+        assert_eq!((state, run.clear_voice()), (CallState::Ended, 0));
+        assert!(matches!(end, Some(EndReason::Failed(_))), "{end:?}");
+        let faults = [SdpFault::Profile, SdpFault::ProfileDowngraded, SdpFault::EncryptionRequired];
+        assert_eq!(faults.map(|f| run.refused_for(f)).iter().sum::<u64>(), 1, "{end:?}");
+        run.world.check().unwrap();
+    }
+    for callee in [Preferred, Required] {
+        let setup = Setup {
+            transport: Transport::Udp,
+            offer: MediaOffer::SecureFirst,
+            policies: [Preferred, callee],
+            ..USUAL
+        };
+        let mut scene = Scene::new(setup, rewrite(|body| body.replace("UDP/TLS/RTP/SAVP", "RTP/AVP")));
+        scene.call();
+        assert!(scene.deeds() >= 1);
+        assert_eq!(scene.clear_voice(), 0, "{}", scene.pair.world.ladder());
+        assert_eq!(scene.padlock(0), Padlock::None);
+        if scene.state(0) == CallState::Established {
+            assert!(scene.report(0).media_out.unwrap().suite.is_some());
+        }
+        scene.check();
+    }
+}
+
+/// attacker: lets no TLS connection through to the server: resets it, swallows it, or answers with rubbish
+/// engine: Preferred: goes on over TCP, keeps the reason of the step and tries TLS again later. Required: does not register and sends nothing in the clear. Off: had no TLS to lose
+/// person: Preferred: sees that the connection is a fallback, no padlock. Required: sees that the server cannot be reached
+#[test]
+fn tls_blocked_on_the_path() {
+    for door in [Door::Reset, Door::Silent, Door::Garbage] {
+        for policy in [Off, Preferred, Required] {
+            let mut world = World::new(21);
+            let trust = TrustAnchors::from_pem(pem!("ca")).unwrap();
+            let alice = world.add_phone("alice", |c| c.trust = trust).unwrap();
+            let all = [Transport::Tls, Transport::Tcp, Transport::Udp];
+            let registrar = Registrar::new(&all, pem!("bob"), pem!("bob.key"));
+            let registrar = world.add_host("registrar", registrar);
+            let ip = world.ip(registrar);
+            world.zone().add_address("bob.test", ip);
+            let mut mallory = OnPath::new(|_, _| Fate::Pass);
+            mallory.door = door;
+            let mallory = world.add_host("mallory", mallory);
+            world.divert(alice, registrar, mallory);
+            let wire = wire(&mut world);
+            if policy == Required {
+                world.require_security(alice);
+            }
+            let id = world.command(alice, |engine, now| {
+                engine.set_domain_policy(now, "bob.test", policy).unwrap();
+                let account = AccountConfig::new(Uri::parse("sip:alice@bob.test").unwrap());
+                engine.add_account(now, account).unwrap()
+            });
+            world.run_for(Duration::from_secs(45));
+            let status = world.command(alice, |engine, _| engine.account(id).unwrap());
+            let registered = matches!(status.state, AccountState::Registered { .. });
+            let heard = world.host(registrar).seen.iter().filter(|(t, _)| t.is_secure()).count();
+            assert_eq!(heard, 0, "nothing came through by TLS");
+            let told = |wanted: fn(&Event) -> bool| {
+                world.host(alice).events().iter().filter(|(_, e)| wanted(e)).count()
+            };
+            let fell = told(|e| matches!(e, Event::TransportChanged { fallback: true, .. }));
+            let failed = told(|e| matches!(e, Event::RegistrationFailed { .. }));
+            let clear = sent(&wire, alice, &[Kind::Sip]);
+            let deeds = world.host(mallory).deeds;
+            match policy {
+                Off => assert_eq!((deeds, registered, fell), (0, true, 0)),
+                Preferred => {
+                    assert!(deeds >= 1 && registered && fell == 1, "{door:?} {deeds} {fell}");
+                    assert_eq!(status.transport, Some(Transport::Tcp));
+                    let first = &status.ladder[0];
+                    assert_eq!(first.transport, Transport::Tls);
+                    assert!(!matches!(first.outcome, StepOutcome::Up | StepOutcome::Trying));
+                }
+                _ => {
+                    assert!(deeds >= 1 && !registered && failed >= 1, "{door:?}");
+                    assert_eq!((clear, fell), (0, 0));
+                }
+            }
+            world.check().unwrap();
+        }
+    }
+}
+
+/// attacker: challenges a call for a password in the name of a foreign realm, or answers our hanging up with a challenge
+/// engine: computes no answer for a realm that is not the account's, and none for people who called us; nothing to crack leaves the phone
+/// person: sees that the far end refused the call, and with which words
+#[test]
+fn digest_challenges_from_a_foreign_realm() {
+    for policy in [Preferred, Required] {
+        for (realm, answered) in [("evil.test", false), ("bob.test", true)] {
+            let challenge = move |m: &Message, _| match is_invite(m) {
+                true => {
+                    let value = format!("Digest realm=\"{realm}\", nonce=\"n\", qop=\"auth\"");
+                    let no = m.response(407, "Who").to_tag("hop");
+                    vec![no.header(HeaderName::ProxyAuthenticate, value)]
+                }
+                false => vec![],
+            };
+            let change = |a: &mut AccountConfig| a.realm = Some("bob.test".to_string());
+            let mut run = Provider::with(policy, change, challenge);
+            let id = run.call(MediaOffer::Opportunistic);
+            let heard = run.world.host(run.hop).heard("INVITE");
+            let answers = heard
+                .iter()
+                .filter(|m| m.header(HeaderName::ProxyAuthorization).is_some())
+                .count();
+            assert_eq!(answers > 0, answered, "{realm}: {}", run.world.ladder());
+            let (state, _, end) = run.state(id);
+            assert_eq!(state, CallState::Ended);
+            if !answered {
+                assert_eq!(heard.len(), 1, "one challenge, no second try");
+                let refused = EndReason::Refused { status: 407, reason: "Who".to_string() };
+                assert_eq!(end, Some(refused));
+            }
+            run.world.check().unwrap();
+        }
+    }
+}
+
+/// attacker: knows the names of an encrypted call's dialog and sends a re-INVITE, UPDATE or BYE for it from elsewhere
+/// engine: refuses requests of such a call over any other connection and counts them; the voice stays where it is
+/// person: notices nothing; the padlock stays shut
+#[test]
+fn a_re_invite_from_elsewhere() {
+    for policy in [Preferred, Required] {
+        let mut run = Provider::new(policy, |m, ip| match is_invite(m) {
+            true => vec![answer(m, 200, "carol", &keyed(m, ip, 4000))],
+            false => vec![],
+        });
+        let id = run.call(MediaOffer::Opportunistic);
+        let mallory = run.world.add_host("mallory", OnPath::new(|_, _| Fate::Pass));
+        let mine = run.world.ip(mallory);
+        let invite = run.world.host(run.hop).heard("INVITE").remove(0);
+        let to = at(run.world.ip(run.alice), 5060);
+        for (number, method) in [(500, "INVITE"), (501, "UPDATE"), (502, "BYE")] {
+            let text = foreign(&invite, method, number, mine);
+            run.world.act(mallory, |host, net| {
+                host.say(net, at(mine, 5060), to, text.as_bytes());
+            });
+            run.world.run_for(Duration::from_secs(1));
+        }
+        let before = run.world.host(run.hop).media.len();
+        run.world.run_for(Duration::from_secs(1));
+        let stats = run.world.host(run.alice).engine().stats();
+        assert_eq!((run.world.host(mallory).deeds, stats.foreign_requests), (3, 3));
+        let answers = run.world.host(mallory).answers.clone();
+        let refused = String::from_utf8_lossy(&answers).matches("SIP/2.0 403").count();
+        assert_eq!(refused, 3, "{}", String::from_utf8_lossy(&answers));
+        assert!(run.world.host(run.hop).media.len() > before + 40, "the voice stays");
+        let (state, screen, _) = run.state(id);
+        assert_eq!(state, CallState::Established);
+        assert_eq!(screen, "Encrypted to your provider: nobody on the way there can listen.");
+        assert_eq!(run.clear_voice(), 0);
+        run.world.check().unwrap();
+    }
+}
+
+/// attacker: reads a call's set-up in the clear and sends a re-INVITE from elsewhere that wants the voice in the clear at another address
+/// engine: a call whose voice is encrypted is never moved to plain voice; the re-INVITE is refused. Off: in the clear such a request cannot be told from a true one
+/// person: Preferred: goes on talking, encrypted. Off: the screen says "Not encrypted: others on the way can listen."
+#[test]
+fn a_re_invite_from_elsewhere_in_the_clear() {
+    for policies in [[Off, Off], [Preferred, Preferred]] {
+        let setup = Setup { policies, transport: Transport::Udp, ..USUAL };
+        let mut scene = Scene::new(setup, |_, _| Fate::Pass);
+        scene.call();
+        let heard = scene.pair.world.host(scene.mallory).heard.clone();
+        let mut messages = heard.iter().filter_map(|(_, _, b)| Message::parse(b).ok());
+        let ack = messages.find(|m| m.is_request() && *m.method() == Method::Ack).unwrap();
+        // In Alice's name, to Bob.
+        let mine = scene.pair.world.ip(scene.mallory);
+        let text = |number: u32| {
+            let body = description(mine, 4000, "RTP/AVP", "");
+            format!(
+                "INVITE sip:bob@{bob} SIP/2.0\r\nVia: SIP/2.0/UDP {mine};branch=z9hG4bK{number};\
+                 rport\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {number} \
+                 INVITE\r\nContact: <sip:m@{mine}>\r\nContent-Type: application/sdp\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                ack.header(HeaderName::From).unwrap(),
+                ack.header(HeaderName::To).unwrap(),
+                ack.call_id(),
+                body.len(),
+                bob = scene.ip(1),
+            )
+        };
+        let (words, bob) = (text(500), at(scene.ip(1), 5060));
+        scene.say(at(mine, 5060), bob, words.as_bytes());
+        scene.run(3_000);
+        assert_eq!(scene.deeds(), 1);
+        let answers = scene.pair.world.host(scene.mallory).answers.clone();
+        let answers = String::from_utf8_lossy(&answers).into_owned();
+        if policies[0] == Off {
+            assert_eq!(scene.screen(1), IN_THE_CLEAR);
+            assert_eq!(scene.padlock(1), Padlock::None);
+        } else {
+            assert!(answers.contains("SIP/2.0 488"), "{answers}");
+            assert_eq!(scene.state(1), CallState::Established);
+            assert!(scene.report(1).media_out.unwrap().suite.is_some());
+            let screen = "The voice is encrypted, but the other end did not prove who it is.";
+            assert_eq!((scene.screen(1).as_str(), scene.clear_voice()), (screen, 0));
+            assert!(scene.pair.bob_hears());
+        }
+        scene.check();
+    }
+}
+
+/// An answer with a key of its own to the offer of an INVITE.
+fn keyed(invite: &Message, ip: std::net::IpAddr, port: u16) -> String {
+    let offer = String::from_utf8_lossy(invite.body()).into_owned();
+    let line = offer.lines().find(|l| l.starts_with("a=crypto:")).unwrap();
+    let mut words = line.split(' ');
+    let (tag, suite, key) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+    let theirs = key.strip_prefix("inline:").unwrap().split('|').next().unwrap();
+    let own = theirs[..20].chars().rev().collect::<String>() + &theirs[20..];
+    let profile = if offer.contains("RTP/SAVP ") { "RTP/SAVP" } else { "RTP/AVP" };
+    description(ip, port, profile, &format!("{tag} {suite} inline:{own}\r\n"))
+}
+
+/// A request in the dialog of an INVITE that `carol` answered, from somebody else.
+fn foreign(invite: &Message, method: &str, number: u32, mine: std::net::IpAddr) -> String {
+    let body = description(mine, 4000, "RTP/AVP", "");
+    let body = if method == "BYE" { "" } else { body.as_str() };
+    format!(
+        "{method} sip:alice@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {mine};branch=z9hG4bK{number};\
+         rport\r\nMax-Forwards: 70\r\nFrom: <sip:carol@bob.test>;tag=carol\r\nTo: {}\r\n\
+         Call-ID: {}\r\nCSeq: {number} {method}\r\nContact: <sip:m@{mine}>\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+        invite.header(HeaderName::From).unwrap(),
+        invite.call_id(),
+        body.len()
+    )
+}
+
+/// attacker: a server on the way answers one call twice (a fork), with the same key, or with the very key that this phone offered
+/// engine: keeps one of the two and ends the other; never sends two packets under one key with the same number
+/// person: talks to one person; the padlock tells the truth about that call
+#[test]
+fn a_forked_answer_with_a_reused_key() {
+    for policy in [Preferred, Required] {
+        for echo in [false, true] {
+            let mut run = Provider::new(policy, move |m, ip| {
+                if !is_invite(m) {
+                    return vec![];
+                }
+                let (mut one, mut two) = (keyed(m, ip, 4000), keyed(m, ip, 4002));
+                if echo {
+                    let offer = String::from_utf8_lossy(m.body()).into_owned();
+                    let key = |text: &str| text.split("inline:").nth(1).unwrap()[..20].to_string();
+                    // Its own key comes back.
+                    let line = offer.lines().find(|l| l.starts_with("a=crypto:")).unwrap();
+                    assert_ne!(key(&one), key(&offer));
+                    for body in [&mut one, &mut two] {
+                        let start = body.find("a=crypto").unwrap();
+                        *body = format!("{}{}\r\n", &body[..start], line);
+                    }
+                }
+                vec![answer(m, 183, "one", &one), answer(m, 200, "two", &two),
+                     answer(m, 200, "one", &one)]
+            });
+            let id = run.call(MediaOffer::Opportunistic);
+            assert!(run.offer().contains("a=crypto:"));
+            let (state, screen, end) = run.state(id);
+            let media = run.world.host(run.hop).media.clone();
+            let voice: Vec<_> = media
+                .iter()
+                .filter(|(_, b)| Packet::new(b).kind() == Kind::Srtp)
+                .map(|(_, b)| (Packet::new(b).ssrc(), Packet::new(b).sequence()))
+                .collect();
+            let unique: BTreeSet<_> = voice.iter().copied().collect();
+            assert_eq!(unique.len(), voice.len(), "a packet number was used twice under one key");
+            assert_eq!(run.clear_voice(), 0, "{end:?}");
+            run.world.check().unwrap();
+            if echo {
+                println!("echo: {policy} {state:?} {screen} {end:?} {}", voice.len());
+                continue;
+            }
+            assert_eq!(state, CallState::Established, "{end:?}\n{}", run.world.ladder());
+            assert!(voice.len() > 50);
+            assert_eq!(screen, "Encrypted to your provider: nobody on the way there can listen.");
+            let byes = run.world.host(run.hop).heard("BYE");
+            assert_eq!(byes.len(), 1, "the other fork is ended");
+        }
+    }
+}
+
+/// attacker: records a whole call, TLS and voice, and plays it back an hour later
+/// engine: TLS connections of an hour ago lead to no handshake; packets of an hour ago belong to no session
+/// person: notices nothing: no phone rings and nothing is heard
+#[test]
+fn recorded_calls_replayed_an_hour_later() {
+    for policies in [[Preferred, Preferred], [Required, Required]] {
+        let mut scene = Scene::new(Setup { policies, ..USUAL }, |_, _| Fate::Pass);
+        scene.call();
+        scene.hang_up();
+        let record = scene.pair.world.host(scene.mallory).heard.clone();
+        scene.run(3_600_000);
+        let before = [0, 1].map(|side| scene.events(side).len());
+        replay(&mut scene, &record);
+        scene.run(60_000);
+        assert!(scene.deeds() > 200);
+        assert!(scene.stats(1).flows.tls_failures > 0, "the recorded TLS was refused");
+        for side in [0, 1] {
+            let new = scene.events(side).split_off(before[side]);
+            assert_eq!(new, [], "nobody is told anything");
+        }
+        assert_eq!(scene.pair.world.host(scene.pair.phones[1]).engine().load().calls, 0);
+        scene.check();
+        // During another call, too.
+        scene.call();
+        replay(&mut scene, &record);
+        scene.run(3_000);
+        assert_unharmed(&mut scene);
+    }
+}
+
+/// attacker: records a call whose set-up was in the clear, and plays it back an hour later
+/// engine: a request in the clear cannot be told from a new one, so the phone rings; no keys come of it, and no old voice is heard
+/// person: Preferred: an unprotected call rings and brings no voice; Required: the phone tells of a call that its policy refused
+#[test]
+fn recorded_calls_in_the_clear_replayed_an_hour_later() {
+    let setup = Setup { transport: Transport::Udp, ..USUAL };
+    let mut scene = Scene::new(setup, |_, _| Fate::Pass);
+    scene.call();
+    scene.hang_up();
+    let record = scene.pair.world.host(scene.mallory).heard.clone();
+    scene.run(3_600_000);
+    let before = scene.events(1).len();
+    replay(&mut scene, &record);
+    scene.run(90_000);
+    assert!(scene.deeds() > 200);
+    let new = scene.events(1).split_off(before);
+    let rang = new.iter().filter(|e| matches!(e, Event::IncomingCall { .. })).count();
+    assert_eq!(rang, 1, "{new:?}");
+    assert_eq!(scene.padlock(1), Padlock::None);
+    assert_eq!((scene.clear_voice(), scene.loudest(1)), (0, 0), "no word of the old call is heard");
+    assert_eq!(scene.state(1), CallState::Ended);
+    // A phone whose domain demands security refuses it before anybody can answer.
+    scene.pair.world.command(scene.pair.phones[1], |engine, now| {
+        engine.set_domain_policy(now, "bob.test", Required).unwrap();
+    });
+    let before = scene.events(1).len();
+    replay(&mut scene, &record);
+    scene.run(10_000);
+    let new = scene.events(1).split_off(before);
+    let policy = |e: &Event| match e {
+        Event::CallEnded { reason: EndReason::Failed(FailureReason::Policy(_)), .. } => true,
+        other => !matches!(other, Event::CallEstablished { .. }),
+    };
+    assert!(!new.is_empty() && new.iter().all(policy), "{new:?}");
+    assert_eq!(scene.clear_voice(), 0);
+    scene.check();
+}
+
+/// Says again what was said, each datagram from where it came, each stream on a new connection.
+fn replay(scene: &mut Scene, record: &[(std::net::SocketAddr, std::net::SocketAddr, Vec<u8>)]) {
+    let mut streams = std::collections::BTreeMap::<_, Vec<u8>>::new();
+    for (from, to, bytes) in record {
+        match to.port() == 5061 {
+            true => streams.entry((*from, *to)).or_default().extend(bytes),
+            false if from.port() == 5061 => {}
+            false => scene.say(*from, *to, bytes),
+        }
+    }
+    for ((_, to), bytes) in streams {
+        scene.pair.world.act(scene.mallory, |host, net| host.say_by_tcp(net, to, &bytes));
+    }
+}
