@@ -306,3 +306,35 @@ fn a_dtls_hello_race() {
         assert_eq!(refused, 0);
     }
 }
+
+/// attacker: sends forged STUN answers to the ports of the voice, to move it to an address of its own
+/// engine: did not ask, so it takes no answer: counts them; the voice stays where it is
+/// person: notices nothing
+#[test]
+fn forged_stun_replies() {
+    for policies in [[Off, Off], ENCRYPTED[0], ENCRYPTED[1]] {
+        let transport = if policies[0] == Off { Transport::Udp } else { Transport::Tls };
+        let mut scene = Scene::new(Setup { policies, transport, ..USUAL }, pass);
+        scene.call();
+        let (alice, bob) = (scene.media_address(0), scene.media_address(1));
+        // A success response to a binding request, with an address of the attacker's in it.
+        let mut stun = vec![0x01, 0x01, 0, 12, 0x21, 0x12, 0xa4, 0x42];
+        stun.extend([7; 12]);
+        stun.extend([0, 0x20, 0, 8, 0, 1, 0x2e, 0xb2, 0x2b, 0x12, 0xa4, 0x41]);
+        let mine = (scene.pair.world.ip(scene.mallory), 4000).into();
+        for from in [mine, alice] {
+            for _ in 0..50 {
+                scene.say(from, bob, &stun);
+            }
+        }
+        scene.run(2_000);
+        assert_eq!((scene.deeds(), scene.media(1).other_protocol), (100, 100));
+        assert_eq!((scene.media_address(0), scene.media_address(1)), (alice, bob));
+        if policies[0] == Off {
+            assert_eq!(scene.state(1), CallState::Established);
+            assert!(scene.pair.bob_hears());
+        } else {
+            assert_unharmed(&mut scene);
+        }
+    }
+}

@@ -2,7 +2,8 @@
 #![allow(dead_code, unreachable_pub)]
 
 use subrosa::engine::{
-    AccountConfig, AccountId, CallId, CallOptions, CallState, EndReason, Event, SecurityPolicy,
+    AccountConfig, AccountId, CallId, CallOptions, CallState, Config, EndReason, Event,
+    SecurityPolicy,
 };
 use subrosa::sim::{EngineHost, Handle, Link, World};
 use subrosa::time::Duration;
@@ -35,9 +36,16 @@ pub struct Lab {
 
 impl Lab {
     pub fn new(script: impl FnMut(&mut Turn<'_, '_>, &Message) + Send + 'static) -> Self {
+        Self::with(|_| {}, script)
+    }
+
+    pub fn with(
+        change: impl FnOnce(&mut Config),
+        script: impl FnMut(&mut Turn<'_, '_>, &Message) + Send + 'static,
+    ) -> Self {
         let mut world = World::new(1);
         world.set_default_link(Link::perfect());
-        let alice = world.add_phone("alice", |_| {}).unwrap();
+        let alice = world.add_phone("alice", change).unwrap();
         let peer = world.add_host("peer", Peer::new(true, true, script));
         let ip = world.ip(peer);
         world.zone().add_address("peer.test", ip);

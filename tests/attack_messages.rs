@@ -1,0 +1,408 @@
+//! Messages that were made to break a phone or to make it do what it should not. Each test begins
+//! with what the attacker does, what the engine does and what the person sees; docs/security.md is
+//! made of these lines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+#[path = "support/lab.rs"]
+mod lab;
+#[path = "support/peer.rs"]
+mod peer;
+
+use lab::{Lab, SDP, in_dialog, ok, sdp, their_invite};
+use subrosa::crypto::tls::TlsIdentity;
+use subrosa::engine::{CallId, CallOptions, CallState, EndReason, EngineStats, Event};
+use subrosa::time::Duration;
+use subrosa::wire::sip::{HeaderName, Message, Method, Uri};
+
+/// A phone in a call, with everything open: UDP, TCP and TLS.
+fn in_a_call() -> (Lab, CallId) {
+    let mut lab = Lab::with(
+        |config| {
+            let chain = include_bytes!("data/sim/alice.pem");
+            let key = include_bytes!("data/sim/alice.key.pem");
+            config.identity = Some(TlsIdentity::from_pem(chain, key).unwrap());
+            config.listen_tcp = Some((config.local_ip, 5060).into());
+            config.listen_tls = Some((config.local_ip, 5061).into());
+        },
+        |turn, m| match m.method() {
+            Method::Invite if m.is_request() => turn.send(ok(m, "peer", SDP)),
+            Method::Bye if m.is_request() => turn.reply(m, 200),
+            _ => {}
+        },
+    );
+    let id = lab.call();
+    lab.run(500);
+    assert_eq!(lab.state(id), CallState::Established);
+    (lab, id)
+}
+
+fn stats(lab: &Lab) -> EngineStats {
+    lab.world.host(lab.alice).engine().stats()
+}
+
+fn datagram(lab: &mut Lab, bytes: &[u8]) {
+    let to = (lab.world.ip(lab.alice), 5060).into();
+    lab.world.act(lab.peer, |_, net| net.send(5060, to, bytes));
+    lab.run(50);
+}
+
+/// On a connection of its own.
+fn stream(lab: &mut Lab, port: u16, pieces: &[&[u8]]) {
+    let to = (lab.world.ip(lab.alice), port).into();
+    let connection = lab.world.act(lab.peer, |_, net| net.connect(to));
+    lab.run(20);
+    for piece in pieces {
+        lab.world.act(lab.peer, |_, net| net.write(connection, piece));
+        lab.run(20);
+    }
+}
+
+/// The call goes on, the phone answers, nothing spun and nothing is left over.
+fn assert_unharmed(lab: &mut Lab, id: CallId) {
+    assert_eq!(lab.state(id), CallState::Established, "{}", lab.world.ladder());
+    let n = lab.world.now().duration_since(subrosa::time::Instant::ZERO).as_micros();
+    lab.send(&format!(
+        "OPTIONS sip:alice@peer.test SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKo{n};rport\n\
+         Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag=o\nTo: <sip:alice@peer.test>\n\
+         Call-ID: o{n}\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n"
+    ));
+    lab.run(200);
+    let mut seen = lab.world.host(lab.peer).seen.iter();
+    let answer = seen.find(|(_, _, m)| m.call_id() == format!("o{n}"));
+    let status = answer.and_then(|(_, _, m)| m.status());
+    assert_eq!(status, Some(200), "{}", lab.world.ladder());
+    lab.world.check().unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A BYE that would end the call if it were taken.
+fn smuggled(lab: &Lab) -> String {
+    let invite = lab.heard("INVITE")[0].clone();
+    in_dialog("BYE", 90, &invite, "peer", "").replace('\n', "\r\n")
+}
+
+/// attacker: lies about the length of a message: 2^32 and more, negative, two lengths; and hides a second message behind it
+/// engine: takes no message whose length cannot be trusted; a connection with one is closed, and what hides behind it is never read as a message
+/// person: notices nothing; a call that runs goes on
+#[test]
+fn a_content_length_that_lies() {
+    let lengths = [
+        "Content-Length: 4294967296",
+        "Content-Length: 4294967306",
+        "Content-Length: 18446744073709551626",
+        "Content-Length: -1",
+        "Content-Length: +0",
+        "Content-Length: 0x0",
+        "Content-Length: 0\r\nContent-Length: 400",
+        "Content-Length: 0, 400",
+        "Content-Length: 0\r\nl: 9",
+        "Content-Length: 4294967295",
+    ];
+    for by_stream in [false, true] {
+        for length in lengths {
+            let (mut lab, id) = in_a_call();
+            let before = stats(&lab).flows;
+            let hidden = smuggled(&lab);
+            let text = format!(
+                "OPTIONS sip:alice@peer.test SIP/2.0\r\nVia: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKl\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:bob@peer.test>;tag=l\r\nTo: <sip:alice@peer.test>\r\n\
+                 Call-ID: l\r\nCSeq: 1 OPTIONS\r\n{length}\r\n\r\n{hidden}"
+            );
+            let closed = lab.world.host(lab.peer).closed;
+            if by_stream {
+                stream(&mut lab, 5060, &[text.as_bytes()]);
+            } else {
+                datagram(&mut lab, text.as_bytes());
+            }
+            assert_eq!(stats(&lab).flows.malformed, before.malformed + 1, "{length}");
+            assert_eq!(lab.world.host(lab.peer).closed > closed, by_stream, "{length}");
+            assert_unharmed(&mut lab, id);
+        }
+    }
+}
+
+/// attacker: calls with a description that has a hundred keys, payload type 65535, zero or gigantic packet times and clock rates
+/// engine: refuses what cannot be, or ignores it; all numbers are checked before they are used
+/// person: at most sees a call come in; a call that runs goes on
+#[test]
+fn descriptions_with_too_many_keys_and_impossible_numbers() {
+    let key = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    let keys = |n: usize| -> String {
+        (1..=n).map(|t| format!("a=crypto:{t} AES_CM_128_HMAC_SHA1_80 {key}\r\n")).collect()
+    };
+    let savp = SDP.replace("RTP/AVP", "RTP/SAVP");
+    let offers = [
+        savp.clone() + &keys(65),
+        savp.clone() + &keys(200),
+        savp + "a=crypto:999999999999999999999 AES_CM_128_HMAC_SHA1_80 inline:A\r\n",
+        SDP.replace("AVP 0", "AVP 65535"),
+        SDP.replace("AVP 0", "AVP 0 65535 256 128 -1"),
+        SDP.replace("rtpmap:0", "rtpmap:65535"),
+        SDP.replace("AVP 0", "AVP 97").replace("rtpmap:0 PCMU/8000", "rtpmap:97 PCMU/0"),
+        SDP.replace("PCMU/8000", "PCMU/0"),
+        SDP.replace("PCMU/8000", "PCMU/4294967295"),
+        SDP.replace("PCMU/8000", "PCMU/99999999999999999999/99999"),
+        sdp(1, "a=ptime:0\r\n"),
+        sdp(1, "a=ptime:-20\r\n"),
+        sdp(1, "a=ptime:4294967295\r\na=maxptime:0\r\n"),
+        sdp(1, "a=ptime:1e308\r\na=maxptime:99999999999999999999\r\n"),
+        SDP.replace("m=audio 4000", "m=audio 0"),
+        SDP.replace("m=audio 4000", "m=audio 70000"),
+        SDP.replace("m=audio 4000", "m=audio 4000/4294967295"),
+        SDP.replace("10.9.9.9\r\nt", "255.255.255.255\r\nt"),
+        sdp(1, "a=rtcp:99999\r\n"),
+    ];
+    for (n, offer) in offers.iter().enumerate() {
+        let (mut lab, id) = in_a_call();
+        let calls = lab.world.host(lab.alice).engine().call_ids().len();
+        let refused = stats(&lab).sdp_refused_by.iter().sum::<u64>();
+        let body = offer.replace("\r\n", "\n");
+        let text = their_invite().split("\n\n").next().unwrap().replace(
+            &format!("Content-Length: {}", SDP.len()),
+            &format!("Content-Length: {}", offer.len()),
+        );
+        lab.send(&format!("{text}\n\n{body}"));
+        lab.run(100);
+        // The deed: it is a call now, or was refused by the description.
+        let ids = lab.world.host(lab.alice).engine().call_ids();
+        let news = stats(&lab).sdp_refused_by.iter().sum::<u64>() > refused;
+        assert!(ids.len() > calls || news, "{n}: {offer}");
+        if let Some(new) = ids.into_iter().find(|new| *new != id) {
+            lab.world.command(lab.alice, |engine, now| {
+                if let Some(mut call) = engine.call(new) {
+                    let _ = call.accept(now, CallOptions::default());
+                }
+                let mut pcm = [0; 320];
+                let _ = engine.write_pcm(now, new, &pcm);
+                let _ = engine.read_pcm(now, new, &mut pcm);
+            });
+            lab.run(500);
+        }
+        assert_unharmed(&mut lab, id);
+    }
+}
+
+/// attacker: sends requests whose From is "/" or "\", or ends in a lone backslash
+/// engine: refuses them as malformed and counts them
+/// person: notices nothing
+#[test]
+fn a_from_of_a_slash_or_a_backslash() {
+    for from in ["/", "\\", "\"\\", "\"\\\" <sip:bob@peer.test>;tag=1", "<\\>;tag=1", "sip:\\;tag=1"] {
+        let (mut lab, id) = in_a_call();
+        let text = their_invite().replace("<sip:bob@peer.test>;tag=b", from);
+        assert!(text.contains(&format!("From: {from}")));
+        lab.send(&text);
+        lab.run(100);
+        assert_eq!(stats(&lab).flows.malformed, 1, "{from}");
+        let rang = |e: &Event| matches!(e, Event::IncomingCall { .. });
+        assert!(!lab.world.host(lab.alice).events().iter().any(|(_, e)| rang(e)), "{from}");
+        assert_unharmed(&mut lab, id);
+    }
+}
+
+/// attacker: answers a call twice while it rings (183), and sends a re-INVITE for a call that is over
+/// engine: takes either 183 and keeps one call; answers the late re-INVITE with 481
+/// person: has one call, which ends once
+#[test]
+fn two_183s_and_a_re_invite_after_the_bye() {
+    for tags in [["a", "a"], ["a", "b"]] {
+        let mut lab = Lab::new(move |turn, m| match m.method() {
+            Method::Invite if m.is_request() => {
+                for (n, tag) in (1..).zip(tags) {
+                    let early = m.response(183, "Progress").to_tag(tag);
+                    let early = early.header(HeaderName::Contact, "<sip:x@peer.test>");
+                    turn.send(early.body("application/sdp", sdp(n, "").as_bytes()));
+                }
+                turn.send(ok(m, tags[1], &sdp(2, "")));
+            }
+            Method::Bye if m.is_request() => turn.reply(m, 200),
+            _ => {}
+        });
+        let id = lab.call();
+        lab.run(1_000);
+        let progress = |e: &&Event| matches!(e, Event::CallProgress { status: 183, .. });
+        let count = |lab: &Lab, wanted: fn(&&Event) -> bool| {
+            lab.world.host(lab.alice).events().iter().map(|(_, e)| e).filter(wanted).count()
+        };
+        assert_eq!(count(&lab, progress), 2);
+        assert_eq!(lab.state(id), CallState::Established);
+        let invite = lab.heard("INVITE")[0].clone();
+        lab.hang_up(id);
+        lab.run(500);
+        lab.send(&in_dialog("INVITE", 7, &invite, tags[1], &sdp(3, "")));
+        lab.run(500);
+        assert_eq!(lab.statuses().last(), Some(&481));
+        lab.send(&in_dialog("BYE", 8, &invite, tags[1], ""));
+        lab.run(40_000);
+        assert_eq!(count(&lab, |e| matches!(e, Event::CallEnded { .. })), 1);
+        assert_eq!(lab.ended(), Some(EndReason::LocalHangUp));
+        lab.world.check().unwrap();
+    }
+}
+
+/// attacker: hides line ends in a reason phrase, a name or an address, so that they become header lines of their own when the phone repeats them
+/// engine: repeats nothing that would make a new line, and shows no control character to anybody
+/// person: reads the words without the tricks
+#[test]
+fn crlf_in_reason_phrases_and_header_values() {
+    // In what the phone shows.
+    for phrase in ["Busy\rX-Evil: 1", "Busy\u{1b}[2J\u{7}", "Busy%0d%0aX-Evil: 1"] {
+        let mut lab = Lab::new(|_, _| {});
+        let id = lab.call();
+        lab.run(100);
+        let invite = lab.heard("INVITE")[0].clone();
+        let no = invite.response(486, "PHRASE").to_tag("p").finish().unwrap();
+        let no = String::from_utf8_lossy(no.as_bytes()).replace("PHRASE", phrase);
+        datagram(&mut lab, no.as_bytes());
+        lab.run(1_000);
+        match lab.ended() {
+            Some(EndReason::Refused { status: 486, reason }) => {
+                assert!(!reason.chars().any(char::is_control), "{reason:?}");
+            }
+            // A message with a bare line end is none.
+            None => assert_eq!((stats(&lab).flows.malformed, phrase.contains('\r')), (1, true)),
+            other => panic!("{other:?}"),
+        }
+        lab.world.command(lab.alice, |engine, now| {
+            let _ = engine.call(id).map(|mut call| call.hang_up(now));
+        });
+        lab.world.check().unwrap();
+    }
+    // In what the phone repeats.
+    for from in [
+        "\"a\rX-Evil: 1\" <sip:bob@peer.test>;tag=b",
+        "\"a\r\n X-Evil: 1\" <sip:bob@peer.test>;tag=b",
+        "\"a\" <sip:bob%0d%0aX-Evil:1@peer.test>;tag=b",
+        "\"a\" <sip:bob@peer.test>;tag=b%0d%0aX-Evil",
+        "\"a\\\r\nX-Evil: 1\" <sip:bob@peer.test>;tag=b",
+    ] {
+        let (mut lab, id) = in_a_call();
+        let (heard, malformed) = (lab.world.host(lab.peer).seen.len(), stats(&lab).flows.malformed);
+        let text = their_invite().replace('\n', "\r\n");
+        datagram(&mut lab, text.replace("<sip:bob@peer.test>;tag=b", from).as_bytes());
+        // What rings is refused, which repeats the words.
+        for other in lab.world.host(lab.alice).engine().call_ids() {
+            lab.world.command(lab.alice, |engine, now| {
+                let _ = engine.call(other).map(|mut call| call.reject(now, 486));
+            });
+        }
+        lab.run(50);
+        let seen = &lab.world.host(lab.peer).seen;
+        assert!(seen.len() > heard || stats(&lab).flows.malformed > malformed, "{from:?}");
+        for (_, _, message) in &seen[heard..] {
+            let text = String::from_utf8_lossy(message.as_bytes()).into_owned();
+            assert!(!text.contains("\nX-Evil") && !text.contains("\rX-Evil"), "{text}");
+        }
+        for (_, event) in lab.world.host(lab.alice).events() {
+            if let Event::IncomingCall { from, display_name, .. } = event {
+                let shown = format!("{from}{display_name}");
+                assert!(!shown.chars().any(char::is_control), "{shown:?}");
+            }
+        }
+        assert_unharmed(&mut lab, id);
+    }
+    // In what the phone is asked to dial.
+    assert!(Uri::parse("sip:bob@peer.test\r\nX-Evil: 1").is_err());
+    assert!(Message::parse(b"SIP/2.0 200 OK\rX: 1\r\n\r\n").is_err());
+}
+
+/// attacker: opens TLS connections and says goodbye (close_notify) before, amid or instead of the handshake
+/// engine: closes each connection once and waits; it does not spin and keeps nothing
+/// person: notices nothing; a call that runs goes on
+#[test]
+fn an_early_close_notify() {
+    let (mut lab, id) = in_a_call();
+    let before = lab.world.host(lab.alice).engine().load().flows;
+    let closed = lab.world.host(lab.peer).closed;
+    let notify = [21, 3, 3, 0, 2, 1, 0];
+    for n in 0..50_usize {
+        let twice = [notify, notify].concat();
+        match n % 4 {
+            0 => stream(&mut lab, 5061, &[&notify]),
+            1 => stream(&mut lab, 5061, &[&twice]),
+            2 => stream(&mut lab, 5061, &[&notify[..4], &notify[4..], &[0; 40]]),
+            _ => stream(&mut lab, 5061, &[&[22, 3, 1, 0, 200, 1, 0, 0, 196], &notify]),
+        }
+    }
+    lab.run(60_000);
+    assert_eq!(lab.world.host(lab.peer).closed, closed + 50, "each was closed");
+    assert_eq!(lab.world.host(lab.alice).engine().load().flows, before);
+    assert_unharmed(&mut lab, id);
+}
+
+/// attacker: sends bodies within bodies within bodies, and quotes that never end, as much as fits into a message
+/// engine: goes eight levels deep at most and reads each byte a bounded number of times; refuses or ignores the rest
+/// person: notices nothing; a call that runs goes on
+#[test]
+fn nested_bodies_and_endless_quotes() {
+    let nested = |levels: usize| {
+        let mut body = String::from("Content-Type: application/sdp\r\n\r\nv=0\r\n");
+        for n in 0..levels {
+            body = format!(
+                "Content-Type: multipart/mixed;boundary=b{n}\r\n\r\n--b{n}\r\n{body}\r\n--b{n}--\r\n"
+            );
+        }
+        body
+    };
+    let flat = "--b\r\n\r\n".repeat(9_000);
+    let bodies = [nested(600), nested(9), flat];
+    for body in bodies {
+        let (mut lab, id) = in_a_call();
+        let requests = stats(&lab).transactions.requests_in;
+        let text = their_invite().split("\n\n").next().unwrap().to_string();
+        let text = text
+            .replace("application/sdp", "multipart/mixed;boundary=b")
+            .replace("Via: SIP/2.0/UDP", "Via: SIP/2.0/TCP")
+            .replace(&format!("Content-Length: {}", SDP.len()), &format!("Content-Length: {}", body.len()))
+            .replace('\n', "\r\n");
+        stream(&mut lab, 5060, &[text.as_bytes(), b"\r\n\r\n", body.as_bytes()]);
+        lab.run(500);
+        assert_eq!(stats(&lab).transactions.requests_in, requests + 1);
+        assert_unharmed(&mut lab, id);
+    }
+    let quotes = ["\"".repeat(60_000), "\\\"".repeat(30_000), "\"\\".repeat(30_000), "<".repeat(60_000)];
+    for quote in quotes {
+        for header in ["Contact: ", "Subject: ", "Route: "] {
+            let (mut lab, id) = in_a_call();
+            let before = stats(&lab);
+            let text = their_invite().replace('\n', "\r\n").replacen("Max-F", &format!("{header}{quote}\r\nMax-F"), 1);
+            stream(&mut lab, 5060, &[text.as_bytes()]);
+            lab.run(500);
+            let after = stats(&lab);
+            let read = after.transactions.requests_in + after.flows.malformed;
+            assert!(read > before.transactions.requests_in + before.flows.malformed, "{header}");
+            assert_unharmed(&mut lab, id);
+        }
+    }
+}
+
+/// attacker: sends REFER, or a call that asks to replace the running one (Replaces), to take it over
+/// engine: does not know either and refuses both; the call stays with those who talk
+/// person: notices nothing, or sees another call come in; the running call goes on
+#[test]
+fn refer_and_replaces_to_hijack_a_call() {
+    let (mut lab, id) = in_a_call();
+    let invite = lab.heard("INVITE")[0].clone();
+    let (refused, talk) = (stats(&lab).refused_requests, lab.heard("BYE").len());
+    let refer = in_dialog("REFER", 20, &invite, "peer", "");
+    lab.send(&refer.replace("Max-F", "Refer-To: <sip:evil@evil.test>\nMax-F"));
+    lab.run(200);
+    assert!(lab.statuses().last().is_some_and(|s| (400..600).contains(s)), "{:?}", lab.statuses());
+    let named = format!(
+        "Replaces: {};to-tag={};from-tag=peer",
+        invite.call_id(),
+        invite.from().tag().unwrap()
+    );
+    let required = their_invite().replace("Max-F", &format!("{named}\nRequire: replaces\nMax-F"));
+    lab.send(&required);
+    lab.run(200);
+    assert_eq!(lab.statuses().last(), Some(&420));
+    assert!(stats(&lab).refused_requests >= refused + 1);
+    let wish = their_invite().replace("theirs", "wish").replace("bKi1", "bKi2");
+    lab.send(&wish.replace("Max-F", &format!("{named}\nMax-F")));
+    lab.run(500);
+    lab.world.run_for(Duration::from_millis(100));
+    assert_eq!(lab.heard("BYE").len(), talk, "the call was not given away");
+    assert!(lab.heard("INVITE").iter().all(|m| !m.as_bytes().windows(9).any(|w| w == b"evil.test")));
+    assert_unharmed(&mut lab, id);
+}
