@@ -68,7 +68,12 @@ fn run(trusted: &Authority, by: &Authority, certificate: &CertificateParams) -> 
 }
 
 impl Run {
-    fn account(&mut self, domain: &str, policy: SecurityPolicy, by: Option<Transport>) -> AccountId {
+    fn account(
+        &mut self,
+        domain: &str,
+        policy: SecurityPolicy,
+        by: Option<Transport>,
+    ) -> AccountId {
         let id = self.world.command(self.alice, |engine, now| {
             engine.set_domain_policy(now, domain, policy).unwrap();
             let aor = format!("sip:alice@{domain}");
@@ -156,8 +161,10 @@ fn named(names: Vec<SanType>) -> CertificateParams {
     params(names)
 }
 
-/// attacker: stands in for the server with a certificate that names another domain, or that no trusted authority signed
-/// engine: ends the connection before a single SIP message is sent, and does not try a less secure way instead
+/// attacker: stands in for the server with a certificate that names another domain, or that no
+///   trusted authority signed
+/// engine: ends the connection before a single SIP message is sent, and does not try a less
+///   secure way instead
 /// person: reads that the server's certificate was not accepted, and why; no registration, no call
 #[test]
 fn a_wrong_certificate() {
@@ -167,7 +174,8 @@ fn a_wrong_certificate() {
 }
 
 /// attacker: uses a certificate of the right name that has expired (a stolen old key)
-/// engine: checks the dates by the wall clock and ends the connection before a single SIP message is sent
+/// engine: checks the dates by the wall clock and ends the connection before a single SIP
+///   message is sent
 /// person: reads that the certificate has expired
 #[test]
 fn an_expired_certificate() {
@@ -186,7 +194,8 @@ fn a_wildcard_certificate() {
     }
 }
 
-/// attacker: got a certificate whose name has a NUL in it (bob.test\0.evil.test), which others read only up to there
+/// attacker: got a certificate whose name has a NUL in it (bob.test\0.evil.test), which others
+///   read only up to there
 /// engine: compares whole names, byte by byte: this one is no host name and matches nothing
 /// person: reads that the certificate is for another name
 #[test]
@@ -196,9 +205,12 @@ fn a_nul_in_the_subject_alternative_name() {
     }
 }
 
-/// attacker: brings the phone to look for a second domain at the address and port of the first one's server (forged DNS), where a connection is open already
-/// engine: uses a connection only for the domain whose name was verified on it; the second domain gets a handshake and a check of its own, and fails it
-/// person: stays registered at the first domain; reads that the certificate of the second was not accepted
+/// attacker: brings the phone to look for a second domain at the address and port of the first
+///   one's server (forged DNS), where a connection is open already
+/// engine: uses a connection only for the domain whose name was verified on it; the second
+///   domain gets a handshake and a check of its own, and fails it
+/// person: stays registered at the first domain; reads that the certificate of the second was
+///   not accepted
 #[test]
 fn a_second_domain_behind_the_same_address_and_port() {
     for policy in [Preferred, Required] {
@@ -223,8 +235,10 @@ fn a_second_domain_behind_the_same_address_and_port() {
     }
 }
 
-/// attacker: forges DNS answers: the domain leads to a server of its own, or the domain's records name a less secure way
-/// engine: believes no DNS answer about who somebody is: the name that was dialled must be in the certificate; NAPTR and SRV cannot lead below the policy
+/// attacker: forges DNS answers: the domain leads to a server of its own, or the domain's
+///   records name a less secure way
+/// engine: believes no DNS answer about who somebody is: the name that was dialled must be in
+///   the certificate; NAPTR and SRV cannot lead below the policy
 /// person: reads that the server's certificate was not accepted; nothing was sent to it
 #[test]
 fn forged_dns_replies() {

@@ -81,8 +81,10 @@ fn smuggled(lab: &Lab) -> String {
     in_dialog("BYE", 90, &invite, "peer", "").replace('\n', "\r\n")
 }
 
-/// attacker: lies about the length of a message: 2^32 and more, negative, two lengths; and hides a second message behind it
-/// engine: takes no message whose length cannot be trusted; a connection with one is closed, and what hides behind it is never read as a message
+/// attacker: lies about the length of a message: 2^32 and more, negative, two lengths; and
+///   hides a second message behind it
+/// engine: takes no message whose length cannot be trusted; a connection with one is closed,
+///   and what hides behind it is never read as a message
 /// person: notices nothing; a call that runs goes on
 #[test]
 fn a_content_length_that_lies() {
@@ -121,7 +123,8 @@ fn a_content_length_that_lies() {
     }
 }
 
-/// attacker: calls with a description that has a hundred keys, payload type 65535, zero or gigantic packet times and clock rates
+/// attacker: calls with a description that has a hundred keys, payload type 65535, zero or
+///   gigantic packet times and clock rates
 /// engine: refuses what cannot be, or ignores it; all numbers are checked before they are used
 /// person: at most sees a call come in; a call that runs goes on
 #[test]
@@ -187,7 +190,9 @@ fn descriptions_with_too_many_keys_and_impossible_numbers() {
 /// person: notices nothing
 #[test]
 fn a_from_of_a_slash_or_a_backslash() {
-    for from in ["/", "\\", "\"\\", "\"\\\" <sip:bob@peer.test>;tag=1", "<\\>;tag=1", "sip:\\;tag=1"] {
+    for from in
+        ["/", "\\", "\"\\", "\"\\\" <sip:bob@peer.test>;tag=1", "<\\>;tag=1", "sip:\\;tag=1"]
+    {
         let (mut lab, id) = in_a_call();
         let text = their_invite().replace("<sip:bob@peer.test>;tag=b", from);
         assert!(text.contains(&format!("From: {from}")));
@@ -200,7 +205,8 @@ fn a_from_of_a_slash_or_a_backslash() {
     }
 }
 
-/// attacker: answers a call twice while it rings (183), and sends a re-INVITE for a call that is over
+/// attacker: answers a call twice while it rings (183), and sends a re-INVITE for a call that
+///   is over
 /// engine: takes either 183 and keeps one call; answers the late re-INVITE with 481
 /// person: has one call, which ends once
 #[test]
@@ -240,7 +246,8 @@ fn two_183s_and_a_re_invite_after_the_bye() {
     }
 }
 
-/// attacker: hides line ends in a reason phrase, a name or an address, so that they become header lines of their own when the phone repeats them
+/// attacker: hides line ends in a reason phrase, a name or an address, so that they become
+///   header lines of their own when the phone repeats them
 /// engine: repeats nothing that would make a new line, and shows no control character to anybody
 /// person: reads the words without the tricks
 #[test]
@@ -306,7 +313,8 @@ fn crlf_in_reason_phrases_and_header_values() {
     assert!(Message::parse(b"SIP/2.0 200 OK\rX: 1\r\n\r\n").is_err());
 }
 
-/// attacker: opens TLS connections and says goodbye (close_notify) before, amid or instead of the handshake
+/// attacker: opens TLS connections and says goodbye (close_notify) before, amid or instead of
+///   the handshake
 /// engine: closes each connection once and waits; it does not spin and keeps nothing
 /// person: notices nothing; a call that runs goes on
 #[test]
@@ -330,8 +338,10 @@ fn an_early_close_notify() {
     assert_unharmed(&mut lab, id);
 }
 
-/// attacker: sends bodies within bodies within bodies, and quotes that never end, as much as fits into a message
-/// engine: goes eight levels deep at most and reads each byte a bounded number of times; refuses or ignores the rest
+/// attacker: sends bodies within bodies within bodies, and quotes that never end, as much as
+///   fits into a message
+/// engine: goes eight levels deep at most and reads each byte a bounded number of times;
+///   refuses or ignores the rest
 /// person: notices nothing; a call that runs goes on
 #[test]
 fn nested_bodies_and_endless_quotes() {
@@ -353,19 +363,27 @@ fn nested_bodies_and_endless_quotes() {
         let text = text
             .replace("application/sdp", "multipart/mixed;boundary=b")
             .replace("Via: SIP/2.0/UDP", "Via: SIP/2.0/TCP")
-            .replace(&format!("Content-Length: {}", SDP.len()), &format!("Content-Length: {}", body.len()))
+            .replace(
+                &format!("Content-Length: {}", SDP.len()),
+                &format!("Content-Length: {}", body.len()),
+            )
             .replace('\n', "\r\n");
         stream(&mut lab, 5060, &[text.as_bytes(), b"\r\n\r\n", body.as_bytes()]);
         lab.run(500);
         assert_eq!(stats(&lab).transactions.requests_in, requests + 1);
         assert_unharmed(&mut lab, id);
     }
-    let quotes = ["\"".repeat(60_000), "\\\"".repeat(30_000), "\"\\".repeat(30_000), "<".repeat(60_000)];
+    let quotes =
+        ["\"".repeat(60_000), "\\\"".repeat(30_000), "\"\\".repeat(30_000), "<".repeat(60_000)];
     for quote in quotes {
         for header in ["Contact: ", "Subject: ", "Route: "] {
             let (mut lab, id) = in_a_call();
             let before = stats(&lab);
-            let text = their_invite().replace('\n', "\r\n").replacen("Max-F", &format!("{header}{quote}\r\nMax-F"), 1);
+            let text = their_invite().replace('\n', "\r\n").replacen(
+                "Max-F",
+                &format!("{header}{quote}\r\nMax-F"),
+                1,
+            );
             stream(&mut lab, 5060, &[text.as_bytes()]);
             lab.run(500);
             let after = stats(&lab);
@@ -376,7 +394,8 @@ fn nested_bodies_and_endless_quotes() {
     }
 }
 
-/// attacker: sends REFER, or a call that asks to replace the running one (Replaces), to take it over
+/// attacker: sends REFER, or a call that asks to replace the running one (Replaces), to take it
+///   over
 /// engine: does not know either and refuses both; the call stays with those who talk
 /// person: notices nothing, or sees another call come in; the running call goes on
 #[test]
@@ -397,12 +416,14 @@ fn refer_and_replaces_to_hijack_a_call() {
     lab.send(&required);
     lab.run(200);
     assert_eq!(lab.statuses().last(), Some(&420));
-    assert!(stats(&lab).refused_requests >= refused + 1);
+    assert!(stats(&lab).refused_requests > refused);
     let wish = their_invite().replace("theirs", "wish").replace("bKi1", "bKi2");
     lab.send(&wish.replace("Max-F", &format!("{named}\nMax-F")));
     lab.run(500);
     lab.world.run_for(Duration::from_millis(100));
     assert_eq!(lab.heard("BYE").len(), talk, "the call was not given away");
-    assert!(lab.heard("INVITE").iter().all(|m| !m.as_bytes().windows(9).any(|w| w == b"evil.test")));
+    assert!(
+        lab.heard("INVITE").iter().all(|m| !m.as_bytes().windows(9).any(|w| w == b"evil.test"))
+    );
     assert_unharmed(&mut lab, id);
 }

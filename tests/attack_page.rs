@@ -9,10 +9,11 @@ const BEGIN: &str = "<!-- attacks: made by tests/attack_page.rs -->\n";
 const END: &str = "<!-- end of attacks -->\n";
 
 /// The files in the order of the page, with their titles.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("attack_signalling", "The set-up of a call"),
     ("attack_certificates", "Certificates and names"),
     ("attack_media", "The voice"),
+    ("attack_replay", "Recorded calls"),
     ("attack_messages", "Messages made to break a phone"),
 ];
 
@@ -58,29 +59,34 @@ struct Attack {
     person: String,
 }
 
-/// The tests of a file: each needs its three lines, in their order, right before it.
+/// The tests of a file: each needs its three lines, in their order, right before it. A line that
+/// is indented goes on with the one before.
 fn attacks(file: &str) -> Vec<Attack> {
     let path = format!("{}/tests/{file}.rs", env!("CARGO_MANIFEST_DIR"));
     let source = std::fs::read_to_string(path).unwrap();
-    let lines: Vec<&str> = source.lines().collect();
     let mut found = vec![];
-    for (at, line) in lines.iter().enumerate() {
-        if line.trim() != "#[test]" {
-            continue;
+    let mut said: Vec<String> = vec![];
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        if let Some(more) = line.strip_prefix("///   ") {
+            let last = said.last_mut().expect("a line to go on with");
+            *last = format!("{last} {more}");
+        } else if let Some(words) = line.strip_prefix("/// ") {
+            said.push(words.replace('|', "\\|"));
+        } else if line == "#[test]" {
+            let name = lines.next().unwrap().trim_start_matches("fn ");
+            let name = name.split('(').next().unwrap().to_string();
+            assert_eq!(said.len(), 3, "{file}: {name} begins with attacker, engine and person");
+            let words = |at: usize, who: &str| {
+                let words = said[at].strip_prefix(who).and_then(|rest| rest.strip_prefix(": "));
+                words.unwrap_or_else(|| panic!("{file}: {name}: no {who}")).to_string()
+            };
+            let (attacker, engine, person) =
+                (words(0, "attacker"), words(1, "engine"), words(2, "person"));
+            found.push(Attack { name, attacker, engine, person });
+        } else {
+            said.clear();
         }
-        let name = lines[at + 1].trim_start_matches("fn ").split('(').next().unwrap().to_string();
-        let said = |back: usize, who: &str| {
-            let line = at.checked_sub(back).map_or("", |at| lines[at]);
-            let text = line.strip_prefix(&format!("/// {who}: "));
-            let text = text.unwrap_or_else(|| panic!("{file}: {name} does not say: /// {who}:"));
-            text.replace('|', "\\|")
-        };
-        found.push(Attack {
-            attacker: said(3, "attacker"),
-            engine: said(2, "engine"),
-            person: said(1, "person"),
-            name,
-        });
     }
     found
 }

@@ -83,7 +83,10 @@ impl OnPath {
     }
 
     /// Changes its mind.
-    pub fn turn(&mut self, hand: impl FnMut(&mut Net<'_>, &mut Piece<'_>) -> Fate + Send + 'static) {
+    pub fn turn(
+        &mut self,
+        hand: impl FnMut(&mut Net<'_>, &mut Piece<'_>) -> Fate + Send + 'static,
+    ) {
         self.hand = Box::new(hand);
     }
 
