@@ -1,6 +1,5 @@
 //! Calls in the engine: placing them, tying them to flows, media ports and sessions.
 
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -10,6 +9,7 @@ use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
 use super::handshake::{DtlsLeg, EarlyHellos};
+use super::media_slot::MediaSlot;
 use super::peers::SecurityLevel;
 use super::policy::{EffectivePolicy, SecurityPolicy};
 use super::ports::MediaPorts;
@@ -20,7 +20,7 @@ use super::ways::Waiting;
 use super::{AccountId, CallId, Engine, HostAction};
 use crate::crypto::dtls::Fingerprint;
 use crate::crypto::srtp::KeySet;
-use crate::media::session::{DtmfError, MediaSession, MediaStats};
+use crate::media::session::{DtmfError, MediaStats};
 use crate::sip::FlowId;
 use crate::sip::auth::DigestClient;
 use crate::sip::resolve::ResolveError;
@@ -53,8 +53,7 @@ pub(super) struct CallEntry {
     pub(super) invite: Option<Message>,
     /// Answers the challenges of the account's server.
     pub(super) auth: Option<DigestClient>,
-    /// On the heap, so that an ended call costs little while it is kept.
-    pub(super) session: Option<Box<MediaSession>>,
+    pub(super) media: MediaSlot,
     /// The handshake that keys the media.
     pub(super) dtls: Option<DtlsLeg>,
     /// What came of it before its time.
@@ -69,8 +68,6 @@ pub(super) struct CallEntry {
     /// How well the media is protected, apart from the peer's identity, and the certificate that
     /// the peer showed, when the memory of peers was last asked.
     pub(super) judged: Option<(SecurityLevel, Option<Fingerprint>)>,
-    /// The last statistics of a session that is gone.
-    pub(super) stats: Option<MediaStats>,
     pub(super) report: SecurityReport,
     /// The facts of `report` that were told last, or are about to be.
     pub(super) told: SecurityReport,
@@ -99,7 +96,7 @@ impl CallEntry {
             invite_tx: None,
             invite: None,
             auth: None,
-            session: None,
+            media: MediaSlot::default(),
             dtls: None,
             early_hellos: EarlyHellos::default(),
             dtls_keys: None,
@@ -107,7 +104,6 @@ impl CallEntry {
             waiting_digits: Vec::new(),
             renewal: Renewal::default(),
             judged: None,
-            stats: None,
             report: SecurityReport::new(policy),
             told: SecurityReport::new(policy),
             untold: false,
@@ -121,11 +117,7 @@ impl CallEntry {
 
     pub(super) fn handle_timeout(&mut self, now: Instant, rng: &mut dyn Rng) {
         self.machine.handle_timeout(now, rng);
-        if let Some(session) = &mut self.session
-            && session.next_timeout().is_some_and(|t| t <= now)
-        {
-            session.handle_timeout(now);
-        }
+        self.media.handle_timeout(now);
         if let Some(leg) = &mut self.dtls {
             leg.handle_timeout(now);
         }
@@ -133,7 +125,7 @@ impl CallEntry {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let media = self.session.as_ref().and_then(|s| s.next_timeout());
+        let media = self.media.next_timeout();
         let dtls = self.dtls.as_ref().and_then(DtlsLeg::next_timeout);
         [self.machine.next_timeout(), media, dtls, self.next_renewal()].into_iter().flatten().min()
     }
@@ -162,7 +154,7 @@ impl CallEntry {
     }
 
     pub(super) fn media_stats(&self) -> Option<MediaStats> {
-        self.session.as_ref().map(|s| s.stats()).or(self.stats)
+        self.media.stats()
     }
 
     /// The report with the media's counters as they are now.
@@ -172,8 +164,7 @@ impl CallEntry {
             report.count(&stats, self.machine.media.is_protected());
         }
         // New keys of ours may have begun since they were agreed on.
-        let generations = self.session.as_ref().and_then(|s| s.key_generations());
-        if let Some((ours, theirs)) = generations {
+        if let Some((ours, theirs)) = self.media.key_generations() {
             report.media_out.iter_mut().for_each(|leg| leg.key_generation = ours);
             report.media_in.iter_mut().for_each(|leg| leg.key_generation = theirs);
         }
@@ -358,9 +349,9 @@ impl Engine {
         if let Some(entry) = self.calls.get_mut(id) {
             entry.route = None;
             entry.forget_keys(self.now);
-            match &mut entry.session {
-                Some(session) => session.close(),
-                None => self.close_media(id),
+            entry.media.close();
+            if !entry.media.is_there() {
+                self.close_media(id);
             }
         }
         while self.ended.len() > KEPT {
@@ -393,9 +384,7 @@ impl Engine {
 
     pub(super) fn close_media(&mut self, id: CallId) {
         let Some(entry) = self.calls.get_mut(id) else { return };
-        if let Some(session) = entry.session.take() {
-            entry.stats = Some(session.stats());
-        }
+        entry.media.discard();
         if let Some(ports) = entry.ports.take() {
             for socket in [ports.rtp(), ports.rtcp()] {
                 if self.sockets.remove(socket).is_some() {

@@ -18,7 +18,7 @@ impl CallEntry {
     /// The media session begins with agreed keys when the peer has shown that it knows them: the
     /// report follows. Cheap enough for each packet.
     fn follow_keys(&mut self) -> bool {
-        let generations = self.session.as_ref().and_then(|session| session.key_generations());
+        let generations = self.media.key_generations();
         let Some((out, into)) = generations else { return false };
         let legs = [(&mut self.report.media_out, out), (&mut self.report.media_in, into)];
         let mut changed = false;

@@ -70,7 +70,7 @@ impl Call<'_> {
     }
     /// What our SRTP has used of its key; `None` without SRTP or without media.
     pub fn srtp_progress(&self) -> Option<SrtpProgress> {
-        self.entry()?.session.as_ref()?.srtp_progress()
+        self.entry()?.media.here()?.srtp_progress()
     }
     /// Why it ended; `None` while it lives.
     pub fn end_reason(&self) -> Option<EndReason> {
@@ -199,7 +199,7 @@ impl Call<'_> {
         self.command(now, |e, _| {
             let state = e.machine.state();
             let wrong = CallError::WrongState { command: "send DTMF in", state: state.as_str() };
-            let sent = match &mut e.session {
+            let sent = match e.media.here_mut() {
                 Some(session) => session.send_dtmf(key, duration),
                 // The keys of its media are being agreed on.
                 None if state == CallState::Established => e.queue_digit(key, duration),
@@ -220,7 +220,7 @@ impl Call<'_> {
     pub fn mute(&mut self, now: Instant, muted: bool) -> Result<(), CallError> {
         self.command(now, |e, _| {
             let state = e.machine.state().as_str();
-            let session = e.session.as_mut();
+            let session = e.media.here_mut();
             session
                 .map(|s| s.set_muted(muted))
                 .ok_or(CallError::WrongState { command: "mute", state })

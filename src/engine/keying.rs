@@ -1,7 +1,6 @@
 //! What the negotiations agreed on is carried out: media sessions are made and changed, DTLS
 //! handshakes are made first where they bring the keys.
 
-use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -67,9 +66,8 @@ impl Engine {
     /// (RFC 3711 §9.1).
     fn leave_former_end(&mut self, id: CallId) {
         let Some(entry) = self.calls.get_mut(id) else { return };
-        if let Some(session) = entry.session.take() {
-            entry.former_source = Some((session.ssrc(), session.is_muted()));
-            entry.stats = Some(session.stats());
+        if let Some(source) = entry.media.discard() {
+            entry.former_source = Some(source);
         }
         (entry.report.media_out, entry.report.media_in, entry.report.rtcp) = (None, None, None);
     }
@@ -164,7 +162,7 @@ impl Engine {
         let rtcp = agreed.remote_rtcp.unwrap_or(agreed.remote_rtp);
         let direction = direction(agreed.direction);
         let ptime = u32::from(agreed.ptime.min(60));
-        let done = if let Some(session) = &mut entry.session {
+        let done = if entry.media.is_there() {
             let update = MediaUpdate::new()
                 .direction(direction)
                 .remote(agreed.remote_rtp, rtcp, agreed.rtcp_mux)
@@ -174,7 +172,7 @@ impl Engine {
                 .dtmf(dtmf_send, dtmf_receive);
             // The contexts of a stream that is SRTP go on, whatever keys change in them: new ones
             // would use indices of the old ones again.
-            let update = match (&keys, session.suites()) {
+            let update = match (&keys, entry.media.suites()) {
                 (Some((local, remote)), Some(_)) if plan.answering => {
                     update.answered_keys(local.clone(), remote.clone())
                 }
@@ -184,7 +182,7 @@ impl Engine {
                     update.security(security)
                 }
             };
-            session.handle_update(now, update).is_ok()
+            entry.media.update(now, update)
         } else {
             let Some(security) = security(plan, keys.as_ref()) else { return false };
             let mut config = MediaConfig::new(send, agreed.remote_rtp, security);
@@ -205,16 +203,15 @@ impl Engine {
                 let ssrc = self.rng.next_u32();
                 config.ssrc = Some(if ssrc == former { !ssrc } else { ssrc });
             }
-            let session = MediaSession::new(now, config, &mut self.rng);
-            entry.session = session.ok().map(Box::new);
-            if let Some(session) = &mut entry.session {
+            let session = MediaSession::new(now, config, &mut self.rng).ok();
+            if let Some(session) = session.map(|new| entry.media.start(new)) {
                 session.set_muted(former.is_some_and(|(_, muted)| muted));
                 // Keys that were pressed meanwhile; what the far end does not take is lost.
                 for (digit, duration) in entry.waiting_digits.drain(..) {
                     let _ = session.send_dtmf(digit, duration);
                 }
             }
-            entry.session.is_some()
+            entry.media.is_there()
         };
         if done {
             self.note_media(id, plan, keys.as_ref());
@@ -226,7 +223,7 @@ impl Engine {
     /// The media legs of the report, as the session has them.
     fn note_media(&mut self, id: CallId, plan: &MediaPlan, keys: Option<&(KeySet, KeySet)>) {
         let Some(entry) = self.calls.get_mut(id) else { return };
-        let Some(session) = &entry.session else { return };
+        let Some(session) = entry.media.here() else { return };
         let keying = match &plan.keys {
             Some(PlanKeys::Sdes(..)) => Keying::Sdes,
             Some(PlanKeys::Dtls(_)) => {

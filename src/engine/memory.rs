@@ -69,7 +69,7 @@ impl Engine {
             && let Some(entry) = self.calls.get_mut(id)
         {
             // No packet leaves or is heard while the far end is told.
-            entry.stats = entry.session.take().map(|session| session.stats());
+            entry.media.discard();
             let why = format!("earlier calls with this peer were {before}, this one is {level}");
             entry.machine.fail(FailureReason::Policy(why));
         }

@@ -19,6 +19,7 @@ mod io;
 mod keying;
 mod ladder;
 mod log;
+mod media_slot;
 mod memory;
 mod nat;
 mod output;

@@ -36,15 +36,14 @@ impl Engine {
         if let Some(event) = self.poll_change() {
             return Output::Event(event);
         }
-        let due =
-            self.calls.iter().find(|(_, e)| e.session.as_ref().is_some_and(|s| s.has_output()));
+        let due = self.calls.iter().find(|(_, e)| e.media.has_output());
         if let Some(id) = due.map(|(id, _)| id) {
             if buf.len() < MAX_TRANSMIT {
                 return Output::BufferTooSmall { needed: MAX_TRANSMIT };
             }
             let entry = self.calls.get_mut(id);
             if let Some(entry) = entry
-                && let (Some(session), Some(ports)) = (&mut entry.session, &entry.ports)
+                && let (Some(session), Some(ports)) = (entry.media.here_mut(), &entry.ports)
                 && let Ok(Some(transmit)) = session.poll_transmit(now, buf)
             {
                 let socket = match transmit.channel {
@@ -79,9 +78,7 @@ impl Engine {
 
     /// Ended calls whose goodbye is out give their ports back.
     fn sweep_ended(&mut self) {
-        let done = |e: &super::CallEntry| {
-            e.machine.is_over() && e.session.as_ref().is_some_and(|s| !s.has_output())
-        };
+        let done = |e: &super::CallEntry| e.machine.is_over() && e.media.is_drained();
         loop {
             let over = self.calls.iter().find(|(_, e)| done(e)).map(|(id, _)| id);
             let Some(id) = over else { return };

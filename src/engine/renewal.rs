@@ -20,7 +20,7 @@ impl CallEntry {
     /// New keys are due: a lifetime nears its end, or others know our key.
     fn new_keys_are_due(&self) -> bool {
         let media = &self.machine.media;
-        let ends = || self.session.as_ref().is_some_and(|s| s.rekey_due());
+        let ends = || self.media.rekey_due();
         self.machine.wants_new_keys() || (media.is_keyed_by_sdes() && ends())
     }
 

@@ -53,7 +53,7 @@ impl Engine {
             self.deliver(now);
             return Ok(());
         }
-        match self.calls.get_mut(call).and_then(|e| e.session.as_mut()) {
+        match self.calls.get_mut(call).and_then(|e| e.media.here_mut()) {
             Some(session) => {
                 session.handle_datagram(now, channel, payload, remote);
                 self.note_new_keys(call);
@@ -154,13 +154,13 @@ impl Engine {
         if entry.machine.media.is_stopped() {
             return Err(MediaError::NoMedia);
         }
-        entry.session.as_deref_mut().ok_or(MediaError::NoMedia)
+        entry.media.here_mut().ok_or(MediaError::NoMedia)
     }
 
     /// Events of the media sessions, as the application's events.
     pub(super) fn media_events(&mut self) {
         for (call, entry) in self.calls.iter_mut() {
-            while let Some(event) = entry.session.as_mut().and_then(|s| s.poll_event()) {
+            while let Some(event) = entry.media.here_mut().and_then(MediaSession::poll_event) {
                 let event = match event {
                     MediaEvent::Dtmf(digit) => Event::DtmfReceived { call, digit: digit.to_char() },
                     MediaEvent::NoMedia { reason } => Event::NoMedia { call, reason },
