@@ -2,7 +2,29 @@
 
 use std::fmt::Write;
 
-/// Facts, one line each.
+/// Columns of the narrowest terminal that people have.
+const WIDTH: usize = 80;
+
+/// Breaks `text` between words so that it fits a terminal on which it begins at column `at`; what
+/// follows begins there, too.
+pub(crate) fn wrap(text: &str, at: usize) -> String {
+    let (mut out, mut column) = (String::new(), at);
+    for word in text.split(' ') {
+        let len = word.chars().count();
+        if column > at && column + 1 + len > WIDTH {
+            out.extend(["\n", &" ".repeat(at)]);
+            column = at;
+        } else if column > at {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += len;
+    }
+    out
+}
+
+/// Facts, one line each, or as many as their evidence needs.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     lines: Vec<(bool, String, String)>,
@@ -26,6 +48,7 @@ impl Summary {
         for (holds, fact, evidence) in &self.lines {
             let (mark, color) = if *holds { ("ok  ", 32) } else { ("FAIL", 31) };
             let mark = if colors { format!("\x1b[{color}m{mark}\x1b[0m") } else { mark.to_owned() };
+            let evidence = wrap(evidence, 2 + 4 + 1 + width + 2);
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {mark} {fact:width$}  {evidence}");
         }
@@ -48,5 +71,16 @@ mod tests {
         let expected = "  ok   a       seen\n  FAIL longer  not seen\n  ok   c       seen\n";
         assert_eq!(summary.text(false), expected);
         assert!(summary.text(true).contains("\x1b[31mFAIL\x1b[0m longer"));
+    }
+
+    #[test]
+    fn long_evidence_is_broken_between_words_and_stays_in_its_column() {
+        let mut summary = Summary::default();
+        summary.fact(true, "a fact", "word ".repeat(30).trim_end());
+        let text = summary.text(false);
+        assert!(text.lines().count() == 3 && text.lines().all(|line| line.len() <= 80), "{text}");
+        let at = text.lines().next().unwrap().find("word").unwrap();
+        assert!(text.lines().all(|line| line.find("word") == Some(at)), "{text}");
+        assert_eq!(wrap(&"x".repeat(100), 4), "x".repeat(100));
     }
 }

@@ -288,7 +288,8 @@ impl Session {
             return gone_is_fine(self.phone.reject(call, 486));
         }
         self.set_call(call, None);
-        self.say(&format!("incoming call from {name} <{from}>"));
+        let space = if name.is_empty() { "" } else { " " };
+        self.say(&format!("incoming call from {name}{space}<{from}>"));
         if self.options.auto_answer {
             return self.answer(call);
         }

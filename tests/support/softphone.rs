@@ -1,9 +1,11 @@
 //! The softphone example as a process.
 #![allow(unreachable_pub, dead_code)]
 
+#[path = "example.rs"]
+mod example;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Once;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,43 +14,8 @@ pub const LOOPBACK: [&str; 4] = ["--bind", "127.0.0.1", "--timeout", "20"];
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Builds the example: `cargo test` has done that already, `cargo test --test` has not.
-fn build() {
-    static BUILD: Once = Once::new();
-    BUILD.call_once(|| {
-        let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-        // What cargo tells its tests would make some build scripts run again, here and in the next
-        // test run.
-        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_PRIMARY_", "OUT_DIR"];
-        for (name, _) in std::env::vars_os() {
-            if told.iter().any(|start| name.to_string_lossy().starts_with(start)) {
-                cargo.env_remove(name);
-            }
-        }
-        cargo.args(["build", "--quiet", "--example", "softphone"]);
-        cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-        if cfg!(not(debug_assertions)) {
-            cargo.arg("--release");
-        }
-        if cfg!(feature = "audio-device") {
-            cargo.args(["--features", "audio-device"]);
-        }
-        if cfg!(feature = "provisioning") {
-            cargo.args(["--features", "provisioning"]);
-        }
-        assert!(cargo.status().unwrap().success(), "the example does not build");
-    });
-}
-
 pub fn softphone() -> Command {
-    build();
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    if path.ends_with("deps") {
-        path.pop();
-    }
-    let name = format!("softphone{}", std::env::consts::EXE_SUFFIX);
-    let mut command = Command::new(path.join("examples").join(name));
+    let mut command = example::example("softphone");
     command.env_remove("SUBROSA_PASSWORD");
     command
 }
