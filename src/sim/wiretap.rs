@@ -78,7 +78,9 @@ pub fn is_refusal(message: &[u8]) -> bool {
 /// Whether a SIP message is a 200 without a body to one of these methods.
 pub fn is_bare_ok(message: &[u8], methods: &[&str]) -> bool {
     let text = String::from_utf8_lossy(message);
-    let cseq = text.lines().find_map(|line| line.strip_prefix("CSeq:")).unwrap_or_default();
+    let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+    let cseq = fields.find(|(name, _)| name.trim().eq_ignore_ascii_case("CSeq"));
+    let cseq = cseq.map_or("", |(_, value)| value);
     let method = cseq.split_whitespace().next_back();
     let bare = text.starts_with("SIP/2.0 2") && text.ends_with("\r\n\r\n");
     bare && method.is_some_and(|method| methods.contains(&method))

@@ -166,6 +166,8 @@ pub struct JitterBuffer {
     next_sequence: u16,
     next_timestamp: u32,
     highest: u16,
+    /// What comes before this was played or given up when the buffer ran empty last.
+    floor: Option<u16>,
     /// Concealed since the buffer ran empty, in ticks.
     starved: u32,
     /// Length of the last frame played, in ticks.
@@ -185,6 +187,7 @@ impl JitterBuffer {
             next_sequence: 0,
             next_timestamp: 0,
             highest: 0,
+            floor: None,
             starved: 0,
             frame_ticks: ticks(Duration::from_millis(20), config.clock_rate),
             excess: (0, Duration::MAX),
@@ -198,6 +201,7 @@ impl JitterBuffer {
         self.slots.clear();
         self.delay.reset();
         self.state = State::Idle;
+        self.floor = None;
         self.starved = 0;
         self.excess = (0, Duration::MAX);
     }
@@ -222,6 +226,13 @@ impl JitterBuffer {
         if packet.ticks == 0 || packet.payload.len() > self.config.max_payload {
             self.stats.unusable = self.stats.unusable.saturating_add(1);
             return Insert::Unusable;
+        }
+        // Held back on the way until the stream had ended: its time is over, however empty it is
+        // here, it tells nothing of
+        // the delay, and a decoder would take it for what follows.
+        if self.floor.is_some_and(|floor| distance(packet.sequence, floor) < 0) {
+            self.stats.late = self.stats.late.saturating_add(1);
+            return Insert::Late;
         }
         self.delay.arrived(now, packet.timestamp);
         if self.state == State::Idle {
@@ -320,6 +331,7 @@ impl JitterBuffer {
         self.stats.concealed_frames = self.stats.concealed_frames.saturating_add(1);
         if self.starved >= ticks(REBUFFER, self.config.clock_rate) {
             self.state = State::Idle;
+            self.floor = Some(self.next_sequence);
         }
         Playout::Missing { ticks: self.frame_ticks, next: None }
     }

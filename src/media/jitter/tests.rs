@@ -70,6 +70,28 @@ fn a_lost_packet_is_concealed_once_and_its_late_copy_refused() {
 }
 
 #[test]
+fn a_packet_that_was_held_back_until_the_buffer_ran_empty_is_late_and_the_stream_goes_on() {
+    let mut b = buffer();
+    for n in 1..10 {
+        b.insert(at(n), packet(n));
+        b.pop(at(n));
+    }
+    for n in 10..60 {
+        assert!(!is_frame(b.pop(at(n))) || n == 10, "{n}");
+    }
+    // The first of all, and one that was played.
+    for n in [0, 5] {
+        assert_eq!(b.insert(at(60), packet(n)), Insert::Late);
+    }
+    for n in 60..70 {
+        assert_eq!(b.insert(at(n), packet(n)), Insert::Stored);
+        assert_eq!(is_frame(b.pop(at(n))), n > 60, "{n}");
+    }
+    b.reset();
+    assert_eq!(b.insert(at(80), packet(0)), Insert::Stored, "another stream");
+}
+
+#[test]
 fn reordered_packets_play_in_order() {
     let mut b = buffer();
     for n in [1, 0, 3, 2] {

@@ -149,6 +149,11 @@ impl Outbound {
         core::mem::swap(&mut new.framer.dtmf, &mut self.framer.dtmf);
         core::mem::swap(&mut new.framer.ring, &mut self.framer.ring);
         new.framer.dtmf_payload_type = self.framer.dtmf_payload_type;
+        if payload == self.payload {
+            // The far end's decoder goes on; a coder of differences may not begin anew beside it.
+            core::mem::swap(&mut new.framer.encoder, &mut self.framer.encoder);
+            core::mem::swap(&mut new.resampler, &mut self.resampler);
+        }
         new.framer.sending = self.framer.sending;
         new.framer.muted = self.framer.muted;
         new.written = self.written;

@@ -56,6 +56,10 @@ fn kind_of(fact: &Fact<'_>, payload: &[u8]) -> Kind {
 #[derive(Debug, Default)]
 pub struct HonestPadlock {
     calls: BTreeMap<HostId, BTreeMap<u64, Shown>>,
+    /// Call-IDs of calls that ended with signalling in the clear. A forged call may bear the
+    /// Call-ID of a secure one; the last words of the one (the ACK to a refusal that comes again)
+    /// are not those of the other.
+    ended_clear: BTreeMap<HostId, BTreeSet<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +87,10 @@ impl HonestPadlock {
                     (Some(known), Some(id)) => known == id,
                     _ => true,
                 };
+                let ended = self.ended_clear.get(&host);
+                if id.is_some_and(|id| ended.is_some_and(|ended| ended.contains(id))) {
+                    return false;
+                }
                 let mut mine = calls.clone().filter(mine).peekable();
                 mine.peek().is_some() && mine.all(|shown| shown.claim.signalling)
             }
@@ -110,7 +118,12 @@ impl Rule for HonestPadlock {
                 self.shown(host, call).call_id = Some(call_id.to_owned());
             }
             Fact::CallEnded { host, call } => {
-                self.calls.entry(host).or_default().remove(&call);
+                let ended = self.calls.entry(host).or_default().remove(&call);
+                if let Some(Shown { claim, call_id: Some(id) }) = ended
+                    && !claim.signalling
+                {
+                    self.ended_clear.entry(host).or_default().insert(id);
+                }
             }
             Fact::Datagram { host, to, payload, .. } | Fact::Segment { host, to, payload, .. } => {
                 let kind = kind_of(fact, payload);
