@@ -86,8 +86,8 @@ fn without(body: &str, attributes: &[&str]) -> String {
 ///   answer
 /// engine: Preferred: the call completes in the clear, and no padlock is shown. Required: the
 ///   call ends and no voice is sent
-/// person: Preferred: reads that others can hear the voice. Required: reads that the policy
-///   does not allow this call
+/// person: Preferred: reads that others can hear the voice. Required: sees the call
+///   end, because the answer does not match the offer
 #[test]
 fn a_stripped_a_crypto() {
     for policy in [Preferred, Required] {
