@@ -11,10 +11,12 @@ mod pair;
 use dtls_peer::{Hasty, hasty};
 use pair::{Pair, Setup, USUAL};
 use subrosa::crypto::dtls::{DtlsState, DtlsVersions, is_dtls};
+use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender};
 use subrosa::engine::{CallError, CallState, Event, Keying};
-use subrosa::sim::{Entry, Record};
+use subrosa::sim::{Entry, Handle, Record, Source, World};
 use subrosa::sip::Transport;
 use subrosa::time::Duration;
+use subrosa::wire::rtp::RtpHeaderFields;
 
 const UDP: Setup = Setup { transport: Transport::Udp, ..USUAL };
 const MS: Duration = Duration::from_millis(1);
@@ -53,6 +55,111 @@ fn many_early_hellos_cost_little_and_do_not_shut_the_peer_out() {
     assert!(entries.iter().filter(to(4001)).count() <= 3, "of 50, 3 are left beside the peer's");
     let session = world.host(bob).session.as_ref().unwrap();
     assert!(matches!(session.state(), DtlsState::Established { .. }), "{}", world.ladder());
+}
+
+/// How many of these SRTP packets open under a key.
+fn opened(media: &[Vec<u8>], key: &MasterKey) -> usize {
+    let mut receiver = SrtpReceiver::new(key).unwrap();
+    let rtp = media.iter().filter(|packet| !(192..=223).contains(&packet[1]));
+    rtp.filter(|packet| receiver.unprotect_rtp(&mut packet.to_vec()).is_ok()).count()
+}
+
+/// The peer says 20 packets under the key that it has now.
+fn speak(world: &mut World, bob: Handle<Hasty>, key: &MasterKey, from: u16) {
+    let mut sender = SrtpSender::new(key).unwrap();
+    for sequence_number in from..from + 20 {
+        let fields = RtpHeaderFields { ssrc: 9, sequence_number, ..Default::default() };
+        let mut buffer = [0; 400];
+        let len = fields.write_packet(&[0xff; 160], 0, &mut buffer).unwrap();
+        let wire = sender.protect_rtp(&mut buffer, len).unwrap().bytes().to_vec();
+        world.act(bob, |bob, net| net.send(4000, bob.to.unwrap(), &wire));
+        world.run_for(MS * 20);
+    }
+}
+
+#[test]
+fn a_new_certificate_in_a_re_invite_brings_new_keys_and_the_old_one_none() {
+    let (mut world, alice, bob) = hasty();
+    world.act(alice, |host, _| host.say(Source::Sine { hz: 500, peak: 8000 }));
+    world.act(bob, |bob, net| {
+        bob.answer(net);
+        bob.hello(net);
+    });
+    world.run_for(MS * 500);
+    let keys = |world: &World| match world.host(bob).session.as_ref().unwrap().state() {
+        DtlsState::Established { keys, .. } => keys.clone(),
+        other => panic!("{other:?}\n{}", world.ladder()),
+    };
+    let first = keys(&world);
+    let stats = |world: &mut World| {
+        world.command(alice, |engine, _| {
+            let id = engine.call_ids()[0];
+            let call = engine.call(id).unwrap();
+            let stats = call.media_stats().unwrap();
+            (call.state(), stats.packets_received, stats.auth_failures(), stats.protect_failures)
+        })
+    };
+    speak(&mut world, bob, first.send(), 0);
+    assert_eq!(stats(&mut world), (CallState::Established, 20, 0, 0));
+    // The same certificate: the association goes on, with its keys, and nobody shakes hands.
+    let heard = world.host(bob).heard;
+    world.act(bob, |bob, net| bob.reinvite(net, 10, false));
+    world.run_for(MS * 20);
+    world.act(bob, |bob, net| bob.request(net, "ACK", 10, ""));
+    let media = world.host(bob).media.len();
+    world.run_for(MS * 1000);
+    assert_eq!(world.host(bob).statuses, [200]);
+    assert_eq!(world.host(bob).heard, heard);
+    assert!(opened(&world.host(bob).media[media..], first.receive()) > 45);
+    // Another one: another handshake, and until it is done the media goes on under the old keys.
+    let media = world.host(bob).media.len();
+    world.act(bob, |bob, net| bob.reinvite(net, 11, true));
+    world.run_for(MS * 20);
+    world.act(bob, |bob, net| bob.request(net, "ACK", 11, ""));
+    world.run_for(MS * 1000);
+    let second = keys(&world);
+    assert_ne!(second.send(), first.send());
+    let packets = &world.host(bob).media[media..];
+    let (before, after) = (opened(packets, first.receive()), opened(packets, second.receive()));
+    let rtp = packets.iter().filter(|packet| !(192..=223).contains(&packet[1])).count();
+    assert_eq!(before + after, rtp, "no packet is lost to either");
+    assert!(after > 45, "{before} {after}");
+    speak(&mut world, bob, second.send(), 100);
+    assert_eq!(stats(&mut world), (CallState::Established, 40, 0, 0), "{}", world.ladder());
+    world.check().unwrap();
+}
+
+#[test]
+fn hellos_that_are_late_or_forged_change_nothing_in_a_call() {
+    let (mut world, alice, bob) = hasty();
+    world.act(bob, |bob, net| {
+        bob.answer(net);
+        bob.hello(net);
+    });
+    world.run_for(MS * 500);
+    let DtlsState::Established { keys, .. } = world.host(bob).session.as_ref().unwrap().state()
+    else {
+        panic!("{}", world.ladder())
+    };
+    let keys = keys.clone();
+    let session = world.act(bob, |bob, _| bob.session.take());
+    for port in [4000, 4001] {
+        // Strangers, from the peer's address and from another.
+        for _ in 0..5 {
+            world.act(bob, |bob, net| bob.say_hello(net, port));
+            world.run_for(MS * 50);
+        }
+    }
+    world.act(bob, |bob, _| bob.session = session);
+    speak(&mut world, bob, keys.send(), 0);
+    let (state, received, failures) = world.command(alice, |engine, _| {
+        let id = engine.call_ids()[0];
+        let call = engine.call(id).unwrap();
+        let stats = call.media_stats().unwrap();
+        (call.state(), stats.packets_received, stats.auth_failures())
+    });
+    assert_eq!((state, received, failures), (CallState::Established, 20, 0));
+    world.check().unwrap();
 }
 
 #[test]

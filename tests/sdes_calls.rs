@@ -10,7 +10,7 @@ mod tls_peer;
 
 use pair::{Pair, USUAL};
 use subrosa::crypto::srtp::{KeyInfo, KeySet, MasterKey, MasterKeyId, Suite, UnprotectError};
-use subrosa::engine::{CallState, Keying, Padlock, SecurityReport};
+use subrosa::engine::{CallState, Keying, Padlock, SecurityPolicy, SecurityReport};
 use subrosa::media::session::MediaStats;
 use subrosa::sdp::{CryptoAttribute, InlineKey, SdpFault, SessionDescription};
 use subrosa::sim::Fact;
@@ -62,8 +62,13 @@ fn tag_of(offer: &[u8], suite: Suite) -> u32 {
 
 /// A peer that answers every INVITE with a key of this suite and of this seed, counted up.
 fn answering(suite: Suite, seed: u64, more: &'static str) -> Lab {
+    answering_under(SecurityPolicy::Required, suite, seed, more)
+}
+
+fn answering_under(policy: SecurityPolicy, suite: Suite, seed: u64, more: &'static str) -> Lab {
     let mut seed = seed;
-    Lab::new(
+    Lab::under(
+        policy,
         |_| {},
         move |m| {
             if !is_invite(m) {
@@ -194,7 +199,8 @@ fn no_update_and_no_re_invite_takes_the_keys_out_of_a_call() {
         ("INVITE", "RTP/AVP"),
         ("INVITE", "RTP/SAVP"),
     ] {
-        let mut lab = answering(GCM, 1, "");
+        // Under this policy a new call might be plain.
+        let mut lab = answering_under(SecurityPolicy::Preferred, GCM, 1, "");
         lab.run(500);
         let offered = keys_of(&lab.offer(0), GCM);
         let before = lab.peer().media.len();
@@ -440,4 +446,37 @@ fn the_suites_of_the_configuration_are_offered_in_its_order_and_no_other_is_take
     let (_, facts, stats) = report(&mut lab);
     assert_eq!(facts.media_in.unwrap().suite, Some(Suite::AesCm192HmacSha1_80));
     assert_eq!((stats.packets_received, stats.auth_failures()), (10, 0));
+}
+
+#[test]
+fn a_new_key_in_our_answer_waits_until_the_peer_has_heard_of_it_or_a_second() {
+    for heard in [true, false] {
+        let mut lab = answering(CM, 1, "");
+        lab.run(500);
+        let old = keys_of(&lab.offer(0), CM);
+        let mut voice = Voice::new(&keys(CM, 1), 7, 100, 4000);
+        voice.speak(&mut lab, 5);
+        lab.reinvite(10, &description(4000, "RTP/SAVP", &[line(1, CM, 2, "")]));
+        let answer = lab.peer().seen.iter().rev().find(|m| m.status() == Some(200)).unwrap();
+        let new = keys_of(&SessionDescription::parse(answer.body()).unwrap(), CM);
+        assert_ne!(new, old);
+        // The peer does not know the answer yet: it says so by speaking under its old key.
+        let from = lab.peer().media.len();
+        voice.speak(&mut lab, 20);
+        assert!(lab.peer().opened(4000, from, &old).0 >= 19);
+        assert_eq!(lab.peer().opened(4000, from, &new).0, 0);
+        let from = lab.peer().media.len();
+        match heard {
+            true => {
+                voice.sender.rekey(&keys(CM, 2)).unwrap();
+                voice.speak(&mut lab, 1);
+            }
+            false => lab.run(600),
+        }
+        lab.run(400);
+        let after = lab.peer().opened(4000, from, &new).0;
+        assert!(after >= 18, "{heard}: {after}");
+        let stats = report(&mut lab).2;
+        assert_eq!((stats.auth_failures(), stats.protect_failures), (0, 0));
+    }
 }

@@ -172,8 +172,10 @@ impl Engine {
                 .dtmf(dtmf_send, dtmf_receive);
             // The contexts of a stream that is SRTP go on, whatever keys change in them: new ones
             // would use indices of the old ones again.
+            let by_sdes = matches!(plan.keys, Some(PlanKeys::Sdes(..)));
             let update = match (&keys, entry.media.suites()) {
-                (Some((local, remote)), Some(_)) if plan.answering => {
+                // The end of a handshake is known to both; an answer is still on its way.
+                (Some((local, remote)), Some(_)) if plan.answering && by_sdes => {
                     update.answered_keys(local.clone(), remote.clone())
                 }
                 (Some((local, remote)), Some(_)) => update.keys(local.clone(), remote.clone()),

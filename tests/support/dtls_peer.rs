@@ -21,20 +21,24 @@ pub struct Hasty {
     identity: DtlsIdentity,
     pub session: Option<DtlsSession>,
     invite: Option<(SocketAddr, Message)>,
-    media: Option<SocketAddr>,
+    pub to: Option<SocketAddr>,
     /// DTLS datagrams that came.
     pub heard: usize,
     /// Which end of the handshake it is, and with which versions.
     pub role: DtlsRole,
     pub versions: DtlsVersions,
+    /// What came beside DTLS.
+    pub media: Vec<Vec<u8>>,
+    /// Final responses to requests of its own.
+    pub statuses: Vec<u16>,
 }
 
 impl Hasty {
     fn flush(&mut self, net: &mut Net<'_>, port: u16) {
-        let (Some(session), Some(media)) = (&mut self.session, self.media) else { return };
+        let (Some(session), Some(to)) = (&mut self.session, self.to) else { return };
         let mut buf = [0; 1200];
         while let Some(len) = session.poll_output(&mut buf) {
-            net.send(port, media, &buf[..len]);
+            net.send(port, to, &buf[..len]);
         }
     }
 
@@ -48,7 +52,7 @@ impl Hasty {
         let offer = SessionDescription::parse(invite.body()).unwrap();
         let print = offer.media[0].fingerprints[0].to_string();
         let expected = Fingerprints::parse_all([print.as_str()]).unwrap();
-        self.media = Some((offer.connection.unwrap().ip().unwrap(), offer.media[0].port).into());
+        self.to = Some((offer.connection.unwrap().ip().unwrap(), offer.media[0].port).into());
         let session = DtlsSession::new(
             self.role,
             self.versions,
@@ -59,6 +63,57 @@ impl Hasty {
         );
         self.session = Some(session);
         self.flush(net, port);
+    }
+
+    /// The phone's fingerprint, from its offer.
+    fn expected(&self) -> Fingerprints {
+        let (_, invite) = self.invite.as_ref().unwrap();
+        let offer = SessionDescription::parse(invite.body()).unwrap();
+        let print = offer.media[0].fingerprints[0].to_string();
+        Fingerprints::parse_all([print.as_str()]).unwrap()
+    }
+
+    /// A re-INVITE of the peer's with the certificate that it has now, and its ACK to come; with a
+    /// new one it waits for a handshake.
+    pub fn reinvite(&mut self, net: &mut Net<'_>, number: u32, fresh: bool) {
+        if fresh {
+            self.identity =
+                DtlsIdentity::generate(EPOCH, &mut SeededRng::new(number.into())).unwrap();
+            self.session = Some(DtlsSession::new(
+                DtlsRole::Passive,
+                self.versions,
+                &self.identity,
+                Some(self.expected()),
+                net.now(),
+                net.rng(),
+            ));
+        }
+        let print = self.identity.fingerprint(FingerprintHash::Sha256);
+        let body = format!(
+            "v=0\r\no=p 1 {number} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+             m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\na=fingerprint:{print}\r\na=setup:actpass\r\n",
+            ip = net.ip(),
+        );
+        self.request(net, "INVITE", number, &body);
+    }
+
+    /// A request of the peer's in the dialog.
+    pub fn request(&mut self, net: &mut Net<'_>, method: &str, number: u32, body: &str) {
+        let (remote, invite) = self.invite.clone().unwrap();
+        let field = |name| invite.header(name).unwrap().to_string();
+        let target = field(HeaderName::Contact);
+        let text = format!(
+            "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {}:5060;branch=z9hG4bKr{method}{number}\r\n\
+             Max-Forwards: 70\r\nFrom: {};tag=hasty\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {number} {method}\r\n\
+             Contact: <sip:bob@bob.test>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+            target.trim_start_matches('<').split('>').next().unwrap(),
+            net.ip(),
+            field(HeaderName::To),
+            field(HeaderName::From),
+            invite.call_id(),
+            body.len(),
+        );
+        net.send(5060, remote, text.as_bytes());
     }
 
     pub fn answer(&mut self, net: &mut Net<'_>) {
@@ -87,7 +142,9 @@ impl Host for Hasty {
         let NetEvent::Datagram { local, remote, payload } = event else { return };
         if local.port() == 5060 {
             let Ok(message) = Message::parse(payload) else { return };
-            if *message.method() == Method::Invite {
+            if let Some(status) = message.status() {
+                self.statuses.push(status);
+            } else if *message.method() == Method::Invite {
                 self.invite = Some((remote, message));
             }
         } else if is_dtls(payload) {
@@ -96,6 +153,8 @@ impl Host for Hasty {
                 session.handle_datagram(net.now(), payload);
             }
             self.flush(net, 4000);
+        } else {
+            self.media.push(payload.to_vec());
         }
     }
 }
@@ -110,10 +169,12 @@ pub fn hasty() -> (World, Handle<EngineHost>, Handle<Hasty>) {
         identity,
         session: None,
         invite: None,
-        media: None,
+        to: None,
         heard: 0,
         role: DtlsRole::Active,
         versions: DtlsVersions::All,
+        media: vec![],
+        statuses: vec![],
     };
     let bob = world.add_host("bob", bob);
     let ip = world.ip(bob);

@@ -171,6 +171,15 @@ impl Lab {
         change: impl FnOnce(&mut Config),
         script: impl FnMut(&Message) -> Vec<MessageBuilder> + Send + 'static,
     ) -> Self {
+        Self::under(SecurityPolicy::Required, change, script)
+    }
+
+    /// With this policy for the domain.
+    pub fn under(
+        policy: SecurityPolicy,
+        change: impl FnOnce(&mut Config),
+        script: impl FnMut(&Message) -> Vec<MessageBuilder> + Send + 'static,
+    ) -> Self {
         let mut world = World::new(5);
         world.set_default_link(Link::perfect());
         let alice = world.add_phone("alice", |config| {
@@ -183,7 +192,7 @@ impl Lab {
         let ip = world.ip(peer);
         world.zone().add_address("bob.test", ip);
         let call = world.command(alice, |engine, now| {
-            engine.set_domain_policy(now, "bob.test", SecurityPolicy::Required).unwrap();
+            engine.set_domain_policy(now, "bob.test", policy).unwrap();
             let mut account = AccountConfig::new(Uri::parse("sip:alice@bob.test").unwrap());
             (account.register, account.transport) = (false, Some(Transport::Tls));
             let account = engine.add_account(now, account).unwrap();
