@@ -10,12 +10,13 @@ mod pair;
 
 use dtls_peer::{Hasty, hasty};
 use pair::{Pair, Setup, USUAL};
-use subrosa::crypto::dtls::{DtlsState, DtlsVersions, is_dtls};
+use subrosa::crypto::dtls::{DtlsIdentity, DtlsState, DtlsVersions, is_dtls};
 use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender};
 use subrosa::engine::{CallError, CallState, Event, Keying};
-use subrosa::sim::{Entry, Handle, Record, Source, World};
+use subrosa::sim::{EPOCH, Entry, Handle, Record, Source, World};
 use subrosa::sip::Transport;
 use subrosa::time::Duration;
+use subrosa::util::SeededRng;
 use subrosa::wire::rtp::RtpHeaderFields;
 
 const UDP: Setup = Setup { transport: Transport::Udp, ..USUAL };
@@ -126,6 +127,56 @@ fn a_new_certificate_in_a_re_invite_brings_new_keys_and_the_old_one_none() {
     assert!(after > 45, "{before} {after}");
     speak(&mut world, bob, second.send(), 100);
     assert_eq!(stats(&mut world), (CallState::Established, 40, 0, 0), "{}", world.ladder());
+    world.check().unwrap();
+}
+
+#[test]
+fn the_fork_that_lost_hears_nothing_while_the_winner_still_shakes_hands() {
+    let (mut world, alice, bob) = hasty();
+    world.act(bob, |bob, net| {
+        bob.respond(net, 183, "first", 4000);
+        bob.hello(net);
+    });
+    let talk = |world: &mut World, packets: usize| {
+        for _ in 0..packets {
+            world.command(alice, |engine, now| {
+                let id = engine.call_ids()[0];
+                let _ = engine.write_pcm(now, id, &[1000; 320]);
+            });
+            world.run_for(MS * 20);
+        }
+    };
+    talk(&mut world, 20);
+    assert!(world.host(bob).media.len() > 10, "early media: {}", world.ladder());
+    // Another fork answers, with a certificate of its own, and begins its handshake late.
+    world.act(bob, |bob, net| {
+        bob.identity = DtlsIdentity::generate(EPOCH, &mut SeededRng::new(8)).unwrap();
+        bob.session = None;
+        bob.respond(net, 200, "second", 4002);
+    });
+    world.run_for(MS);
+    let before = world.host(bob).media.len();
+    talk(&mut world, 20);
+    assert_eq!(world.host(bob).media.len(), before, "{}", world.ladder());
+    let entries = world.trace().entries();
+    let to = |entry: &&Entry| match entry.record {
+        Record::Datagram { to, .. } => to.port() == 4002,
+        _ => false,
+    };
+    assert_eq!(entries.iter().filter(to).count(), 0, "nor does the winner, in the clear");
+    let state = world.command(alice, |engine, _| {
+        let id = engine.call_ids()[0];
+        let call = engine.call(id).unwrap();
+        (call.state(), call.security().media_out)
+    });
+    assert_eq!(state, (CallState::Established, None));
+    // Now it does.
+    world.act(bob, Hasty::hello);
+    talk(&mut world, 20);
+    let session = world.host(bob).session.as_ref().unwrap();
+    let DtlsState::Established { keys, .. } = session.state() else { panic!("{session:?}") };
+    let heard = &world.host(bob).media[before..];
+    assert!(opened(heard, keys.receive()) > 10, "{}", world.ladder());
     world.check().unwrap();
 }
 

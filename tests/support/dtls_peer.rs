@@ -18,7 +18,7 @@ const MS: Duration = Duration::from_millis(1);
 
 /// A callee that begins the handshake before it says so.
 pub struct Hasty {
-    identity: DtlsIdentity,
+    pub identity: DtlsIdentity,
     pub session: Option<DtlsSession>,
     invite: Option<(SocketAddr, Message)>,
     pub to: Option<SocketAddr>,
@@ -117,15 +117,20 @@ impl Hasty {
     }
 
     pub fn answer(&mut self, net: &mut Net<'_>) {
+        self.respond(net, 200, "hasty", 4000);
+    }
+
+    /// A response of the fork with this tag, which hears media at this port.
+    pub fn respond(&mut self, net: &mut Net<'_>, status: u16, tag: &str, port: u16) {
         let (remote, invite) = self.invite.clone().unwrap();
         let print = self.identity.fingerprint(FingerprintHash::Sha256);
         let body = format!(
-            "v=0\r\no=p 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\
-             a=rtcp-mux\r\na=fingerprint:{print}\r\na=setup:{setup}\r\n",
+            "v=0\r\no=p 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+             m=audio {port} RTP/AVP 0\r\na=rtcp-mux\r\na=fingerprint:{print}\r\na=setup:{setup}\r\n",
             setup = if self.role == DtlsRole::Active { "active" } else { "passive" },
             ip = net.ip(),
         );
-        let ok = invite.response(200, "OK").to_tag("hasty");
+        let ok = invite.response(status, "Scripted").to_tag(tag);
         let ok = ok.header(HeaderName::Contact, "<sip:bob@bob.test>");
         let ok = ok.body("application/sdp", body.as_bytes()).finish().unwrap();
         net.send(5060, remote, ok.as_bytes());
@@ -136,6 +141,7 @@ impl Host for Hasty {
     fn start(&mut self, net: &mut Net<'_>) {
         net.bind_udp(5060).unwrap();
         net.bind_udp(4000).unwrap();
+        net.bind_udp(4002).unwrap();
     }
 
     fn handle(&mut self, net: &mut Net<'_>, event: NetEvent<'_>) {

@@ -35,7 +35,7 @@
 //! [`KeyUsage::rekey_due`] says when the lifetime of a key nears its end.
 //!
 //! Not here: key derivation rates other than 0 (RFC 3711 §4.3.1), because no other implementation
-//! has them to test against; F8 mode and the NULL cipher (§4.1.2, §4.1.3): no peer that has F8
+//! has them to test against: a line of `a=crypto` that asks for one is passed over and counted; F8 mode and the NULL cipher (§4.1.2, §4.1.3): no peer that has F8
 //! lacks AES-CM, and NULL protects nothing.
 //!
 //! # Sources
