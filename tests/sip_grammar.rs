@@ -319,3 +319,71 @@ fn the_parts_of_a_multipart_body_are_found() {
     let found: Vec<_> = parts(&m).iter().map(|p| (p.content_type, p.body)).collect();
     assert_eq!(found, [("application/sdp", &b"v=0\r\n"[..]), ("text/plain", &b"inner"[..])]);
 }
+
+#[test]
+fn uris_of_other_schemes_are_compared_byte_for_byte_but_for_the_scheme() {
+    assert!(equivalent("HTTP://example.com/a", "http://example.com/a"));
+    assert!(!equivalent("http://example.com/a", "http://example.com/A"));
+    assert!(!equivalent("urn:uuid:1", "urn:uuid:2"));
+    assert!(!equivalent("http://example.com/a", "ftp://example.com/a"));
+}
+
+#[test]
+fn a_datagram_may_begin_with_line_ends() {
+    let padded = [b"\r\n\r\n\r\n", &bytes(b"")[..]].concat();
+    assert_eq!(Message::parse(&padded).unwrap().as_bytes(), bytes(b""));
+    assert_eq!(Message::parse(b"\r\n\r\n").unwrap_err().kind(), ParseErrorKind::Empty);
+}
+
+#[test]
+fn what_may_stand_once_is_refused_twice_and_each_defect_has_its_name() {
+    let kind = |fields: &str| Message::parse(&bytes(fields.as_bytes())).unwrap_err().kind();
+    for field in [
+        "From: <sip:a@example.com>;tag=1",
+        "t: <sip:b@example.com>",
+        "i: c",
+        "CSeq: 1 OPTIONS",
+        "Max-Forwards: 70\r\nMax-Forwards: 70",
+    ] {
+        assert_eq!(kind(&format!("{field}\r\n")), ParseErrorKind::DuplicateHeader, "{field}");
+    }
+    assert_eq!(kind("Max-Forwards: 256\r\n"), ParseErrorKind::MaxForwards);
+    for call_id in ["", "a b", "a\tb"] {
+        let text = String::from_utf8(bytes(b"")).unwrap();
+        let text = text.replace("Call-ID: c", &format!("Call-ID: {call_id}"));
+        let error = Message::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ParseErrorKind::CallId, "{call_id:?}");
+    }
+}
+
+#[test]
+fn a_wildcard_contact_is_no_address() {
+    let m = message("Contact: *\r\nExpires: 0\r\n");
+    assert!(m.has_wildcard_contact() && m.contacts().next().is_none());
+    assert!(!message("Contact: <sip:a@example.com>\r\n").has_wildcard_contact());
+    let error = Message::parse(&bytes(b"Contact: *, <sip:a@example.com>\r\n")).unwrap_err();
+    assert_eq!(error.kind(), ParseErrorKind::Contact);
+}
+
+#[test]
+fn an_ack_is_never_answered_however_malformed() {
+    let bad = |method: &str| {
+        let text = String::from_utf8(bytes(b"Contact: <\r\n")).unwrap();
+        Message::parse(text.replace("OPTIONS", method).as_bytes()).unwrap_err()
+    };
+    assert!(bad("OPTIONS").rejectable().is_some());
+    assert!(bad("ACK").rejectable().is_none());
+}
+
+#[test]
+fn the_values_of_lists_are_bounded_like_header_fields() {
+    let routes = |n: usize| bytes(format!("Route: {}<sip:z>\r\n", "<sip:a>,".repeat(n)).as_bytes());
+    let hops =
+        |n: usize| bytes(format!("v: SIP/2.0/TCP z{}\r\n", ", SIP/2.0/TCP a".repeat(n)).as_bytes());
+    // One Via, From and To are there already.
+    for (list, name) in [(&routes as &dyn Fn(usize) -> Vec<u8>, "Route"), (&hops, "Via")] {
+        assert!(Message::parse(&list(252)).is_ok(), "{name}");
+        let error = Message::parse(&list(253)).unwrap_err();
+        assert_eq!(error.kind(), ParseErrorKind::TooManyHeaders, "{name}");
+    }
+}

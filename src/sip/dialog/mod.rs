@@ -345,4 +345,69 @@ mod tests {
         dialog.refresh_target(&sly);
         assert_eq!(dialog.target().as_str(), "sip:bob@sly.example");
     }
+
+    fn with(request: &Message, name: HeaderName, value: &str) -> Message {
+        request.edit().replace(name, value).finish().unwrap()
+    }
+
+    #[test]
+    fn the_2xx_decides_about_routes_and_target_of_an_early_dialog() {
+        let invite = invite();
+        let ringing = invite
+            .response(180, "Ringing")
+            .to_tag("b1")
+            .header(HeaderName::Contact, "<sip:bob@ringing.example>")
+            .finish()
+            .unwrap();
+        let mut dialog = Dialog::uac(&invite, &ringing).unwrap();
+        assert_eq!(dialog.state(), DialogState::Early);
+        assert_eq!(dialog.next_hop().as_str(), "sip:p1.example;lr");
+        let ok = with(&ok(&invite), HeaderName::RecordRoute, "<sip:p9.example;lr>");
+        dialog.handle_success(&ok);
+        assert_eq!(dialog.state(), DialogState::Confirmed);
+        assert_eq!(dialog.next_hop().as_str(), "sip:p9.example;lr");
+        assert_eq!(dialog.target().as_str(), "sip:bob@phone.example");
+        // Once confirmed, a re-INVITE moves the target and never the routes (§12.2.1.2).
+        let moved = with(&ok, HeaderName::RecordRoute, "<sip:evil.example;lr>");
+        dialog.handle_success(&with(&moved, HeaderName::Contact, "<sip:bob@moved.example>"));
+        assert_eq!(dialog.next_hop().as_str(), "sip:p9.example;lr");
+        assert_eq!(dialog.target().as_str(), "sip:bob@moved.example");
+    }
+
+    #[test]
+    fn a_sips_dialog_stays_one() {
+        let text = invite().to_string().replace("INVITE sip:", "INVITE sips:");
+        let invite = Message::parse(text.as_bytes()).unwrap();
+        let secure = with(&ok(&invite), HeaderName::Contact, "<sips:bob@phone.example>");
+        let mut dialog = Dialog::uac(&invite, &secure).unwrap();
+        assert!(dialog.is_secure() && Dialog::uas(&invite, "b1").unwrap().is_secure());
+        dialog.refresh_target(&with(&secure, HeaderName::Contact, "<sip:bob@clear.example>"));
+        assert_eq!(dialog.target().as_str(), "sips:bob@phone.example");
+        dialog.refresh_target(&with(&secure, HeaderName::Contact, "<sips:bob@new.example>"));
+        assert_eq!(dialog.target().as_str(), "sips:bob@new.example");
+    }
+
+    #[test]
+    fn ack_and_cancel_carry_the_number_of_their_invite_and_routes_are_bounded() {
+        let invite = invite();
+        let mut uas = Dialog::uas(&invite, "b1").unwrap();
+        let uac = Dialog::uac(&invite, &ok(&invite)).unwrap();
+        for _ in 0..2 {
+            let ack = text(uac.ack(invite.cseq()));
+            assert_eq!((ack.cseq().number, uas.check_request(&ack)), (5, Ok(())));
+        }
+        let many = "<sip:p.example;lr>,".repeat(100) + "<sip:last.example;lr>";
+        let long = with(&invite, HeaderName::RecordRoute, &many);
+        let bye = text(Dialog::uas(&long, "b1").unwrap().request(&Method::Bye));
+        assert_eq!(bye.routes().count(), MAX_ROUTES);
+    }
+
+    #[test]
+    fn a_caller_without_contact_is_reached_at_its_from() {
+        let old = invite().edit().remove(HeaderName::Contact).finish().unwrap();
+        let dialog = Dialog::uas(&old, "b1").unwrap();
+        assert_eq!(dialog.target().as_str(), "sip:alice@atlanta.example");
+        let star = with(&invite(), HeaderName::Contact, "*");
+        assert_eq!(Dialog::uas(&star, "b1").err(), Some(DialogError::NoContact));
+    }
 }

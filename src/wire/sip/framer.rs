@@ -304,6 +304,19 @@ mod tests {
     }
 
     #[test]
+    fn no_byte_of_a_head_is_searched_twice() {
+        let mut framer = StreamFramer::new();
+        let stream = options("").replace("l: 0\r\n", &"X: y\r\n".repeat(40));
+        for byte in stream.trim_end().bytes() {
+            framer.push(&[byte]);
+            assert!(framer.next().is_none());
+            // All but what may be the beginning of the empty line.
+            let left = framer.buf.len().saturating_sub(framer.searched);
+            assert!(framer.buf.len() < 2 || left <= 3, "{left} bytes are searched again");
+        }
+    }
+
+    #[test]
     fn a_head_without_end_is_cut_off_and_memory_given_back() {
         let mut framer = StreamFramer::new();
         let mut broken_at = None;

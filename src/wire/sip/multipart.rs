@@ -208,6 +208,15 @@ mod tests {
         assert_eq!(bodies("multipart/mixed", "--b\r\n\r\nx").len(), 1);
         assert_eq!(bodies("multipart/mixed;boundary=b", "--b\r\n\r\nx\r\n--b").len(), 1);
         assert_eq!(bodies("multipart/mixed;boundary=b", "nothing").len(), 0);
+        // A boundary of 71 characters is none (RFC 2046 §5.1.1): the body stays closed.
+        for (length, kind) in [(70, "text/plain"), (71, "multipart/mixed")] {
+            let boundary = "b".repeat(length);
+            let found = bodies(
+                &format!("multipart/mixed;boundary={boundary}"),
+                &format!("--{boundary}\r\n\r\nx\r\n--{boundary}--"),
+            );
+            assert_eq!(found[0].0, kind, "{length}");
+        }
     }
 
     #[test]

@@ -405,6 +405,7 @@ mod tests {
             ("sip:", UriError::Host),
             ("sip:@example.com", UriError::User),
             ("sip:a b@example.com", UriError::User),
+            ("sip:a:b c@example.com", UriError::User),
             ("sip:a@b@example.com", UriError::Host),
             ("sip:2001:db8::10", UriError::Host),
             ("sip:a@[2001:db8::10", UriError::Host),

@@ -203,6 +203,8 @@ mod tests {
         assert_eq!(read("SIP/2.0/UDP h").rport(), None);
         assert!(!read("SIP/2.0/UDP h;branch=z9hG4bK").has_cookie());
         assert!(read("SIP/2.0/UDP h;branch=z9hG4bKx").has_cookie());
+        // Tokens have no case (RFC 3261 §7.3.1).
+        assert!(read("SIP/2.0/UDP h;branch=Z9HG4BKx").has_cookie());
     }
 
     #[test]
