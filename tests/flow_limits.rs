@@ -57,6 +57,44 @@ fn accepted_connections_are_limited_in_number_and_patience() {
 }
 
 #[test]
+fn a_connection_that_is_secured_and_says_nothing_goes_too() {
+    let mut w = World::new(24);
+    w.up(Transport::Tls, TLS, DOMAIN);
+    assert_eq!(w.ends[B].flows.len(), 1);
+    w.advance_to(at(31));
+    assert_eq!(w.ends[B].flows.len(), 1);
+    w.advance_to(at(32));
+    assert!(w.ends[B].flows.is_empty(), "no first message");
+}
+
+#[test]
+fn a_source_that_nobody_here_asked_for_is_forgotten_without_a_word() {
+    let mut w = World::new(25);
+    let message = request("UDP", "h", 1, 0);
+    let end = &mut w.ends[B];
+    end.flows.handle_datagram(w.now, end.socket, addr(A, 9), message.as_bytes());
+    let own = end.flows.open(w.now, Transport::Udp, addr(A, UDP), DOMAIN).unwrap();
+    end.collect();
+    end.events.clear();
+    assert_eq!((end.flows.len(), end.flows.next_timeout()), (2, Some(at(30))));
+    w.advance_to(at(30));
+    let end = &mut w.ends[B];
+    assert_eq!((end.flows.len(), end.flows.next_timeout()), (1, None));
+    assert!(end.flows.is_up(own) && end.events.is_empty());
+}
+
+#[test]
+fn a_connection_of_theirs_is_never_taken_for_one_of_ours() {
+    let mut w = World::new(26);
+    let end = &mut w.ends[B];
+    let (far, near) = (addr(A, 9), addr(B, TCP));
+    end.flows.accept(w.now, Transport::Tcp, far, near, &mut end.rng).unwrap();
+    end.drain();
+    end.flows.open(w.now, Transport::Tcp, far, "").unwrap();
+    assert!(matches!(end.drain()[..], [FlowOutput::Connect { remote, .. }] if remote == far));
+}
+
+#[test]
 fn garbage_ends_a_stream_and_only_counts_by_udp() {
     for garbage in [&b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"[..], &[0xff; 70_000], &[0x16; 70_000]] {
         for transport in [Transport::Tcp, Transport::Tls] {
@@ -117,6 +155,7 @@ fn a_flood_of_udp_sources_is_bounded_and_pushes_out_nothing_of_ours() {
     let end = &mut w.ends[A];
     let own = end.flows.open(w.now, Transport::Udp, addr(B, UDP), DOMAIN).unwrap();
     let message = request("UDP", "h", 1, 0);
+    let mut answered = None;
     for n in 0..5000_u16 {
         let end = &mut w.ends[A];
         let now = w.now + Duration::from_millis(u64::from(n));
@@ -127,6 +166,7 @@ fn a_flood_of_udp_sources_is_bounded_and_pushes_out_nothing_of_ours() {
         if n == 0 {
             let (flow, request) = w.message(A);
             w.send(A, flow, &request.response(200, "OK").to_tag("x").finish().unwrap());
+            answered = Some(flow);
         } else {
             w.ends[A].events.clear();
         }
@@ -135,6 +175,7 @@ fn a_flood_of_udp_sources_is_bounded_and_pushes_out_nothing_of_ours() {
     let end = &mut w.ends[A];
     assert_eq!(end.flows.len(), MAX_UDP_SOURCES + 2);
     assert!(end.flows.is_up(own) && end.flows.is_up(tls));
+    assert!(end.flows.is_up(answered.unwrap()), "the one that was answered, idle longest");
     assert_eq!(end.flows.stats().received, 5000);
     // Strangers make way where a connection is wanted; then it is full, and said so.
     let mut opened = 2;
@@ -220,6 +261,16 @@ fn what_nobody_fetches_is_bounded() {
     assert!(
         end.flows.accept(w.now, Transport::Tcp, addr(A, 9), addr(B, 9), &mut end.rng).is_none()
     );
+    // A stream that lost one of them is of no more use.
+    let mut w = World::new(19);
+    w.up(Transport::Tcp, TCP, DOMAIN);
+    let end = &mut w.ends[B];
+    let stream = end.accepted[0];
+    for _ in 0..=MAX_QUEUED {
+        assert_eq!(end.flows.len(), 1);
+        end.flows.handle_data(w.now, stream, message.as_bytes(), &mut end.rng);
+    }
+    assert!(end.flows.is_empty());
 }
 
 #[test]

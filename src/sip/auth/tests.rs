@@ -100,6 +100,24 @@ fn nonce_counts_rise_per_nonce_and_start_again() {
 }
 
 #[test]
+fn a_nonce_that_comes_again_is_counted_on_and_realms_are_bounded() {
+    let mut client = client(None);
+    let none = Authorization::default();
+    let first = step(&mut client, &none, &challenge("n", "")).unwrap();
+    assert!(value(&first).contains("nc=00000001"));
+    // Another request, which was sent before the first challenge came, meets the same nonce.
+    let second = step(&mut client, &none, &challenge("n", "")).unwrap();
+    assert!(value(&second).contains("nc=00000002"), "{}", value(&second));
+    for realm in 0..100 {
+        let challenge = format!("Digest realm=\"r{realm}\", nonce=\"n\", qop=\"auth\"");
+        let answer = step(&mut client, &none, &challenge).unwrap();
+        assert!(answer.fields().len() <= MAX_SPACES);
+        let newest = format!("realm=\"r{realm}\"");
+        assert!(answer.fields().last().unwrap().1.contains(&newest));
+    }
+}
+
+#[test]
 fn refused_credentials_are_not_tried_again() {
     let mut client = client(None);
     let sent = step(&mut client, &Authorization::default(), &challenge("n1", "")).unwrap();

@@ -17,12 +17,12 @@ const PING: &[u8] = b"\r\n\r\n";
 const PONG: &[u8] = b"\r\n";
 
 impl Flow {
-    /// When an accepted connection has been silent for too long.
     /// When it is forgotten silently.
     fn forgotten_at(&self) -> Option<Instant> {
         self.unsolicited.then(|| self.used + IDLE_SOURCE)
     }
 
+    /// When an accepted connection has been silent for too long.
     fn idle_at(&self) -> Option<Instant> {
         (self.accepted && self.up).then(|| self.used + IDLE_ACCEPTED)
     }

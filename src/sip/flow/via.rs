@@ -86,6 +86,9 @@ mod tests {
         assert_eq!(stamped.top_via().unwrap().received(), Some(source.ip()));
         let response = stamped.response(200, "OK").to_tag("x").finish().unwrap();
         assert_eq!(response_target(&response, source).to_string(), "192.0.2.7:4540");
+        let bare = stamp(request("SIP/2.0/UDP phone.example;branch=z9hG4bKa"), source);
+        let response = bare.response(200, "OK").to_tag("x").finish().unwrap();
+        assert_eq!(response_target(&response, source).to_string(), "192.0.2.7:5060");
     }
 
     #[test]
@@ -99,6 +102,10 @@ mod tests {
     #[test]
     fn only_the_topmost_via_is_stamped_and_a_forged_source_is_replaced() {
         let source = "[::ffff:192.0.2.7]:9988".parse().unwrap();
+        let forged =
+            stamp(request("SIP/2.0/UDP 192.0.2.7;received=9.9.9.9;branch=z9hG4bKa"), source);
+        let value = forged.header(HeaderName::Via);
+        assert_eq!(value, Some("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKa;received=192.0.2.7"));
         let vias =
             "SIP/2.0/UDP 192.0.2.7;received=9.9.9.9;RPORT;branch=z9hG4bKa, SIP/2.0/TCP x;rport";
         let stamped = stamp(request(vias), source);
