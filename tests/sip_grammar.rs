@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 
 use subrosa::wire::sip::{
-    HeaderName, Host, Message, Method, NameAddrRef, ParseErrorKind, Scheme, Uri, parts,
+    HeaderName, Host, MAX_PARTS, Message, Method, NameAddrRef, ParseErrorKind, Scheme, Uri, parts,
 };
 
 /// A request with these header fields beside those that it must have.
@@ -385,5 +385,16 @@ fn the_values_of_lists_are_bounded_like_header_fields() {
         assert!(Message::parse(&list(252)).is_ok(), "{name}");
         let error = Message::parse(&list(253)).unwrap_err();
         assert_eq!(error.kind(), ParseErrorKind::TooManyHeaders, "{name}");
+    }
+}
+
+#[test]
+fn a_body_of_thousands_of_parts_is_read_up_to_a_bound() {
+    for boundary in ["x", "-"] {
+        let body = format!("--{boundary}\r\n\r\n\r\n").repeat(5000);
+        let fields =
+            format!("c: multipart/mixed; boundary=\"{boundary}\"\r\nl: {}\r\n", body.len());
+        let m = Message::parse(&[bytes(fields.as_bytes()), body.into()].concat()).unwrap();
+        assert_eq!(parts(&m).len(), MAX_PARTS);
     }
 }

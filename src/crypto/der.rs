@@ -1,4 +1,5 @@
 //! One step through DER (X.690 §8.1, §10.1): what the certificate readers share.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 /// The first element of definite length: its tag, its content, and what follows it. `None` if the
 /// bytes end too early, or the length takes more than `length_bytes` bytes after the first.

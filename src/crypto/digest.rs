@@ -1,5 +1,6 @@
 //! HTTP Digest as SIP uses it (RFC 2617, 7616, 8760): the arithmetic. Who may be answered is
 //! decided in [`crate::sip::auth`].
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use alloc::{format, string::String};
 use zeroize::Zeroizing;

@@ -2,6 +2,7 @@
 //!
 //! The name that counts is the *domain dialled*, never a host name that DNS returned for it
 //! (RFC 3263 §4, RFC 5922 §7.3): what DNS says is exactly what an attacker may have forged.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

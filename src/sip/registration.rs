@@ -1,6 +1,7 @@
 //! Registration (RFC 3261 §10): one binding of one account at its registrar, kept alive.
 //!
 //! The machine sends nothing: it says which REGISTER to send, and is told what came back.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use alloc::collections::VecDeque;
 use alloc::string::String;

@@ -3,6 +3,7 @@
 //! The machine asks the host's DNS one question after another (at most [`MAX_QUESTIONS`]) and
 //! orders what comes back: NAPTR by order and preference, SRV by priority and weight, then
 //! addresses.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use alloc::collections::VecDeque;
 use alloc::format;

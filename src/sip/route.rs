@@ -4,6 +4,7 @@
 //! ladder; a candidate that cannot be reached makes way for the next one, a certificate that does
 //! not verify ends the walk: an attacker on the path must not be able to push a call off TLS by
 //! showing one. Each step is recorded with its outcome, and the walk is bounded in steps and time.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -1,6 +1,7 @@
 //! Bytes to values and back, without state: SIP messages, RTP, RTCP, DTMF events.
 //!
 //! Everything here parses hostile input: no panic, no unbounded work, arithmetic checked.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod dtmf;
 pub mod rtcp;

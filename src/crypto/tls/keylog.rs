@@ -19,7 +19,9 @@ impl KeyLog for NotedKeys {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let digits = client_random.len().saturating_add(secret.len()).saturating_mul(2);
         // Room for all of it, so that no copy of a secret is left behind by growing.
-        let mut line = Secret::new(String::with_capacity(label.len().saturating_add(digits + 3)));
+        let mut line = Secret::new(String::with_capacity(
+            label.len().saturating_add(digits).saturating_add(3),
+        ));
         let text = line.expose_mut();
         text.push_str(label);
         for bytes in [client_random, secret] {

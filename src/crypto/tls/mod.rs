@@ -34,6 +34,7 @@
 //! settings that they were made under: [`TlsClientSettings`] for the dialling side, where they
 //! are kept by the domain dialled, [`TlsServerSettings`] for the accepting side. New settings
 //! know none of them. A resumed TLS 1.3 session exchanges keys anew; one of TLS 1.2 does not.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod certificate;
 mod domains;

@@ -209,7 +209,7 @@ fn bind_random(server: SocketAddr, rng: &mut dyn Rng) -> io::Result<UdpSocket> {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let span = u32::from(u16::MAX) - u32::from(FIRST_PORT);
+    let span = u32::from(u16::MAX.saturating_sub(FIRST_PORT));
     for _ in 0..PORT_DRAWS {
         let port = u16::try_from(rng.below(span)).unwrap_or(0).saturating_add(FIRST_PORT);
         if let Ok(socket) = UdpSocket::bind(SocketAddr::new(ip, port)) {

@@ -20,6 +20,7 @@
 //! let error = Provisioning::parse(text, Format::Toml).unwrap_err();
 //! assert_eq!(error.to_string(), "line 8: an account has no key pasword: did you mean password?");
 //! ```
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod account;
 mod apply;

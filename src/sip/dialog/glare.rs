@@ -73,7 +73,7 @@ impl Glare {
             return GlareOutcome::GiveUp;
         }
         self.retries = self.retries.saturating_add(1);
-        let steps = if self.owner { 210 + rng.below(191) } else { rng.below(201) };
+        let steps = if self.owner { rng.below(191).saturating_add(210) } else { rng.below(201) };
         self.retry_at = Some(now + Duration::from_millis(u64::from(steps) * 10));
         GlareOutcome::RetryLater
     }

@@ -1,4 +1,5 @@
 //! Dialogs (RFC 3261 §12): who talks to whom, by which route, with which sequence numbers.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod ack_cache;
 mod forks;

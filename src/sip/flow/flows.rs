@@ -541,5 +541,6 @@ fn unspecified(like: SocketAddr) -> SocketAddr {
 }
 
 pub(super) fn jittered(interval: Duration, rng: &mut dyn Rng) -> Duration {
-    interval.saturating_mul(80 + rng.below(21)) / 100
+    let percent = rng.below(21).saturating_add(80);
+    interval.saturating_mul(percent).checked_div(100).unwrap_or(interval)
 }

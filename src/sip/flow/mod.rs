@@ -4,6 +4,7 @@
 //! with symmetric responses (RFC 3581), TCP and TLS with framing, keep-alive and time-outs. A
 //! connection is reused for the domain that it was opened and verified for, never for its address
 //! alone.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod connection;
 mod flows;

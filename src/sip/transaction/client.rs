@@ -7,7 +7,7 @@ use super::action::{Action, Actions};
 use super::event::{ClientTxId, TransactionError, TransactionEvent};
 use super::hop;
 use super::key::ClientKey;
-use super::layer::{Owner, TransactionLayer};
+use super::layer::{Owner, TransactionLayer, count};
 use super::{ClientInvite, ClientNonInvite};
 use crate::sip::FlowId;
 use crate::time::Instant;
@@ -109,7 +109,7 @@ impl TransactionLayer {
             armed: None,
         });
         self.by_client_key.insert(key, id);
-        self.stats.requests_out += 1;
+        count(&mut self.stats.requests_out);
         self.transmit(flow, request);
         self.rearm_client(id);
         Ok(id)
@@ -139,20 +139,20 @@ impl TransactionLayer {
         flow: FlowId,
     ) {
         let Some(key) = ClientKey::of(&response) else {
-            self.stats.malformed += 1;
+            count(&mut self.stats.malformed);
             return;
         };
         let Some(id) = self.by_client_key.get(&key).copied() else {
             if (200..300).contains(&status) && response.cseq().method == Method::Invite {
                 self.emit(TransactionEvent::Stray2xx { message: response, flow });
             } else {
-                self.stats.stray_responses += 1;
+                count(&mut self.stats.stray_responses);
             }
             return;
         };
         let Some(tx) = self.clients.get_mut(id) else { return };
         if !tx.is_answered_by(&response, flow) {
-            self.stats.foreign_responses += 1;
+            count(&mut self.stats.foreign_responses);
             return;
         }
         let actions = match &mut tx.machine {
@@ -170,7 +170,7 @@ impl TransactionLayer {
             Machine::Other(m) => m.handle_timeout(now),
         };
         if actions == Actions::one(Action::Transmit) {
-            self.stats.retransmissions_out += 1;
+            count(&mut self.stats.retransmissions_out);
         }
         self.act_client(now, id, actions, None);
     }

@@ -48,6 +48,11 @@ pub struct TransactionLayer {
     pub(super) stats: TransactionStats,
 }
 
+/// One more of what a counter counts.
+pub(super) const fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
+
 /// The oldest item; what a flood needed is given back.
 fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
     let item = queue.pop_front();
@@ -80,7 +85,7 @@ impl TransactionLayer {
     pub fn receive(&mut self, now: Instant, message: Message, flow: FlowId, reliable: bool) {
         let backlog = self.transmits.len().max(self.events.len());
         if backlog >= self.config.max_backlog {
-            self.stats.backlogged += 1;
+            count(&mut self.stats.backlogged);
         } else if let Some(status) = message.status() {
             self.receive_response(now, message, status, flow);
         } else {
@@ -160,8 +165,8 @@ impl TransactionLayer {
 
     pub(super) fn count_failure(&mut self, failure: Failure) {
         match failure {
-            Failure::Timeout => self.stats.timeouts += 1,
-            Failure::TransportError => self.stats.transport_errors += 1,
+            Failure::Timeout => count(&mut self.stats.timeouts),
+            Failure::TransportError => count(&mut self.stats.transport_errors),
         }
     }
 

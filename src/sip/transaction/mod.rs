@@ -2,6 +2,7 @@
 //!
 //! The four machines are the figures of the RFC and hold no message; the [`TransactionLayer`]
 //! holds the machines, their messages and timers, and matches what comes in to them.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod action;
 mod client;

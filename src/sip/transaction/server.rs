@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use super::action::{Action, Actions};
 use super::event::{ServerTxId, TransactionError, TransactionEvent};
 use super::key::{MergeKey, ServerKey};
-use super::layer::{Owner, TransactionLayer};
+use super::layer::{Owner, TransactionLayer, count};
 use super::{ServerInvite, ServerNonInvite};
 use crate::sip::FlowId;
 use crate::time::Instant;
@@ -68,7 +68,7 @@ impl TransactionLayer {
             Method::Cancel => self.receive_cancel(request, flow),
             method => {
                 let Some(key) = ServerKey::of(&request, method) else {
-                    self.stats.malformed += 1;
+                    count(&mut self.stats.malformed);
                     return;
                 };
                 match self.by_server_key.get(&key).copied() {
@@ -80,7 +80,7 @@ impl TransactionLayer {
     }
 
     fn receive_again(&mut self, id: ServerTxId, flow: FlowId) {
-        self.stats.retransmissions_in += 1;
+        count(&mut self.stats.retransmissions_in);
         let Some(tx) = self.servers.get_mut(id) else { return };
         if tx.lost {
             (tx.flow, tx.lost) = (flow, false);
@@ -102,14 +102,14 @@ impl TransactionLayer {
     ) {
         let merge_key = MergeKey::of(&request);
         if merge_key.as_ref().is_some_and(|k| self.by_merge_key.contains_key(k)) {
-            self.stats.merged += 1;
+            count(&mut self.stats.merged);
             self.answer(&request, 482, "Loop Detected", None, flow);
             return;
         }
         if self.servers.len() >= self.config.max_transactions
             || self.server_bytes >= self.config.max_server_bytes
         {
-            self.stats.overloaded += 1;
+            count(&mut self.stats.overloaded);
             self.answer(&request, 503, "Service Unavailable", None, flow);
             return;
         }
@@ -120,7 +120,7 @@ impl TransactionLayer {
         } else {
             (Machine::Other(ServerNonInvite::new(now, timers, reliable)), None)
         };
-        let bytes = response.as_ref().map_or(0, |r| r.as_bytes().len()) + OVERHEAD;
+        let bytes = response.as_ref().map_or(0, |r| r.as_bytes().len()).saturating_add(OVERHEAD);
         let id = self.servers.insert(ServerTx {
             machine,
             key: key.clone(),
@@ -137,8 +137,8 @@ impl TransactionLayer {
         if let Some(key) = merge_key {
             self.by_merge_key.insert(key, id);
         }
-        self.server_bytes += bytes;
-        self.stats.requests_in += 1;
+        self.server_bytes = self.server_bytes.saturating_add(bytes);
+        count(&mut self.stats.requests_in);
         self.emit(TransactionEvent::Request { tx: id, message: request, flow });
         self.rearm_server(id);
     }
@@ -173,12 +173,12 @@ impl TransactionLayer {
     /// lives, each copy of the CANCEL gets the same answer, and the TU hears of the first only.
     fn receive_cancel(&mut self, cancel: Message, flow: FlowId) {
         if cancel.top_via().is_none() {
-            self.stats.malformed += 1;
+            count(&mut self.stats.malformed);
             return;
         }
         let found = self.invite_of(&cancel).and_then(|id| Some((id, self.servers.get_mut(id)?)));
         let Some((tx, invite)) = found else {
-            self.stats.unmatched_cancels += 1;
+            count(&mut self.stats.unmatched_cancels);
             self.answer(&cancel, 481, "Call/Transaction Does Not Exist", None, flow);
             return;
         };
@@ -233,8 +233,8 @@ impl TransactionLayer {
         if let Some(tag) = response.to().tag() {
             tx.local_tag = Some(tag.to_string());
         }
-        let bytes = response.as_bytes().len() + OVERHEAD;
-        self.server_bytes = self.server_bytes - tx.bytes + bytes;
+        let bytes = response.as_bytes().len().saturating_add(OVERHEAD);
+        self.server_bytes = self.server_bytes.saturating_sub(tx.bytes).saturating_add(bytes);
         tx.bytes = bytes;
         tx.response = Some(Arc::new(response));
         let flow = tx.flow;
@@ -259,7 +259,7 @@ impl TransactionLayer {
         };
         let flow = tx.flow;
         if actions == Actions::one(Action::Transmit) {
-            self.stats.retransmissions_out += 1;
+            count(&mut self.stats.retransmissions_out);
         }
         self.act_server(id, actions, None, flow);
     }
@@ -316,7 +316,7 @@ impl TransactionLayer {
             if let Some(key) = tx.merge_key {
                 self.by_merge_key.remove(&key);
             }
-            self.server_bytes -= tx.bytes;
+            self.server_bytes = self.server_bytes.saturating_sub(tx.bytes);
             self.rearm(Owner::Server(id), tx.armed, None);
         }
     }

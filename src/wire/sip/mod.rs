@@ -58,7 +58,7 @@ pub use host::Host;
 pub use media_type::MediaType;
 pub use message::Message;
 pub use method::Method;
-pub use multipart::{MAX_NESTING, Part, parts};
+pub use multipart::{MAX_NESTING, MAX_PARTS, Part, parts};
 pub use name::HeaderName;
 pub use name_addr::{NameAddr, NameAddrRef};
 pub use params::{Params, UriParams};

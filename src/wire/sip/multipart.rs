@@ -9,6 +9,9 @@ use super::name::HeaderName;
 /// Multiparts inside multiparts are opened up to this depth; deeper ones are handed out closed.
 pub const MAX_NESTING: usize = 8;
 
+/// The most body parts that are looked at; what follows them is left out.
+pub const MAX_PARTS: usize = 64;
+
 /// The longest boundary of RFC 2046 §5.1.1.
 const MAX_BOUNDARY: usize = 70;
 
@@ -24,10 +27,11 @@ pub struct Part<'a> {
 }
 
 /// The body parts of a message that are not multipart themselves, in their order, multiparts
-/// opened up to [`MAX_NESTING`]; a body that is not multipart is its only part (RFC 5621).
+/// opened up to [`MAX_NESTING`]; a body that is not multipart is its only part (RFC 5621). At most
+/// [`MAX_PARTS`] of them.
 pub fn parts(message: &Message) -> Vec<Part<'_>> {
     let content_type = message.header(HeaderName::ContentType).unwrap_or_default();
-    Parts::new(content_type, message.body()).collect()
+    Parts::new(content_type, message.body()).take(MAX_PARTS).collect()
 }
 
 /// The value of a header field in a part's own head; it may be folded.

@@ -1,0 +1,121 @@
+//! The lints that the promises rest on are on, and are switched off nowhere but where it says here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Denied for the whole crate.
+const DENIED: [&str; 8] = [
+    "unwrap_used",
+    "expect_used",
+    "panic",
+    "todo",
+    "unimplemented",
+    "indexing_slicing",
+    "disallowed_methods",
+    "disallowed_types",
+];
+
+/// The modules that read bytes from outside, each with all that is below it: no arithmetic that
+/// could overflow.
+const READERS: [&str; 28] = [
+    "wire/mod.rs",
+    "wire/sip/mod.rs",
+    "wire/rtp.rs",
+    "wire/rtcp.rs",
+    "wire/dtmf.rs",
+    "sdp/mod.rs",
+    "sip/auth.rs",
+    "sip/dialog/mod.rs",
+    "sip/flow/mod.rs",
+    "sip/resolve.rs",
+    "sip/route.rs",
+    "sip/registration.rs",
+    "sip/transaction/mod.rs",
+    "crypto/der.rs",
+    "crypto/digest.rs",
+    "crypto/identity.rs",
+    "crypto/safety_number.rs",
+    "crypto/srtp/mod.rs",
+    "crypto/tls/mod.rs",
+    "crypto/dtls/der.rs",
+    "crypto/dtls/fingerprint.rs",
+    "crypto/dtls/identity.rs",
+    "crypto/dtls/records.rs",
+    "driver/dns/mod.rs",
+    "driver/dns/message.rs",
+    "engine/peers.rs",
+    "engine/provisioning/mod.rs",
+    "media/wav.rs",
+];
+
+/// Where one of them is switched off, and why.
+const EXCEPTIONS: [(&str, &str); 7] = [
+    ("lib.rs", "unsafe_code"),               // the module `ffi`
+    ("lib.rs", "disallowed_methods"),        // the module `driver`
+    ("wire/sip/chars.rs", "indexing"),       // tables made by the compiler
+    ("wire/sip/name.rs", "indexing"),        // a table made by the compiler
+    ("engine/gate.rs", "disallowed"),        // the one that permits plain media
+    ("crypto/dtls/config.rs", "disallowed"), // dimpl's clock, which is given to it
+    ("sim/", "expect_used"),                 // a simulation that cannot go on
+];
+
+fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+#[test]
+fn what_may_panic_is_denied_for_the_whole_crate() {
+    let manifest = fs::read_to_string(source().join("../Cargo.toml")).unwrap();
+    for lint in DENIED {
+        assert!(manifest.contains(&format!("\n{lint} = \"deny\"\n")), "{lint}");
+    }
+    assert!(manifest.contains("\nunsafe_code = \"deny\"\n"));
+    let root = fs::read_to_string(source().join("lib.rs")).unwrap();
+    assert!(root.contains("#![cfg_attr(not(feature = \"ffi\"), forbid(unsafe_code))]"));
+}
+
+#[test]
+fn arithmetic_is_checked_wherever_bytes_are_read() {
+    for file in READERS {
+        let text = fs::read_to_string(source().join(file)).unwrap();
+        let deny = "deny(clippy::arithmetic_side_effects)";
+        let on = text.lines().any(|l| l.starts_with("#![") && l.contains(deny));
+        assert!(on, "{file}");
+    }
+}
+
+#[test]
+fn no_lint_is_switched_off_but_where_it_says_here() {
+    let mut all = Vec::new();
+    files(&source(), &mut all);
+    assert!(all.len() > 200);
+    for path in all {
+        let name = path.strip_prefix(source()).unwrap().to_str().unwrap().to_string();
+        if name.ends_with("tests.rs") || name.contains("tests/") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        // Tests may panic, and those of a file stand at its end.
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|l| l.contains("allow(") && l.trim().starts_with("#")) {
+            let strict = DENIED.iter().any(|lint| line.contains(&format!("clippy::{lint}")));
+            if !strict && !line.contains("unsafe_code") && !line.contains("arithmetic") {
+                continue;
+            }
+            let known = |(file, lint): &(&str, &str)| name.starts_with(file) && line.contains(lint);
+            assert!(EXCEPTIONS.iter().any(known), "{name}: {line}");
+        }
+    }
+}
