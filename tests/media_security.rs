@@ -171,6 +171,28 @@ fn an_opportunistic_offer_whose_keys_are_ignored_makes_a_plain_call_that_says_so
 }
 
 #[test]
+fn a_refused_opportunistic_offer_is_followed_by_one_that_demands_srtp_and_never_by_a_plain_one() {
+    for (status, again) in [(488, true), (415, true), (606, true), (486, false)] {
+        let (mut world, alice, peer, id) =
+            scripted(Preferred, MediaOffer::Opportunistic, move |turn, m| {
+                if m.is_request() && *m.method() == Method::Invite {
+                    turn.reply(m, status);
+                }
+            });
+        let seen = world.host(peer).seen.iter().filter(|(_, _, m)| *m.method() == Method::Invite);
+        let offers: Vec<_> =
+            seen.map(|(_, _, m)| String::from_utf8_lossy(m.body()).into_owned()).collect();
+        assert_eq!(offers.len(), if again { 2 } else { 1 }, "{status}: {}", world.ladder());
+        assert!(offers.iter().skip(1).all(|sdp| sdp.contains("UDP/TLS/RTP/SAVP ")), "{offers:?}");
+        let ended = world.host(alice).events().iter().any(|(_, e)| {
+            matches!(e, Event::CallEnded { call, reason: EndReason::Refused { status: s, .. } }
+                if *call == id && *s == status)
+        });
+        assert!(ended, "{status}");
+    }
+}
+
+#[test]
 fn a_handshake_with_another_certificate_ends_the_call_and_is_never_replaced_by_plain_rtp() {
     let fingerprint = ["AB"; 32].join(":");
     let body = format!("{PLAIN}a=fingerprint:sha-256 {fingerprint}\r\na=setup:passive\r\n");

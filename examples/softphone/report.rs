@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use subrosa::driver::{CallInfo, DriverStats};
 use subrosa::engine::{
-    AccountState, AccountStatus, CallState, Padlock, SipDirection, SipTraceRecord,
+    AccountState, AccountStatus, CallState, Padlock, SipDirection, SipTraceRecord, StepOutcome,
 };
 use subrosa::media::session::MediaStats;
 
@@ -84,6 +84,21 @@ pub(crate) fn account(account: &AccountStatus) -> String {
         _ => "not registered",
     };
     format!("{}: {state}, policy {}", account.aor, account.policy)
+}
+
+/// How the account's signalling travels, and what was tried before if that is not as wanted.
+pub(crate) fn way(account: &AccountStatus) -> String {
+    let Some(transport) = account.transport else { return "signalling: no way yet".to_owned() };
+    if !account.fallback {
+        return format!("signalling over {transport}");
+    }
+    let tried: Vec<String> = account
+        .ladder
+        .iter()
+        .filter(|step| step.outcome != StepOutcome::Up)
+        .map(|step| format!("{} {}", step.transport, step.outcome))
+        .collect();
+    format!("signalling over {transport}, not TLS: {}; tried again later", tried.join(", "))
 }
 
 /// The call in one line.

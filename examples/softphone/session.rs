@@ -250,6 +250,11 @@ impl Session {
                 }
             }
             Event::Unregistered { .. } => self.registered = false,
+            Event::TransportChanged { account, .. } if account == self.account => {
+                if let Some(status) = self.phone.account(account)? {
+                    self.say(&report::way(&status));
+                }
+            }
             Event::RegistrationFailed { reason, retry_in, .. } => {
                 self.registered = false;
                 let failure = self.because("cannot register", &reason);

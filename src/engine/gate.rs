@@ -109,19 +109,35 @@ impl Gate {
         }
         let prefers = self.policy == SecurityPolicy::Preferred;
         match self.offer {
-            MediaOffer::Opportunistic if prefers => {
+            MediaOffer::Opportunistic if prefers && self.attempt == 0 => {
                 Ok(MediaGrant { shape: OfferShape::Opportunistic, plain: true, ..secure })
             }
             MediaOffer::Dual if prefers => {
                 Ok(MediaGrant { shape: OfferShape::Dual, plain: true, ..secure })
             }
-            // First by SDES if that may be, then by DTLS.
-            _ if self.attempt < self.secure_attempts() => {
-                Ok(MediaGrant { sdes: sdes && self.attempt == 0, ..secure })
+            _ if self.secure_attempt() < self.secure_attempts() => {
+                Ok(MediaGrant { sdes: sdes && self.asks_by_sdes(), ..secure })
             }
             _ if prefers => Ok(PLAIN),
             _ => Err("SRTP is required, and the far end refuses it"),
         }
+    }
+
+    /// An offer of RTP/AVP with keys beside goes first. Who refuses it may still take SRTP alone:
+    /// such phones are set to encrypt or not to talk.
+    fn begins_opportunistic(self) -> bool {
+        self.policy == SecurityPolicy::Preferred && self.offer == MediaOffer::Opportunistic
+    }
+
+    /// How many offers that demand SRTP were refused.
+    fn secure_attempt(self) -> u8 {
+        self.attempt.saturating_sub(u8::from(self.begins_opportunistic()))
+    }
+
+    /// First by SDES, then by DTLS; after an opportunistic offer the other way round, since phones
+    /// with DTLS alone may take RTP/SAVP and answer it without a key.
+    fn asks_by_sdes(self) -> bool {
+        self.secure_attempt() == u8::from(self.begins_opportunistic())
     }
 
     /// Offers that demand SRTP, one after the other, before it is given up.
@@ -134,6 +150,9 @@ impl Gate {
         let next = self.attempt.saturating_add(1);
         match (self.policy, self.offer) {
             (SecurityPolicy::Preferred, MediaOffer::SecureFirst) => next <= self.secure_attempts(),
+            (SecurityPolicy::Preferred, MediaOffer::Opportunistic) => {
+                self.attempt < self.secure_attempts()
+            }
             (SecurityPolicy::Required, _) => next < self.secure_attempts(),
             _ => false,
         }
@@ -265,6 +284,18 @@ mod tests {
             assert!(gate.for_answer(&offered(false, false), false).unwrap().plain);
             assert_eq!(super::Gate { policy: Off, ..gate }.for_offer(false), Ok(PLAIN));
         }
+        let refused = Gate { attempt: 1, ..gate(Preferred, Trust::Verified) };
+        assert!(gate(Preferred, Trust::Verified).has_another_attempt());
+        let grant = refused.for_offer(false).unwrap();
+        assert!(grant.shape == OfferShape::Secure && !grant.sdes && grant.dtls && !grant.plain);
+        let again = Gate { attempt: 2, ..refused };
+        assert!(refused.has_another_attempt() && !again.has_another_attempt());
+        let grant = again.for_offer(false).unwrap();
+        assert!(grant.shape == OfferShape::Secure && grant.sdes && !grant.plain);
+        let clear = Gate { trust: Trust::Clear, ..refused };
+        let grant = clear.for_offer(false).unwrap();
+        assert!(!grant.sdes && grant.dtls && !grant.plain && !clear.has_another_attempt());
+
         let first = Gate { offer: MediaOffer::SecureFirst, ..gate(Preferred, Trust::Verified) };
         assert!(!first.for_offer(false).unwrap().plain && first.has_another_attempt());
         let second = Gate { attempt: 1, ..first };

@@ -47,6 +47,13 @@ class Proc:
             time.sleep(0.1)
         return False
 
+    def wait_for_after(self, what, start, seconds):
+        """Waits for `what` in the output from `start` on."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and what not in self.text()[start:]:
+            time.sleep(0.1)
+        return what in self.text()[start:]
+
     def send(self, line):
         self.p.stdin.write((line + "\n").encode())
         self.p.stdin.flush()
@@ -85,34 +92,44 @@ def fill(template, target, **values):
 
 
 class Kamailio:
-    """Registrar and proxy of lab.test: users alice, bob and carol, password = name + '-pass'."""
+    """Registrar and proxy of lab.test: users with their passwords, name + '-pass'. With `one_port`, UDP
+    and TLS share a port and there is no TCP; then `tls` says whether TLS is there yet."""
 
-    def __init__(self, base, certs, algorithm="MD5"):
+    def __init__(self, base, certs, algorithm="MD5", users=("alice", "bob", "carol"), one_port=False, tls=True):
         self.dir = pathlib.Path(base) / "kamailio"
         (self.dir / "db").mkdir(parents=True)
         (self.dir / "run").mkdir()
-        self.sip, self.sips = free_port(), free_port()
-        fill("kamailio.cfg", self.dir / "kamailio.cfg", DIR=self.dir, SIP=self.sip, SIPS=self.sips,
-             ALGORITHM=algorithm)
+        self.algorithm, self.one_port = algorithm, one_port
+        self.sip = free_port()
+        self.sips = self.sip if one_port else free_port()
         (self.dir / "tls.cfg").write_text(
             "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n"
             f"private_key = {certs}/server.key\ncertificate = {certs}/server.crt\nca_list = {certs}/ca.pem\n"
             "[client:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n")
         (self.dir / "db/version").write_text(
             "table_name(string) table_version(int)\nsubscriber:7\n")
-        users = "".join(f"{i}:{u}:lab.test:{u}-pass\n" for i, u in enumerate(["alice", "bob", "carol"], 1))
+        rows = "".join(f"{i}:{u}:lab.test:{u}-pass\n" for i, u in enumerate(users, 1))
         (self.dir / "db/subscriber").write_text(
-            "id(int,auto) username(string) domain(string) password(string)\n" + users)
+            "id(int,auto) username(string) domain(string) password(string)\n" + rows)
+        self.start(tls)
+
+    def start(self, tls=True):
+        """Starts it; to change `tls`, stop `proc` first: Kamailio's sockets are fixed while it runs."""
+        listen = [f"listen=udp:127.0.0.1:{self.sip}"]
+        listen += [] if self.one_port else [f"listen=tcp:127.0.0.1:{self.sip}"]
+        listen += [f"listen=tls:127.0.0.1:{self.sips}"] if tls else []
+        fill("kamailio.cfg", self.dir / "kamailio.cfg", DIR=self.dir, LISTEN="\n".join(listen),
+             ALGORITHM=self.algorithm)
         self.proc = Proc("kamailio", ["kamailio", "-f", self.dir / "kamailio.cfg", "-DD", "-E", "-m", "32",
                                       "-M", "8", "-Y", self.dir / "run", "-w", self.dir], self.dir)
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
+        end = time.monotonic() + 30
+        while time.monotonic() < end and self.proc.p.poll() is None:
             try:
-                socket.create_connection(("127.0.0.1", self.sips), 1).close()
+                self.rpc("core.version")
+                if tls:
+                    socket.create_connection(("127.0.0.1", self.sips), 1).close()
                 return
             except OSError:
-                if self.proc.p.poll() is not None:
-                    break
                 time.sleep(0.2)
         raise RuntimeError("kamailio did not start:\n" + self.proc.text()[-2000:])
 
@@ -138,19 +155,21 @@ class Kamailio:
 class Baresip:
     """baresip with WAV in and out. `account` is a line of its accounts file with @P@ for its port."""
 
-    def __init__(self, base, name, certs, account, play, rate=8000, dial=None, seconds=40):
+    def __init__(self, base, name, certs, account, play, rate=8000, dial=None, seconds=40,
+                 control=False):
         self.dir = pathlib.Path(base) / name
         self.dir.mkdir()
         self.port, self.rtp = free_port(6), free_port(20)
         (self.dir / "contacts").write_text("")
         (self.dir / "accounts").write_text(account.replace("@P@", str(self.port)) + "\n")
-        modules = "".join(f"module {m}.so\n" for m in ["g711", "g722", "aufile", "sndfile", "srtp"])
+        modules = "".join(f"module {m}.so\n" for m in ["g711", "g722", "aufile", "sndfile", "srtp", "dtls_srtp"])
+        tcp = f"module_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{self.port + 4}\n" if control else ""
         (self.dir / "config").write_text(
             f"sip_listen 127.0.0.1:{self.port}\nsip_certificate {certs}/server.pem\nsip_cafile {certs}/ca.pem\n"
             f"net_interface 127.0.0.1\naudio_source aufile,{play}\naudio_player aufile,{self.dir}/null.wav\n"
             f"ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels 1\nauplay_channels 1\n"
             f"rtp_ports {self.rtp}-{self.rtp + 18}\nmodule_path /usr/lib/baresip/modules\n{modules}"
-            f"module_tmp account.so\nmodule_app menu.so\nsnd_path {self.dir}\n")
+            f"module_tmp account.so\nmodule_app menu.so\n{tcp}snd_path {self.dir}\n")
         argv = ["baresip", "-v", "-s", "-f", self.dir, "-t", seconds]
         if dial:
             argv += ["-e", f"/dial {dial}"]
