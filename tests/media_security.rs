@@ -173,7 +173,7 @@ fn an_opportunistic_offer_whose_keys_are_ignored_makes_a_plain_call_that_says_so
 #[test]
 fn a_refused_opportunistic_offer_is_followed_by_one_that_demands_srtp_and_never_by_a_plain_one() {
     for (status, again) in [(488, true), (415, true), (606, true), (486, false)] {
-        let (mut world, alice, peer, id) =
+        let (world, alice, peer, id) =
             scripted(Preferred, MediaOffer::Opportunistic, move |turn, m| {
                 if m.is_request() && *m.method() == Method::Invite {
                     turn.reply(m, status);
