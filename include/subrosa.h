@@ -454,6 +454,12 @@
 #define SUBROSA_EVENT_PEER_IDENTITY_CHANGED 18
 
 /**
+ * Somebody called and was refused before the phone could ring: account, from, display_name,
+ * failure, text.
+ */
+#define SUBROSA_EVENT_INCOMING_REFUSED 19
+
+/**
  * Not about media that is missing.
  */
 #define SUBROSA_NO_MEDIA_NONE 0
@@ -1574,6 +1580,10 @@ typedef struct subrosa_engine_stats {
      */
     uint64_t foreign_requests;
     /**
+     * Calls that were refused before the phone could ring (SUBROSA_EVENT_INCOMING_REFUSED).
+     */
+    uint64_t refused_calls;
+    /**
      * What `malformed` counts, by reason: subrosa_reason_text names each.
      */
     uint64_t malformed_by[SUBROSA_MAX_REASONS];
@@ -2645,7 +2655,14 @@ subrosa_status subrosa_engine_handle_stream_closed(struct subrosa_engine *engine
                                                    uint64_t stream);
 
 /**
- * The host's addresses changed: every flow is opened anew.
+ * The address of this host from now on, for example "192.0.2.7". Sockets that exist follow with
+ * subrosa_engine_handle_network_changed, which comes next.
+ */
+subrosa_status subrosa_engine_set_local_ip(struct subrosa_engine *engine, struct subrosa_str ip);
+
+/**
+ * The host's addresses changed: every flow is opened anew, and running calls tell the far end
+ * where they are now.
  */
 subrosa_status subrosa_engine_handle_network_changed(struct subrosa_engine *engine,
                                                      uint64_t now_us);
@@ -3077,7 +3094,14 @@ subrosa_status subrosa_phone_account_ladder(const struct subrosa_phone *phone,
                                             size_t *out_count);
 
 /**
- * The host's addresses changed: every flow is opened anew.
+ * The address of this host from now on, for example "192.0.2.7". Sockets that exist follow with
+ * subrosa_phone_network_changed, which comes next.
+ */
+subrosa_status subrosa_phone_set_local_ip(struct subrosa_phone *phone, struct subrosa_str ip);
+
+/**
+ * The host's addresses changed: every flow is opened anew, and running calls tell the far end
+ * where they are now.
  */
 subrosa_status subrosa_phone_network_changed(struct subrosa_phone *phone);
 

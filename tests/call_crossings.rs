@@ -9,7 +9,7 @@ mod lab;
 mod peer;
 
 use lab::{Lab, SDP, in_dialog, ok, sdp, their_invite};
-use subrosa::engine::{CallOptions, CallState, EndReason, Event};
+use subrosa::engine::{CallOptions, CallState, EndReason, Event, FailureReason, SecurityPolicy};
 use subrosa::wire::sip::{HeaderName, Method};
 
 #[test]
@@ -271,4 +271,31 @@ fn a_request_that_cannot_be_answered_leaves_nothing_behind() {
         lab.statuses().last()
     );
     lab.incoming();
+}
+
+#[test]
+fn a_call_that_the_policy_refuses_rings_no_phone_and_the_person_is_told_who_and_why() {
+    let mut lab = Lab::new(|_, _| {});
+    lab.world.command(lab.alice, |engine, now| {
+        engine.set_domain_policy(now, "peer.test", SecurityPolicy::Required).unwrap();
+    });
+    lab.send(&their_invite());
+    lab.run(500);
+    let seen = &lab.world.host(lab.peer).seen;
+    let (_, _, answer) = seen.iter().find(|(_, _, m)| m.status() == Some(488)).unwrap();
+    assert!(answer.header(HeaderName::Warning).unwrap().contains("TLS is required"), "{answer:?}");
+    let events = lab.world.host(lab.alice).events();
+    let calls = |e: &Event| matches!(e, Event::IncomingCall { .. } | Event::CallEnded { .. });
+    assert!(!events.iter().any(|(_, e)| calls(e)), "{events:?}");
+    let told = events.iter().find_map(|(_, e)| match e {
+        Event::IncomingRefused { from, reason, account, .. } => Some((from, reason, account)),
+        _ => None,
+    });
+    let (from, reason, account) = told.expect("the person is told");
+    assert_eq!(from, "sip:bob@peer.test");
+    assert!(matches!(reason, FailureReason::Policy(_)), "{reason}");
+    assert_eq!(*account, Some(lab.account));
+    let engine = lab.world.host(lab.alice).engine();
+    assert_eq!(engine.stats().refused_calls, 1);
+    assert_eq!((engine.load().calls, engine.load().ended, engine.load().media_sockets), (0, 0, 0));
 }

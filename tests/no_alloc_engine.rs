@@ -1,5 +1,5 @@
 //! The media path through two whole engines allocates nothing once the call is up: write_pcm,
-//! poll_output, handle_input and read_pcm run under a counting allocator.
+//! poll_output, handle_input (timeouts of media too) and read_pcm run under a counting allocator.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -92,29 +92,31 @@ fn a_call_through_two_engines_allocates_nothing_per_packet() {
     settle(now, &mut a, &mut b);
     assert_eq!(a.engine.call(call).unwrap().state(), CallState::Established);
     let (pcm, mut heard) = ([1000; 320], [0; 320]);
-    let mut after_start = 0;
+    let (mut after_start, mut media_timeouts) = (0, 0);
     for tick in 0..600 {
         // Transactions of the call setup end within 64 * T1.
         if tick == 100 {
             now += Duration::from_secs(40);
         }
         now += Duration::from_millis(20);
+        let before = allocations();
         for host in [&mut a, &mut b] {
             if host.deadline.is_some_and(|d| d <= now) {
                 host.engine.handle_input(now, Input::Timeout).unwrap();
+                media_timeouts += u64::from(tick >= 150);
             }
         }
-        // Timers are not packets: their cost is left out.
-        let timers = allocations();
         for (host, id) in [(&mut a, call), (&mut b, answered)] {
             host.engine.write_pcm(now, id, &pcm).unwrap();
             host.engine.read_pcm(now, id, &mut heard).unwrap();
         }
         settle(now, &mut a, &mut b);
         if tick >= 150 {
-            after_start += allocations() - timers;
+            after_start += allocations() - before;
         }
     }
     assert!(a.packets > 590 && b.packets > 590);
+    // By then nothing but media has timers: RTCP, and the watch for silence.
+    assert!(media_timeouts > 2, "{media_timeouts}");
     assert_eq!(after_start, 0);
 }

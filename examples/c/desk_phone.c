@@ -179,6 +179,10 @@ static void on_event(const subrosa_event *e) {
                e->text.ptr);
         break;
     case SUBROSA_EVENT_INCOMING_CALL: incoming(e); break;
+    case SUBROSA_EVENT_INCOMING_REFUSED:
+        printf("refused a call from %.*s: %.*s\n", (int)e->from.len, e->from.ptr, (int)e->text.len,
+               e->text.ptr);
+        break;
     case SUBROSA_EVENT_CALL_PROGRESS:
         printf("progress: %d\n", e->sip_status);
         break;

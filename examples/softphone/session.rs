@@ -281,6 +281,9 @@ impl Session {
             Event::IncomingCall { call, from, display_name, .. } => {
                 self.ring(call, &from, &display_name)?;
             }
+            Event::IncomingRefused { from, display_name, reason, .. } => {
+                self.say(&format!("refused a call from {display_name} <{from}>: {reason}"));
+            }
             other => self.handle_call_event(other)?,
         }
         Ok(())

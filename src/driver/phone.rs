@@ -418,7 +418,17 @@ impl Phone {
         self.shared.send(Command::Record(call, Box::new(sink)))
     }
 
-    /// The host's addresses changed: every flow is opened anew.
+    /// The address of this host from now on ([`Engine::set_local_ip`]); then say
+    /// [`network_changed`](Self::network_changed).
+    ///
+    /// # Errors
+    /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].
+    pub fn set_local_ip(&self, ip: std::net::IpAddr) -> Result<(), PhoneError> {
+        self.with_engine(move |engine, _| engine.set_local_ip(ip))
+    }
+
+    /// The host's addresses changed: every flow is opened anew, and running calls tell the far
+    /// end where they are now.
     ///
     /// # Errors
     /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].

@@ -8,6 +8,7 @@ use super::call::{CallMachine, CallMedia, InviteParts};
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
+use super::gate::Trust;
 use super::handshake::{DtlsLeg, EarlyHellos};
 use super::media_slot::MediaSlot;
 use super::peers::SecurityLevel;
@@ -82,6 +83,8 @@ pub(super) struct CallEntry {
     pub(super) accept_wanted: bool,
     /// Early media was wanted before its media ports were bound.
     pub(super) early_wanted: bool,
+    /// The far end does not know our new addresses yet.
+    pub(super) move_wanted: bool,
 }
 
 impl CallEntry {
@@ -112,22 +115,44 @@ impl CallEntry {
             failover: None,
             accept_wanted: false,
             early_wanted: false,
+            move_wanted: false,
+        }
+    }
+
+    /// Signalling goes over this flow from now on: the one place where a call's flow, how far it
+    /// is trusted with keys, and what the report says of it change together.
+    pub(super) fn signal_over(&mut self, flow: FlowId, trust: Trust, leg: Option<SignallingLeg>) {
+        self.flow = Some(flow);
+        self.machine.trust = trust;
+        if let Some(leg) = leg {
+            self.report.set_signalling(leg);
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, rng: &mut dyn Rng) {
         self.machine.handle_timeout(now, rng);
-        self.media.handle_timeout(now);
+        self.handle_media_timeout(now);
         if let Some(leg) = &mut self.dtls {
             leg.handle_timeout(now);
         }
         self.renew_keys_if_due(now, rng);
     }
 
+    /// What is due of the media session alone. False if new keys are due with it.
+    pub(super) fn handle_media_timeout(&mut self, now: Instant) -> bool {
+        self.media.handle_timeout(now);
+        self.next_renewal().is_none_or(|at| at > now)
+    }
+
+    /// When something else than the media session has work.
+    pub(super) fn next_signalling_timeout(&self) -> Option<Instant> {
+        let dtls = self.dtls.as_ref().and_then(DtlsLeg::next_timeout);
+        [self.machine.next_timeout(), dtls, self.next_renewal()].into_iter().flatten().min()
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let media = self.media.next_timeout();
-        let dtls = self.dtls.as_ref().and_then(DtlsLeg::next_timeout);
-        [self.machine.next_timeout(), media, dtls, self.next_renewal()].into_iter().flatten().min()
+        [self.next_signalling_timeout(), media].into_iter().flatten().min()
     }
 
     /// A key pressed before there is media waits for it.
@@ -272,16 +297,10 @@ impl Engine {
 
     /// The flow to the next hop is up.
     pub(super) fn call_way_ready(&mut self, now: Instant, id: CallId, flow: FlowId) {
-        let trust = self.trust(flow);
-        let leg = self.signalling_leg(flow);
+        self.call_moves(id, flow);
         let account = self.calls.get(id).and_then(|e| e.machine.account);
         let account_flow = account.and_then(|a| self.accounts.get(a)).and_then(|a| a.flow);
         let Some(entry) = self.calls.get_mut(id) else { return };
-        entry.flow = Some(flow);
-        entry.machine.trust = trust;
-        if let Some(leg) = leg {
-            entry.report.set_signalling(leg);
-        }
         if let Some(route) = &entry.route {
             entry.report.ladder = route.steps().to_vec();
         }

@@ -55,6 +55,18 @@ pub enum Event {
         /// The caller's display name, possibly empty.
         display_name: String,
     },
+    /// Somebody called and was refused (488) before the phone could ring: the policy does not
+    /// allow the call as it was offered, or it has nothing that both sides know.
+    IncomingRefused {
+        /// The account that was called; `None` if the request named none of ours.
+        account: Option<AccountId>,
+        /// Who called, as the request says it (not verified).
+        from: String,
+        /// The caller's display name, possibly empty.
+        display_name: String,
+        /// Why.
+        reason: FailureReason,
+    },
     /// The far end rings (180), or a provisional response says something else.
     CallProgress {
         /// The call.

@@ -3,10 +3,11 @@
 use alloc::string::ToString;
 
 use super::accounts::AccountEntry;
-use super::call::{CallMachine, CallMedia, CallState};
+use super::call::{CallMachine, CallMedia, CallState, not_acceptable};
 use super::calls::{CallEntry, check_rate};
 use super::config::CallOptions;
 use super::error::CallError;
+use super::event::{Event, FailureReason};
 use super::policy::{PolicySource, SecurityPolicy};
 use super::{AccountId, CallId, Engine};
 use crate::sip::FlowId;
@@ -57,13 +58,15 @@ impl Engine {
             self.stats.foreign_requests = self.stats.foreign_requests.saturating_add(1);
             return self.refuse(now, tx, message, 403, "Not Over This Connection");
         }
-        let leg = self.signalling_leg(flow);
+        let trust = self.trust(flow);
         let Some(entry) = self.calls.get_mut(id) else { return };
-        if entry.machine.handle_request(now, tx, message, &mut self.rng) {
-            entry.flow = Some(flow);
-            if let Some(leg) = leg {
-                entry.report.set_signalling(leg);
-            }
+        // The answer goes the way of the request: it is trusted no further than that.
+        let before = entry.machine.trust;
+        entry.machine.trust = before.min(trust);
+        let fits = entry.machine.handle_request(now, tx, message, &mut self.rng);
+        entry.machine.trust = before;
+        if fits {
+            self.call_moves(id, flow);
         }
     }
 
@@ -156,18 +159,21 @@ impl Engine {
         let encrypts = policy != SecurityPolicy::Off || asks;
         let fingerprints = if encrypts { self.dtls_fingerprints() } else { alloc::vec::Vec::new() };
         let (srtp, trace) = (self.config.srtp_options(), self.config.sip_trace);
-        let mut refusal = None;
+        let (mut refusal, mut not_allowed, mut faults) = (None, None, alloc::vec::Vec::new());
         let id = self.calls.try_insert_with(|id| {
             let media = CallMedia::new(codecs, fingerprints, srtp);
             match CallMachine::incoming(now, id, account, tx, message.clone(), media, policy, tag) {
-                Ok(machine) => {
+                Ok(mut machine) => {
+                    machine.trust = trust;
+                    if let Err(reason) = machine.check_offer() {
+                        not_allowed = Some(reason);
+                        faults.extend(core::iter::from_fn(|| machine.media.poll_fault()));
+                        return None;
+                    }
+                    machine.announce();
                     let call_id = message.call_id().to_string();
                     let mut entry = CallEntry::new(machine, call_id, effective);
-                    entry.flow = Some(flow);
-                    entry.machine.trust = trust;
-                    if let Some(leg) = leg {
-                        entry.report.set_signalling(leg);
-                    }
+                    entry.signal_over(flow, trust, leg);
                     entry.report.debugging.sip_trace = trace;
                     entry.facts_are_known();
                     Some(entry)
@@ -178,13 +184,33 @@ impl Engine {
                 }
             }
         });
+        faults.into_iter().for_each(|fault| self.stats.count_sdp(fault));
+        if let Some(reason) = not_allowed {
+            self.refuse_call(now, tx, message, account, reason);
+            return Ok(());
+        }
         let Some(id) = id else { return Err(refusal.unwrap_or((500, "Server Internal Error"))) };
         self.invites.insert(tx, id);
-        let allowed = self.calls.get_mut(id).is_some_and(|e| e.machine.check_offer());
-        if allowed {
-            self.bind_media(id);
-        }
+        self.bind_media(id);
         Ok(())
+    }
+
+    /// The gate does not let a call in: nobody's phone rings, but the person is told.
+    fn refuse_call(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        request: &Message,
+        account: Option<AccountId>,
+        reason: FailureReason,
+    ) {
+        self.stats.refused_calls = self.stats.refused_calls.saturating_add(1);
+        self.log_refusal(request.method(), 488);
+        let tag = self.token();
+        self.answer(now, tx, not_acceptable(request, &tag, &reason));
+        let from = request.from().uri().to_string();
+        let display_name = request.from().display();
+        self.event(Event::IncomingRefused { account, from, display_name, reason });
     }
 
     /// The account that an INVITE is for: the one whose address it names in Request-URI or To,

@@ -72,7 +72,10 @@ pub enum Input<'a> {
         /// Records, or why there are none.
         answer: DnsAnswer,
     },
-    /// The host's addresses changed (Wi-Fi to mobile, cable pulled): every flow is opened anew.
+    /// The host's addresses changed (Wi-Fi to mobile, cable pulled): every flow is opened anew,
+    /// accounts register again, and running calls tell the far end where they are now. Tell the
+    /// new address first, if it is another one
+    /// ([`Engine::set_local_ip`](super::Engine::set_local_ip)).
     NetworkChanged,
     /// The wall clock, for certificates and RTCP; it may be repeated or corrected at any time.
     WallClock(UnixTime),

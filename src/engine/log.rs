@@ -142,6 +142,9 @@ impl Engine {
             Event::IncomingCall { call, .. } => {
                 self.note(Debug, "call", || format!("call {call} comes in"));
             }
+            Event::IncomingRefused { reason, .. } => {
+                self.note(Info, "call", || format!("a call was refused: {reason}"));
+            }
             Event::CallEstablished { call } => {
                 self.note(Info, "call", || format!("call {call} is established"));
             }

@@ -21,6 +21,7 @@ mod ladder;
 mod log;
 mod media_slot;
 mod memory;
+mod moving;
 mod nat;
 mod output;
 mod peers;
@@ -244,6 +245,9 @@ impl Engine {
         if let Input::Datagram { socket, remote, payload } = input {
             return self.handle_datagram(now, socket, remote, payload);
         }
+        if matches!(input, Input::Timeout) && self.handle_media_timeout(now) {
+            return Ok(());
+        }
         let result = self.dispatch(now, input);
         self.deliver(now);
         result
@@ -302,7 +306,7 @@ impl Engine {
                 Ok(())
             }
             Input::NetworkChanged => {
-                self.flows.close_all();
+                self.network_changed(now);
                 Ok(())
             }
             Input::WallClock(unix) => {
@@ -311,6 +315,23 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// Does what is due of media, if nothing else is, without an allocation. False if there is
+    /// more to be done.
+    fn handle_media_timeout(&mut self, now: Instant) -> bool {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let signalling = due(self.flows.next_timeout())
+            || due(self.transactions.next_timeout())
+            || self.accounts.iter().any(|(_, e)| due(e.next_timeout()))
+            || self.calls.iter().any(|(_, e)| due(e.next_signalling_timeout()));
+        if signalling || self.unsettled {
+            return false;
+        }
+        self.flows.set_wall_clock(self.unix(now));
+        let all = self.calls.iter_mut().all(|(_, e)| e.handle_media_timeout(now));
+        self.note_changes();
+        all
     }
 
     fn handle_timeout(&mut self, now: Instant) {

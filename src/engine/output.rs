@@ -36,7 +36,7 @@ impl Engine {
         if let Some(event) = self.poll_change() {
             return Output::Event(event);
         }
-        let due = self.calls.iter().find(|(_, e)| e.media.has_output());
+        let due = self.calls.iter().find(|(_, e)| e.ports_ready && e.media.has_output());
         if let Some(id) = due.map(|(id, _)| id) {
             if buf.len() < MAX_TRANSMIT {
                 return Output::BufferTooSmall { needed: MAX_TRANSMIT };
@@ -71,7 +71,7 @@ impl Engine {
     /// A call whose DTLS handshake has something to send, and its socket.
     fn dtls_due(&self) -> Option<(super::CallId, SocketId)> {
         self.calls.iter().find_map(|(id, entry)| {
-            let due = entry.dtls.as_ref().is_some_and(DtlsLeg::has_output);
+            let due = entry.ports_ready && entry.dtls.as_ref().is_some_and(DtlsLeg::has_output);
             Some((id, entry.ports.as_ref().filter(|_| due)?.rtp()))
         })
     }

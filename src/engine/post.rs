@@ -333,6 +333,7 @@ impl Engine {
     fn call_actions(&mut self, now: Instant) -> bool {
         let mut moved = false;
         for id in self.calls.ids() {
+            moved |= self.tell_addresses(id);
             while let Some(fault) =
                 self.calls.get_mut(id).and_then(|e| e.machine.media.poll_fault())
             {

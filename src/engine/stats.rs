@@ -16,6 +16,9 @@ pub struct EngineStats {
     pub transactions: TransactionStats,
     /// Requests that were refused: a method or extension that the engine does not have.
     pub refused_requests: u64,
+    /// Calls that were refused before the phone could ring
+    /// ([`Event::IncomingRefused`](super::Event::IncomingRefused)).
+    pub refused_calls: u64,
     /// Requests and responses that belong to no call.
     pub strays: u64,
     /// Requests within a secure call that came over a connection which is not its own.

@@ -404,3 +404,42 @@ fn cancel_reject_and_a_policy_that_forbids_each_end_the_call_with_their_reason()
     pair.hosts[1].engine.remove_account(now, bob).unwrap();
     assert_eq!(pair.hosts[0].engine.call(call).unwrap().state(), CallState::Ended);
 }
+
+/// The texts that a host has put on the wire since.
+fn in_the_clear(host: &Host, since: usize) -> String {
+    host.sent[since..].iter().map(|bytes| String::from_utf8_lossy(bytes)).collect()
+}
+
+#[test]
+fn trust_is_that_of_the_flow_that_carries_the_signalling_now() {
+    let mut pair = Pair::new(Transport::Tls);
+    let [call, _] = talk(&mut pair, Transport::Tls, SecurityPolicy::Preferred);
+    let now = pair.now;
+    let (ip, since) = (pair.hosts[1].ip, pair.hosts[0].sent.len());
+    let engine = &mut pair.hosts[0].engine;
+    let entry = engine.calls.get(call).unwrap();
+    let (secure, sdes) = (entry.flow.unwrap(), entry.machine.gate());
+    assert!(entry.machine.trust == Trust::Verified && sdes.for_offer(true).unwrap().sdes);
+    assert_eq!(engine.call(call).unwrap().security().padlock(), Padlock::EncryptedToProvider);
+    // An offer with keys is written, and then there is only another way.
+    engine.calls.get_mut(call).unwrap().machine.renew_keys(&mut engine.rng).unwrap();
+    let clear = engine.flows.open(now, Transport::Udp, ip, "").unwrap();
+    engine.call_moves(call, clear);
+    engine.deliver(now);
+    let entry = engine.calls.get(call).unwrap();
+    assert_eq!((entry.machine.trust, entry.flow), (Trust::Clear, Some(clear)));
+    assert!(!entry.machine.gate().for_offer(true).unwrap().sdes);
+    let events = core::iter::from_fn(|| engine.poll_change()).collect::<Vec<_>>();
+    assert!(
+        events.contains(&Event::SecurityChanged { call, padlock: Padlock::None }),
+        "{events:?}"
+    );
+    assert_eq!(engine.call(call).unwrap().security().padlock(), Padlock::None);
+    pair.settle();
+    assert!(!in_the_clear(&pair.hosts[0], since).contains("a=crypto"), "keys in the clear");
+    // Back under TLS it may have keys again.
+    let engine = &mut pair.hosts[0].engine;
+    engine.call_moves(call, secure);
+    let entry = engine.calls.get(call).unwrap();
+    assert!(entry.machine.gate().for_offer(true).unwrap().sdes);
+}

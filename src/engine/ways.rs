@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::accounts::AccountEntry;
 use super::call::{CallState, Purpose};
 use super::event::{EndReason, FailureReason};
+use super::gate::Trust;
 use super::post::{Owner, Pending, route_failure};
 use super::{CallId, Engine};
 use crate::sip::route::{Route, RouteFailure};
@@ -50,6 +51,11 @@ impl Engine {
         let Some(sized) = sized else { return false };
         if !self.flows.fits(flow, &sized) {
             return self.start_by_tcp(now, owner, flow, request);
+        }
+        // Written for the flow that was there before, which could be trusted with them.
+        if sized.body().windows(9).any(|w| w == b"a=crypto:") && self.trust(flow) != Trust::Verified
+        {
+            return false;
         }
         let Some(transport) = self.flows.transport(flow) else { return false };
         let reliable = transport.is_reliable();
@@ -183,13 +189,10 @@ impl Engine {
     }
 
     /// A call's signalling is on this flow from now on.
-    fn call_moves(&mut self, id: CallId, flow: FlowId) {
-        let leg = self.signalling_leg(flow);
+    pub(super) fn call_moves(&mut self, id: CallId, flow: FlowId) {
+        let (trust, leg) = (self.trust(flow), self.signalling_leg(flow));
         if let Some(entry) = self.calls.get_mut(id) {
-            entry.flow = Some(flow);
-            if let Some(leg) = leg {
-                entry.report.set_signalling(leg);
-            }
+            entry.signal_over(flow, trust, leg);
         }
     }
 

@@ -107,6 +107,16 @@ pub unsafe extern "C" fn subrosa_config_last_error(
     guard(give, SUBROSA_ERR_PANIC)
 }
 
+/// An IP address in text.
+///
+/// # Safety
+/// The text is readable.
+pub(super) unsafe fn ip_address(text: subrosa_str) -> Result<IpAddr, Failure> {
+    // SAFETY: the caller's promise.
+    let ip = unsafe { text.text()? }.parse();
+    ip.map_err(|_| Failure::invalid("not an IP address"))
+}
+
 /// The local IP address that sockets bind to, for example "192.0.2.7"; "0.0.0.0" unless set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_config_set_local_ip(
@@ -116,8 +126,7 @@ pub unsafe extern "C" fn subrosa_config_set_local_ip(
     // SAFETY: the caller's promise.
     let change = |config: &mut Config| {
         // SAFETY: the caller's promise.
-        let ip: Result<IpAddr, _> = unsafe { ip.text()? }.parse();
-        config.local_ip = ip.map_err(|_| Failure::invalid("not an IP address"))?;
+        config.local_ip = unsafe { ip_address(ip)? };
         Ok(())
     };
     // SAFETY: the caller's promise.

@@ -2,7 +2,7 @@
 
 use super::account::policy;
 use super::addr::subrosa_addr;
-use super::config::{subrosa_config, used};
+use super::config::{ip_address, subrosa_config, used};
 use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, last_error, live};
 use super::log::Logger;
 use super::pointer::{Out, slice, slice_mut, subrosa_str};
@@ -345,7 +345,24 @@ pub unsafe extern "C" fn subrosa_engine_handle_stream_closed(
     unsafe { input(engine, now_us, Input::StreamClosed { stream: StreamId::from_raw(stream) }) }
 }
 
-/// The host's addresses changed: every flow is opened anew.
+/// The address of this host from now on, for example "192.0.2.7". Sockets that exist follow with
+/// subrosa_engine_handle_network_changed, which comes next.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_engine_set_local_ip(
+    engine: *mut subrosa_engine,
+    ip: subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(engine, Access::Change, |state, _| {
+            state.engine.set_local_ip(ip_address(ip)?);
+            Ok(())
+        })
+    }
+}
+
+/// The host's addresses changed: every flow is opened anew, and running calls tell the far end
+/// where they are now.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_engine_handle_network_changed(
     engine: *mut subrosa_engine,

@@ -78,6 +78,9 @@ pub const SUBROSA_EVENT_SECURITY_DOWNGRADE: i32 = 17;
 /// The peer of `call` shows another DTLS certificate than the one that was confirmed, or, if none
 /// was, than in the last call. Told before audio flows.
 pub const SUBROSA_EVENT_PEER_IDENTITY_CHANGED: i32 = 18;
+/// Somebody called and was refused before the phone could ring: account, from, display_name,
+/// failure, text.
+pub const SUBROSA_EVENT_INCOMING_REFUSED: i32 = 19;
 
 /// Not about media that is missing.
 pub const SUBROSA_NO_MEDIA_NONE: i32 = 0;
@@ -324,6 +327,14 @@ impl subrosa_event {
                 display_name: texts.lend(display_name),
                 ..Self::of_call(SUBROSA_EVENT_INCOMING_CALL, *call)
             },
+            Event::IncomingRefused { account, from, display_name, reason } => {
+                let mut out = Self::new(SUBROSA_EVENT_INCOMING_REFUSED);
+                out.account = account.map_or(0, |account| account.to_raw());
+                out.from = texts.lend(from);
+                out.display_name = texts.lend(display_name);
+                out.set_failure(reason, texts);
+                out
+            }
             Event::CallProgress { call, status, early_media } => Self {
                 sip_status: i32::from(*status),
                 early_media: i32::from(*early_media),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::account::{copied, policy, policy_number, subrosa_account_config, subrosa_account_info};
 use super::account::{source_number, unknown_account, uri};
-use super::config::{ConfigState, address, subrosa_config, used};
+use super::config::{ConfigState, address, ip_address, subrosa_config, used};
 use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, last_error, live};
 use super::ladder::{subrosa_ladder_step, write_steps};
 use super::load::subrosa_engine_load;
@@ -377,7 +377,19 @@ pub unsafe extern "C" fn subrosa_phone_account_ladder(
     }
 }
 
-/// The host's addresses changed: every flow is opened anew.
+/// The address of this host from now on, for example "192.0.2.7". Sockets that exist follow with
+/// subrosa_phone_network_changed, which comes next.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_set_local_ip(
+    phone: *mut subrosa_phone,
+    ip: subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { with(phone, Access::Change, |phone, _| Ok(phone.set_local_ip(ip_address(ip)?)?)) }
+}
+
+/// The host's addresses changed: every flow is opened anew, and running calls tell the far end
+/// where they are now.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_phone_network_changed(
     phone: *mut subrosa_phone,

@@ -241,6 +241,8 @@ pub struct subrosa_engine_stats {
     pub events_dropped: u64,
     /// Requests within a secure call that came over a connection which is not its own.
     pub foreign_requests: u64,
+    /// Calls that were refused before the phone could ring (SUBROSA_EVENT_INCOMING_REFUSED).
+    pub refused_calls: u64,
     /// What `malformed` counts, by reason: subrosa_reason_text names each.
     pub malformed_by: [u64; SUBROSA_MAX_REASONS],
     /// Session descriptions of far ends that were refused, by reason.
@@ -288,6 +290,7 @@ impl subrosa_engine_stats {
             trace_dropped: stats.trace_dropped,
             events_dropped: stats.events_dropped,
             foreign_requests: stats.foreign_requests,
+            refused_calls: stats.refused_calls,
             malformed_by: spread(&stats.flows.malformed_by),
             sdp_refused_by: spread(&stats.sdp_refused_by),
         }

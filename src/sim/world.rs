@@ -220,6 +220,17 @@ impl World {
         self.net.set_detour(b, a, through);
     }
 
+    /// A host is on another network: it has this address from now on. What is on the way to the
+    /// old one, and what goes there later, is lost; a phone is told by its owner
+    /// ([`Engine::set_local_ip`](crate::engine::Engine::set_local_ip)).
+    pub fn move_host(&mut self, host: impl Into<HostId>, ip: IpAddr) {
+        let host = host.into();
+        self.note(&format!("{} moves to {ip}", self.name(host)));
+        if let Some(slot) = self.net.slot(host) {
+            slot.ip = ip;
+        }
+    }
+
     /// Breaks all TCP connections between two hosts at once, as a firewall that restarts does.
     pub fn break_connections(&mut self, a: impl Into<HostId>, b: impl Into<HostId>) {
         self.net.break_connections(a.into(), b.into());
@@ -350,8 +361,9 @@ impl World {
             }
             Pending::Datagram { host, local, remote, mut payload } => {
                 // Who stands in between hears what is for others, whatever their ports.
-                let open = |s: &mut HostSlot| s.ip != local.ip() || s.udp.contains(&local.port());
-                let open = self.net.slot(host).is_some_and(open);
+                let owner = self.net.host_at(local.ip());
+                let open = |s: &mut HostSlot| owner != Some(host) || s.udp.contains(&local.port());
+                let open = owner.is_some() && self.net.slot(host).is_some_and(open);
                 if open {
                     self.tell(host, NetEvent::Datagram { local, remote, payload: &mut payload });
                 }

@@ -16,6 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 pub(super) use media::{CallMedia, DtlsPlan, MediaPlan, PlanKeys, SrtpOptions};
+pub(super) use session::not_acceptable;
 pub(super) use uac::InviteParts;
 
 use zeroize::Zeroizing;
@@ -128,6 +129,8 @@ pub(super) struct Change {
     pub(super) hold: bool,
     /// Our key is a new one.
     pub(super) fresh_keys: bool,
+    /// We are elsewhere.
+    pub(super) moved: bool,
 }
 
 #[derive(Debug)]

@@ -23,7 +23,7 @@ impl CallMachine {
         if self.change.is_some() || self.answering.is_some() {
             return Err(CallError::Busy);
         }
-        self.send_reinvite(Change { hold, fresh_keys: false }, rng);
+        self.send_reinvite(Change { hold, fresh_keys: false, moved: false }, rng);
         Ok(())
     }
 
@@ -36,7 +36,7 @@ impl CallMachine {
         if !self.may_renew_keys() {
             return Err(CallError::Busy);
         }
-        self.send_reinvite(Change { hold: self.local_hold, fresh_keys: true }, rng);
+        self.send_reinvite(Change { hold: self.local_hold, fresh_keys: true, moved: false }, rng);
         Ok(())
     }
 
@@ -48,6 +48,21 @@ impl CallMachine {
     /// True if new keys should be agreed on now, whatever the state of those in use.
     pub(in crate::engine) fn wants_new_keys(&self) -> bool {
         self.key_is_shared && self.state == CallState::Established && self.media.is_keyed_by_sdes()
+    }
+
+    /// Our addresses changed: the far end is told by re-INVITE, keys and holds stay.
+    pub(in crate::engine) fn tell_addresses(&mut self, rng: &mut dyn Rng) {
+        self.send_reinvite(Change { hold: self.local_hold, fresh_keys: false, moved: true }, rng);
+    }
+
+    /// The re-INVITE under way went over a network that is gone: the session is as before it.
+    pub(in crate::engine) fn forget_change(&mut self, now: Instant, rng: &mut dyn Rng) {
+        self.change_deadline = None;
+        if self.change.take().is_some() {
+            self.offers.finish_local(now, 500, rng);
+            self.media.rollback();
+            self.report_holds();
+        }
     }
 
     pub(super) fn send_reinvite(&mut self, change: Change, rng: &mut dyn Rng) {
@@ -131,7 +146,7 @@ impl CallMachine {
                 let held = self.local_hold != change.hold;
                 self.local_hold = change.hold;
                 self.key_is_shared &= !change.fresh_keys;
-                if held || !change.fresh_keys {
+                if held || !(change.fresh_keys || change.moved) {
                     self.report_holds();
                 }
             }
@@ -277,18 +292,14 @@ impl CallMachine {
         request.response(200, "OK").to_tag(&self.local_tag).body("application/sdp", body)
     }
 
-    /// 488 with the reason in words (RFC 3261 §20.43).
+    /// 488 with the reason in words.
     pub(super) fn refuse_offer(
         &mut self,
         tx: ServerTxId,
         request: &Message,
         reason: &FailureReason,
     ) {
-        let text = reason.to_string().replace('"', "'");
-        let response = request
-            .response(488, "Not Acceptable Here")
-            .to_tag(&self.local_tag)
-            .header(HeaderName::Warning, alloc::format!("399 subrosa \"{text}\""));
+        let response = not_acceptable(request, &self.local_tag, reason);
         self.act(CallAction::Respond { tx, response });
     }
 
@@ -299,4 +310,17 @@ impl CallMachine {
             self.report_holds();
         }
     }
+}
+
+/// 488 with the reason in words (RFC 3261 §20.43).
+pub(in crate::engine) fn not_acceptable(
+    request: &Message,
+    tag: &str,
+    reason: &FailureReason,
+) -> MessageBuilder {
+    let text = reason.to_string().replace('"', "'");
+    request
+        .response(488, "Not Acceptable Here")
+        .to_tag(tag)
+        .header(HeaderName::Warning, alloc::format!("399 subrosa \"{text}\""))
 }

@@ -38,12 +38,18 @@ impl CallMachine {
         let mut call =
             Self::new(id, account, Direction::Incoming, target, media, policy, options, local_tag);
         call.remote = request.from().uri().to_string();
-        let (from, display_name) = (call.remote.clone(), request.from().display());
         call.dialog = Some(dialog);
         call.incoming = Some((tx, request));
         call.ring_deadline = Some(now + ring);
-        call.event(Event::IncomingCall { call: id, account, from, display_name });
         Ok(call)
+    }
+
+    /// Tells that somebody calls.
+    pub(in crate::engine) fn announce(&mut self) {
+        let Some((_, request)) = &self.incoming else { return };
+        let (from, display_name) = (self.remote.clone(), request.from().display());
+        let (call, account) = (self.id, self.account);
+        self.event(Event::IncomingCall { call, account, from, display_name });
     }
 
     /// The offer of the INVITE that waits, if it has one.
@@ -135,23 +141,14 @@ impl CallMachine {
         self.finish(EndReason::Failed(reason.clone()));
     }
 
-    /// Checks the offer against the policy before anybody's phone rings; a call that could not be
-    /// answered is refused at once, with the reason in a Warning.
-    pub(in crate::engine) fn check_offer(&mut self) -> bool {
-        let Some(sdp) = self.pending_offer() else {
+    /// Checks the offer against the policy before anybody's phone rings. `Err` is why the call
+    /// could not be answered.
+    pub(in crate::engine) fn check_offer(&mut self) -> Result<(), FailureReason> {
+        let gate = self.gate();
+        match self.pending_offer() {
             // Without an offer only the signalling can be checked.
-            if let Err(reason) = self.media.check_signalling(self.gate()) {
-                self.refuse_media(&reason);
-                return false;
-            }
-            return true;
-        };
-        match self.media.check_offer(&sdp, self.gate()) {
-            Ok(()) => true,
-            Err(reason) => {
-                self.refuse_media(&reason);
-                false
-            }
+            None => self.media.check_signalling(gate),
+            Some(sdp) => self.media.check_offer(&sdp, gate),
         }
     }
 

@@ -152,6 +152,11 @@ impl Flows {
         }
     }
 
+    /// Where a UDP socket for SIP is bound.
+    pub fn socket_ip(&self, socket: SocketId) -> Option<core::net::IpAddr> {
+        self.sockets.iter().find(|(s, _)| *s == socket).map(|(_, local)| local.ip())
+    }
+
     /// True for a UDP socket that carries SIP.
     pub fn has_socket(&self, socket: SocketId) -> bool {
         self.sockets.iter().any(|(s, _)| *s == socket)
