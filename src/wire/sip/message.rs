@@ -53,6 +53,7 @@ impl Message {
     }
 
     /// Forgets the body, which may hold keys; the head stays.
+    #[cfg(feature = "std")]
     pub(crate) fn forget_body(&mut self) {
         self.buf.truncate(self.head_len);
     }
