@@ -65,7 +65,10 @@ fn the_exit_status_is_the_verdict_and_each_security_fact_holds() {
     assert_eq!((status, text.contains("NOT every fact")), (i32::from(!all), !all), "{text}");
     // It is seen live: padlock, progress, packets.
     assert!(text.contains("encrypted to your provider #") && text.contains(" lost "), "{text}");
-    for wanted in ["TLS13_", "AEAD_AES_256_GCM", "certificate for bob.example", "bits per byte"] {
+    let report =
+        ["alice's security report", "  Encrypted to your provider", "SRTCP, encrypted both ways"];
+    let shown = ["TLS13_", "AEAD_AES_256_GCM", "certificate for bob.example", "bits per byte"];
+    for wanted in report.into_iter().chain(shown) {
         assert!(text.contains(wanted), "{wanted}\n{text}");
     }
 }

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use subrosa::crypto::tls::{PinSet, PinnedKey, SpkiPin, TlsFacts, TlsIdentity, TrustAnchors};
 use subrosa::engine::{
     AccountConfig, AccountId, CallId, CallOptions, Config, EndReason, Event, Padlock,
-    SecurityPolicy,
+    SecurityPolicy, SecurityReport,
 };
 use subrosa::sim::{EngineHost, Handle, World};
 use subrosa::time::Duration;
@@ -96,6 +96,11 @@ impl Run {
         };
         let theirs = self.incoming().pop().expect("the call arrived");
         (of(&mut self.world, self.alice, call), of(&mut self.world, self.bob, theirs))
+    }
+
+    /// The caller's report.
+    fn report(&mut self, call: CallId) -> SecurityReport {
+        self.world.command(self.alice, |engine, _| engine.call(call).unwrap().security())
     }
 
     fn incoming(&self) -> Vec<CallId> {
@@ -215,6 +220,12 @@ fn the_key_log_comes_out_and_the_report_says_that_it_is_on() {
     let call = run.call("sip:bob@bob.test");
     let (ours, theirs) = run.facts(call);
     assert!(ours.key_logged && !theirs.key_logged);
+    let report = run.report(call);
+    assert!(report.debugging.tls_key_log && !report.debugging.sip_trace);
+    assert!(
+        report.to_string().contains("Debugging is on: whoever has the TLS key log"),
+        "{report}"
+    );
     let line = run.world.command(run.alice, |engine, _| engine.poll_key_log()).unwrap();
     assert_eq!(line.expose().split(' ').count(), 3);
     assert!(run.world.command(run.bob, |engine, _| engine.poll_key_log()).is_none());
@@ -234,5 +245,10 @@ fn the_report_says_whether_the_key_exchange_was_hybrid() {
             assert_eq!(facts.key_exchange, Some(group));
             assert_eq!(facts.is_hybrid(), ours == theirs);
         }
+        let report = run.report(call);
+        assert_eq!(report.is_hybrid(), ours == theirs);
+        let said =
+            format!("{report:#}").contains(", hybrid post-quantum key exchange X25519MLKEM768");
+        assert_eq!(said, ours == theirs, "{report:#}");
     }
 }

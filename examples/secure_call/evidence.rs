@@ -105,7 +105,8 @@ fn signalling(evidence: &Evidence, summary: &mut Summary) {
 fn media(evidence: &Evidence, summary: &mut Summary) {
     let (caller, callee) = (&evidence.caller.security, &evidence.callee.security);
     let suite = callee.media_in.as_ref().and_then(|leg| leg.suite);
-    let same = suite.is_some()
+    let same = caller.is_media_encrypted()
+        && callee.is_media_encrypted()
         && caller.media_out.as_ref().and_then(|leg| leg.suite) == suite
         && caller.media_in.as_ref().is_some_and(|leg| leg.suite.is_some());
     let name = suite.map_or("plain RTP", |suite| suite.sdp_name());

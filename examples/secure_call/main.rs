@@ -275,6 +275,7 @@ fn run(options: &Options) -> Fallible<bool> {
         domains: [CALLEE_DOMAIN.into(), CALLER_DOMAIN.into()],
     };
     let summary = judge(&evidence)?;
+    println!("\nalice's security report\n{}", summary::report(&evidence.caller.security));
     println!("\n{}", summary.text(display.colors()));
     println!("  recording: {}", options.record.display());
     let verdict = if summary.holds() { "every fact holds" } else { "NOT every fact holds" };

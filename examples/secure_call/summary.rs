@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use subrosa::engine::SecurityReport;
+
 /// Columns of the narrowest terminal that people have.
 const WIDTH: usize = 80;
 
@@ -22,6 +24,18 @@ pub(crate) fn wrap(text: &str, at: usize) -> String {
         column += len;
     }
     out
+}
+
+/// A call's security report: the sentence for a screen, and the evidence.
+pub(crate) fn report(report: &SecurityReport) -> String {
+    let evidence = report.evidence();
+    let width = evidence.iter().map(|(what, _)| what.len()).max().unwrap_or(0);
+    let mut text = format!("  {}\n", wrap(&report.to_string(), 2));
+    for (what, line) in &evidence {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {what:width$}  {}", wrap(line, 2 + width + 2));
+    }
+    text
 }
 
 /// Facts, one line each, or as many as their evidence needs.
