@@ -65,6 +65,13 @@ fn the_exit_status_is_the_verdict_and_each_security_fact_holds() {
     assert_eq!((status, text.contains("NOT every fact")), (i32::from(!all), !all), "{text}");
     // It is seen live: padlock, progress, packets.
     assert!(text.contains("encrypted to your provider #") && text.contains(" lost "), "{text}");
+    // The README shows such a report: every line of it but ports and counts.
+    let readme = include_str!("../README.md").split("alice's security report\n").nth(1).unwrap();
+    for line in readme.split("\n```").next().unwrap().lines() {
+        let keeps = line.contains("SRTP");
+        let fixed = line.split(|c: char| c.is_ascii_digit() && !keeps).next().unwrap();
+        assert!(text.contains(fixed.trim()), "{line}\n{text}");
+    }
     let report =
         ["alice's security report", "  Encrypted to your provider", "SRTCP, encrypted both ways"];
     let shown = ["TLS13_", "AEAD_AES_256_GCM", "certificate for bob.example", "bits per byte"];
