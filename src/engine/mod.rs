@@ -32,6 +32,7 @@ mod post;
 pub mod provisioning;
 mod renewal;
 mod report;
+mod responses;
 mod sockets;
 mod stats;
 #[cfg(test)]
@@ -121,10 +122,14 @@ pub struct Engine {
     ended: VecDeque<CallId>,
     sockets: Arena<SocketTag, SocketUse>,
     listeners: Arena<ListenerTag, Transport>,
+    /// The ports that are listened on.
+    listening: Vec<(ListenerId, Transport, SocketAddr)>,
     queries: Arena<QueryTag, RouteOwner>,
     requests: BTreeMap<ClientTxId, Pending>,
     /// Requests too long for a datagram, on their way to a TCP connection.
     parked: Vec<ways::Parked>,
+    /// Responses that wait for a new connection, their own being gone.
+    late: Vec<responses::Late>,
     invites: BTreeMap<ServerTxId, CallId>,
     policies: BTreeMap<String, SecurityPolicy>,
     /// What is remembered of peers across calls.
@@ -192,9 +197,11 @@ impl Engine {
             ended: VecDeque::new(),
             sockets: Arena::default(),
             listeners: Arena::default(),
+            listening: Vec::new(),
             queries: Arena::default(),
             requests: BTreeMap::new(),
             parked: Vec::new(),
+            late: Vec::new(),
             invites: BTreeMap::new(),
             policies: BTreeMap::new(),
             peers: PeerMemory::new(),
@@ -266,10 +273,13 @@ impl Engine {
             Input::Listening { listener, local } => {
                 let transport =
                     *self.listeners.get(listener).ok_or(InputError::UnknownListener(listener))?;
+                self.listening.retain(|(known, ..)| *known != listener);
+                self.listening.push((listener, transport, local));
                 self.event(Event::Listening { transport, local });
                 Ok(())
             }
             Input::ListenFailed { listener } => {
+                self.listening.retain(|(known, ..)| *known != listener);
                 let transport =
                     self.listeners.remove(listener).ok_or(InputError::UnknownListener(listener))?;
                 self.event(Event::ListenFailed { transport });

@@ -45,7 +45,32 @@ impl Engine {
         flow: FlowId,
     ) -> Option<SocketAddr> {
         let public = account.and_then(|id| self.accounts.get(id)).and_then(|entry| entry.public);
-        public.filter(|p| p.flow == flow).map(|p| p.address).or_else(|| self.flows.local(flow))
+        if let Some(public) = public.filter(|p| p.flow == flow) {
+            return Some(public.address);
+        }
+        let local = self.flows.local(flow)?;
+        Some(self.listening_beside(account, flow, local).unwrap_or(local))
+    }
+
+    /// A connection of ours has a port that nobody can connect to: where we listen for its
+    /// transport, that is the port to name, so that requests come in when the connection is gone.
+    /// A server that an account is registered with under TLS has the connection itself, which
+    /// also reaches who is behind a NAT.
+    fn listening_beside(
+        &self,
+        account: Option<AccountId>,
+        flow: FlowId,
+        local: SocketAddr,
+    ) -> Option<SocketAddr> {
+        let transport = self.flows.transport(flow)?;
+        let account = account.and_then(|id| self.accounts.get(id));
+        let registered = account.is_some_and(|a| a.config.register);
+        if transport == Transport::Udp || (transport.is_secure() && registered) {
+            return None;
+        }
+        let fits = |at: &SocketAddr| at.ip().is_unspecified() || at.ip() == local.ip();
+        let mut found = self.listening.iter().filter(|(_, t, at)| *t == transport && fits(at));
+        found.next().map(|(_, _, at)| SocketAddr::new(local.ip(), at.port()))
     }
 
     /// The Contact that an account registers over a flow.

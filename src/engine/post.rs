@@ -86,7 +86,11 @@ impl Engine {
     fn transmit(&mut self, now: Instant, flow: FlowId, message: &Arc<Message>) {
         match self.flows.send(now, flow, message) {
             Ok(()) => self.trace_sip(SipDirection::Sent, flow, message),
-            Err(FlowError::NotUp) => self.transactions.transport_error(now, flow),
+            Err(FlowError::NotUp) => {
+                if !self.answer_anew(now, flow, message) {
+                    self.transactions.transport_error(now, flow);
+                }
+            }
             // An ACK has no transaction that could move it to TCP: long, but better than lost.
             Err(FlowError::TooLong) => {
                 self.flows.allow_long(flow);
@@ -107,6 +111,7 @@ impl Engine {
                     route.handle_up(flow);
                 }
                 self.unpark(now, flow, true);
+                self.late_responses(now, flow, true);
             }
             FlowEvent::Down { flow, why, domain } => {
                 if let FlowFailure::Certificate(problem) = &why {
@@ -118,6 +123,7 @@ impl Engine {
                     route.handle_down(now, flow, &why);
                 }
                 self.unpark(now, flow, false);
+                self.late_responses(now, flow, false);
                 self.transactions.transport_error(now, flow);
             }
             FlowEvent::Message { flow, message } => {

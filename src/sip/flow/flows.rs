@@ -8,10 +8,11 @@ use core::net::SocketAddr;
 use super::super::route::FlowFailure;
 use super::super::{FlowId, FlowTag, SocketId, StreamId, StreamTag, Transport};
 use super::connection::Connection;
+use super::gone::{Gone, GoneFlow};
 use super::queues::Queue;
 use super::{
     CONNECT_TIMEOUT, DATAGRAM_LIMIT, FIRST_MESSAGE, FlowError, FlowEvent, FlowOutput, FlowStats,
-    MAX_ACCEPTED, MAX_FLOWS, MAX_UDP_SOURCES, MIN_KEEP_ALIVE, via,
+    MAX_ACCEPTED, MAX_ERRANDS, MAX_FLOWS, MAX_UDP_SOURCES, MIN_KEEP_ALIVE, via,
 };
 use crate::crypto::tls::{TlsClientSettings, TlsDomains, TlsFacts, TlsServerSettings};
 use crate::time::{Duration, Instant, UnixTime};
@@ -50,6 +51,8 @@ pub(super) struct Flow {
     pub(super) keep_alive: Duration,
     pub(super) next_ping: Option<Instant>,
     pub(super) used: Instant,
+    /// Opened to deliver a response whose connection is gone; nobody else asked for it yet.
+    pub(super) errand: bool,
     /// We have sent on it.
     pub(super) answered: bool,
     /// Requests of any length go by UDP: the far end takes no TCP.
@@ -75,6 +78,7 @@ impl Flow {
             keep_alive: Duration::ZERO,
             next_ping: None,
             used: now,
+            errand: false,
             answered: false,
             long: false,
             link,
@@ -95,6 +99,7 @@ pub struct Flows {
     events: Queue<FlowEvent>,
     pub(super) key_log: BoundedQueue<Secret<String>>,
     pub(super) stats: FlowStats,
+    gone: Gone,
 }
 
 impl Flows {
@@ -116,6 +121,7 @@ impl Flows {
             events: Queue::new(),
             key_log: BoundedQueue::new(MAX_KEY_LOG_LINES),
             stats: FlowStats::default(),
+            gone: Gone::default(),
         }
     }
 
@@ -182,14 +188,15 @@ impl Flows {
             return self.open_udp(now, remote);
         }
         let tls = (transport == Transport::Tls).then(|| self.client.get(domain));
-        let found = self.flows.iter().find(|(_, f)| {
+        let found = self.flows.iter_mut().find(|(_, f)| {
             f.transport == transport
                 && f.remote == remote
                 && !f.accepted
                 && f.domain.eq_ignore_ascii_case(domain)
                 && f.tls.as_ref().zip(tls).is_none_or(|(ours, wanted)| ours.is_same(wanted))
         });
-        if let Some((id, _)) = found {
+        if let Some((id, flow)) = found {
+            flow.errand = false;
             return Ok(id);
         }
         let tls = tls.cloned();
@@ -205,6 +212,38 @@ impl Flows {
         let flow = self.insert_stream(stream, flow);
         self.output(FlowOutput::Connect { stream, remote });
         Ok(flow)
+    }
+
+    /// A connection for a response whose own is gone; one that nobody asks for otherwise is closed
+    /// when it was idle for a while.
+    ///
+    /// # Errors
+    /// As [`Flows::open`]; [`FlowError::Full`] too if many such connections are open.
+    pub fn open_for_response(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        remote: SocketAddr,
+        domain: &str,
+    ) -> Result<FlowId, FlowError> {
+        let errands: Vec<_> =
+            self.flows.iter().filter(|(_, f)| f.errand).map(|(id, _)| id).collect();
+        let before = self.flows.len();
+        let flow = self.open(now, transport, remote, domain)?;
+        if self.flows.len() > before && errands.len() >= MAX_ERRANDS {
+            self.close(flow);
+            return Err(FlowError::Full);
+        }
+        let errand = self.flows.len() > before || errands.contains(&flow);
+        if let Some(state) = self.flows.get_mut(flow) {
+            state.errand = errand;
+        }
+        Ok(flow)
+    }
+
+    /// What a connection was that broke lately.
+    pub fn gone(&self, flow: FlowId) -> Option<&GoneFlow> {
+        self.gone.find(flow)
     }
 
     fn insert_stream(&mut self, stream: StreamId, flow: Flow) -> FlowId {
@@ -271,7 +310,8 @@ impl Flows {
 
     /// A UDP flow that the far end asked for is still needed here: it is not idle.
     pub fn keep(&mut self, now: Instant, flow: FlowId) {
-        if let Some(flow) = self.flows.get_mut(flow).filter(|flow| flow.unsolicited) {
+        let idle_matters = |flow: &&mut Flow| flow.unsolicited || flow.errand;
+        if let Some(flow) = self.flows.get_mut(flow).filter(idle_matters) {
             flow.used = now;
         }
     }
@@ -432,6 +472,10 @@ impl Flows {
     pub(super) fn drop_flow(&mut self, id: FlowId, why: Option<FlowFailure>) {
         let Some(flow) = self.flows.get_mut(id) else { return };
         if let Link::Stream(connection) = &mut flow.link {
+            if flow.up {
+                let peer = connection.facts().and_then(|facts| facts.peer.clone());
+                self.gone.add(id, flow.transport, flow.remote, peer);
+            }
             connection.close();
             let stream = connection.stream();
             if self.streams.remove(stream).is_some() {

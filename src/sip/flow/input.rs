@@ -6,7 +6,7 @@ use super::super::route::FlowFailure;
 use super::super::{FlowId, SocketId, StreamId};
 use super::flows::{Flow, Flows, Link, jittered};
 use super::{
-    CONNECT_TIMEOUT, FIRST_MESSAGE, FlowEvent, FlowOutput, IDLE_ACCEPTED, IDLE_SOURCE,
+    CONNECT_TIMEOUT, FIRST_MESSAGE, FlowEvent, FlowOutput, IDLE_ACCEPTED, IDLE_ERRAND, IDLE_SOURCE,
     PONG_TIMEOUT, via,
 };
 use crate::time::Instant;
@@ -24,6 +24,9 @@ impl Flow {
 
     /// When an accepted connection has been silent for too long.
     fn idle_at(&self) -> Option<Instant> {
+        if self.errand {
+            return self.up.then(|| self.used + IDLE_ERRAND);
+        }
         (self.accepted && self.up).then(|| self.used + IDLE_ACCEPTED)
     }
 

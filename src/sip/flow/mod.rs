@@ -8,6 +8,7 @@
 
 mod connection;
 mod flows;
+mod gone;
 mod input;
 mod queues;
 mod via;
@@ -17,6 +18,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 pub use flows::Flows;
+pub use gone::GoneFlow;
 
 use super::route::FlowFailure;
 use super::{FlowId, SocketId, StreamId};
@@ -45,6 +47,10 @@ const FIRST_MESSAGE: Duration = Duration::from_secs(32);
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 /// An accepted connection that carried no message and no ping for so long is closed.
 const IDLE_ACCEPTED: Duration = Duration::from_secs(900);
+/// A connection that was opened for a response alone, and carried nothing for so long, is closed.
+const IDLE_ERRAND: Duration = Duration::from_secs(32);
+/// Connections that are open for responses alone, at most.
+const MAX_ERRANDS: usize = 16;
 /// A UDP flow that only the far end asked for is forgotten when it was idle for so long.
 const IDLE_SOURCE: Duration = Duration::from_secs(30);
 /// A shorter keep-alive interval is raised to this.
