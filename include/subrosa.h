@@ -615,6 +615,11 @@
 #define SUBROSA_FAILURE_OTHER 13
 
 /**
+ * A media session that was taken could not be changed.
+ */
+#define SUBROSA_FAILURE_MEDIA_UPDATE 15
+
+/**
  * The keys of the media could not be agreed by DTLS.
  */
 #define SUBROSA_FAILURE_KEYING 14
@@ -1507,6 +1512,10 @@ typedef struct subrosa_engine_stats {
      * Datagrams on a media socket that has no session.
      */
     uint64_t stray_media;
+    /**
+     * Datagrams given to the engine that are for a session that was taken.
+     */
+    uint64_t taken_media;
     /**
      * Outputs and messages dropped because nobody polled for them.
      */

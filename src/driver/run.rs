@@ -481,7 +481,11 @@ impl Driver {
                 self.resolver.resolve(now, query, name, kind, &mut self.wire);
                 None
             }
-            Output::Event(_) | Output::BufferTooSmall { .. } | Output::Timeout(_) => None,
+            // A phone runs the media of all its calls.
+            Output::Media { .. }
+            | Output::Event(_)
+            | Output::BufferTooSmall { .. }
+            | Output::Timeout(_) => None,
         };
         self.later.extend(later);
     }

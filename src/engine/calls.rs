@@ -186,7 +186,8 @@ impl CallEntry {
     pub(super) fn current_report(&self) -> SecurityReport {
         let mut report = self.report.clone();
         if let Some(stats) = self.media_stats() {
-            report.count(&stats, self.machine.media.is_protected());
+            let protected = self.machine.media.is_protected() && self.media.is_confirmed();
+            report.count(&stats, protected);
         }
         // New keys of ours may have begun since they were agreed on.
         if let Some((ours, theirs)) = self.media.key_generations() {
@@ -368,7 +369,7 @@ impl Engine {
         if let Some(entry) = self.calls.get_mut(id) {
             entry.route = None;
             entry.forget_keys(self.now);
-            entry.media.close();
+            entry.media.close(self.now);
             if !entry.media.is_there() {
                 self.close_media(id);
             }

@@ -42,6 +42,12 @@ pub enum InputError {
     /// No such listener.
     #[error("listener {0} does not exist")]
     UnknownListener(ListenerId),
+    /// No such call: forget its session.
+    #[error("call {0} does not exist: drop its session")]
+    UnknownCall(CallId),
+    /// The feedback is not of a session that was taken from this call.
+    #[error("the feedback is not of the session that was taken from call {0}")]
+    ForeignFeedback(CallId),
     /// The engine holds as many streams as it may: close the connection.
     #[error("no room for another accepted connection: close it")]
     TooManyStreams,
@@ -116,6 +122,9 @@ pub enum CallError {
     /// The call has no safety number.
     #[error("the call has no safety number: its keys must come from DTLS, and it needs an account")]
     NoSafetyNumber,
+    /// The session was taken.
+    #[error("the media of this call was taken: use its session")]
+    MediaTaken,
     /// An earlier hold or resume is still under way.
     #[error("an earlier change of the call is still under way: wait for CallMediaChanged")]
     Busy,
@@ -128,6 +137,9 @@ pub enum MediaError {
     /// No such call.
     #[error("call {0} does not exist")]
     UnknownCall(CallId),
+    /// The session was taken.
+    #[error("the media of call {0} was taken: use its session")]
+    Taken(CallId),
     /// The call has no media (yet, or any more).
     #[error("the call has no media now")]
     NoMedia,

@@ -226,6 +226,9 @@ pub enum FailureReason {
     /// The keys of the media could not be agreed by DTLS.
     #[error("the media could not be encrypted: {0}")]
     Keying(String),
+    /// A media session that was taken could not be changed to what was agreed.
+    #[error("the media could not be changed: {0}")]
+    MediaUpdate(String),
     /// The policy forbids what the far end offers.
     #[error("the security policy does not allow this call: {0}")]
     Policy(String),

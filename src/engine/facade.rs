@@ -12,6 +12,7 @@ use super::{CallId, Codec, Engine};
 use crate::crypto::safety_number::SafetyNumber;
 use crate::media::codec::CodecId;
 use crate::media::session::{DtmfError, MediaStats, SrtpProgress};
+use crate::sip::SocketId;
 use crate::time::{Duration, Instant};
 use crate::wire::dtmf::Digit;
 
@@ -70,7 +71,11 @@ impl Call<'_> {
     }
     /// What our SRTP has used of its key; `None` without SRTP or without media.
     pub fn srtp_progress(&self) -> Option<SrtpProgress> {
-        self.entry()?.media.here()?.srtp_progress()
+        self.entry()?.media.srtp_progress()
+    }
+    /// The sockets of its media, once they are bound: of RTP, and of RTCP that does not share it.
+    pub fn media_sockets(&self) -> Option<(SocketId, SocketId)> {
+        self.entry()?.media_sockets()
     }
     /// Why it ended; `None` while it lives.
     pub fn end_reason(&self) -> Option<EndReason> {
@@ -199,6 +204,9 @@ impl Call<'_> {
         self.command(now, |e, _| {
             let state = e.machine.state();
             let wrong = CallError::WrongState { command: "send DTMF in", state: state.as_str() };
+            if e.media.is_away() {
+                return Err(CallError::MediaTaken);
+            }
             let sent = match e.media.here_mut() {
                 Some(session) => session.send_dtmf(key, duration),
                 // The keys of its media are being agreed on.
@@ -220,6 +228,9 @@ impl Call<'_> {
     pub fn mute(&mut self, now: Instant, muted: bool) -> Result<(), CallError> {
         self.command(now, |e, _| {
             let state = e.machine.state().as_str();
+            if e.media.is_away() {
+                return Err(CallError::MediaTaken);
+            }
             let session = e.media.here_mut();
             session
                 .map(|s| s.set_muted(muted))

@@ -1,8 +1,11 @@
 //! What enters and leaves the engine.
 
+use alloc::boxed::Box;
 use core::net::SocketAddr;
 
+use super::CallId;
 use super::event::Event;
+use crate::media::session::{MediaFeedback, MediaUpdate};
 use crate::sip::dns::{DnsAnswer, QueryId, RecordKind};
 use crate::sip::{ListenerId, SocketId, StreamId};
 use crate::time::{Instant, UnixTime};
@@ -71,6 +74,13 @@ pub enum Input<'a> {
         query: QueryId,
         /// Records, or why there are none.
         answer: DnsAnswer,
+    },
+    /// What a session that was taken tells of itself.
+    Media {
+        /// The call.
+        call: CallId,
+        /// From [`MediaSession::feedback`](crate::media::session::MediaSession::feedback).
+        feedback: &'a MediaFeedback,
     },
     /// The host's addresses changed (Wi-Fi to mobile, cable pulled): every flow is opened anew,
     /// accounts register again, and running calls tell the far end where they are now. Tell the
@@ -141,6 +151,15 @@ pub enum Output<'b> {
         name: alloc::string::String,
         /// The record type.
         kind: RecordKind,
+    },
+    /// Give this to the session that was taken from the call
+    /// ([`Engine::take_media`](super::Engine::take_media)):
+    /// [`MediaSession::handle_update`](crate::media::session::MediaSession::handle_update).
+    Media {
+        /// The call.
+        call: CallId,
+        /// What is to change.
+        update: Box<MediaUpdate>,
     },
     /// Something that the application wants to know.
     Event(Event),

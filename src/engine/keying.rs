@@ -4,6 +4,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::away::MediaLegs;
 use super::call::{DtlsPlan, MediaPlan, PlanKeys};
 use super::event::FailureReason;
 use super::gate::{Trust, plain_permit};
@@ -34,6 +35,11 @@ impl Engine {
                 self.begin(now, id, &plan);
             }
             moved |= self.dtls_progress(now, id);
+            if let Some(entry) = self.calls.get_mut(id)
+                && entry.machine.media.is_stopped()
+            {
+                entry.media.stop_away();
+            }
         }
         moved
     }
@@ -184,7 +190,10 @@ impl Engine {
                     update.security(security)
                 }
             };
-            entry.media.update(now, update)
+            {
+                let suites = keys.as_ref().map(|(ours, theirs)| (ours.suite(), theirs.suite()));
+                entry.media.update(now, update, suites)
+            }
         } else {
             let Some(security) = security(plan, keys.as_ref()) else { return false };
             let mut config = MediaConfig::new(send, agreed.remote_rtp, security);
@@ -206,7 +215,10 @@ impl Engine {
                 config.ssrc = Some(if ssrc == former { !ssrc } else { ssrc });
             }
             let session = MediaSession::new(now, config, &mut self.rng).ok();
-            if let Some(session) = session.map(|new| entry.media.start(new)) {
+            if let Some(session) = session {
+                entry.media.start(session);
+            }
+            if let Some(session) = entry.media.here_mut() {
                 session.set_muted(former.is_some_and(|(_, muted)| muted));
                 // Keys that were pressed meanwhile; what the far end does not take is lost.
                 for (digit, duration) in entry.waiting_digits.drain(..) {
@@ -225,7 +237,7 @@ impl Engine {
     /// The media legs of the report, as the session has them.
     fn note_media(&mut self, id: CallId, plan: &MediaPlan, keys: Option<&(KeySet, KeySet)>) {
         let Some(entry) = self.calls.get_mut(id) else { return };
-        let Some(session) = entry.media.here() else { return };
+        let (Some(facts), suites) = (entry.media.facts(), entry.media.suites()) else { return };
         let keying = match &plan.keys {
             Some(PlanKeys::Sdes(..)) => Keying::Sdes,
             Some(PlanKeys::Dtls(_)) => {
@@ -240,8 +252,9 @@ impl Engine {
             let mki = keys.and_then(|set| set.keys().first()?.mki().copied());
             MediaLeg { suite, keying, mki, key_generation: generation, fingerprint, ..plain }
         };
-        let (out, into) = match (session.suites(), session.key_generations()) {
-            (Some(suites), Some(generations)) => (
+        let generations = facts.key_generations.unwrap_or((0, 0));
+        let (out, into) = match suites {
+            Some(suites) => (
                 leg(Some(suites.0), generations.0, keys.map(|(local, _)| local)),
                 leg(Some(suites.1), generations.1, keys.map(|(_, remote)| remote)),
             ),
@@ -250,10 +263,15 @@ impl Engine {
                 (plain.clone(), plain)
             }
         };
-        let (encrypted_out, encrypted_in) = session.rtcp_encrypted();
+        let (encrypted_out, encrypted_in) = facts.rtcp_encrypted;
         let mux = plan.agreed.rtcp_mux;
-        (entry.report.media_out, entry.report.media_in) = (Some(out), Some(into));
-        entry.report.rtcp = Some(RtcpLeg { encrypted_out, encrypted_in, mux });
+        let legs = MediaLegs { out, into, rtcp: RtcpLeg { encrypted_out, encrypted_in, mux } };
+        if entry.media.is_away() {
+            entry.media.set_agreed(legs.clone());
+            legs.into_report_unconfirmed(&mut entry.report);
+        } else {
+            legs.into_report(&mut entry.report);
+        }
     }
 }
 

@@ -58,7 +58,8 @@ impl Engine {
         }
         entry.judged = Some(media);
         let verdict = self.peers.note(&entry.machine.remote, media.0, shown.as_ref(), unix);
-        entry.report.peer_identity_verified = verdict.verified;
+        entry.report.peer_identity_verified =
+            verdict.verified && (was || entry.media.is_confirmed());
         let level = entry.report.level();
         if verdict.identity_changed {
             self.event(Event::PeerIdentityChanged { call: id });
@@ -76,14 +77,15 @@ impl Engine {
     }
 
     /// Who is confirmed changed: the running calls' reports follow.
-    fn recheck_identities(&mut self) {
+    pub(super) fn recheck_identities(&mut self) {
         for id in self.calls.ids() {
             let Some(entry) = self.calls.get_mut(id).filter(|e| !e.machine.is_over()) else {
                 continue;
             };
             let Some((_, Some(shown))) = &entry.judged else { continue };
-            entry.report.peer_identity_verified =
-                self.peers.is_confirmed(&entry.machine.remote, shown);
+            let verified = self.peers.is_confirmed(&entry.machine.remote, shown);
+            let was = entry.report.peer_identity_verified;
+            entry.report.peer_identity_verified = verified && (was || entry.media.is_confirmed());
         }
         self.note_changes();
     }

@@ -5,6 +5,7 @@
 //! to transactions and to their media sockets, `output` hands out what the host has to do.
 
 mod accounts;
+mod away;
 mod call;
 mod calls;
 mod changes;
@@ -266,6 +267,7 @@ impl Engine {
                 self.handle_timeout(now);
                 Ok(())
             }
+            Input::Media { call, feedback } => self.handle_feedback(now, call, feedback),
             // Taken by `handle_input`.
             Input::Datagram { .. } => Ok(()),
             Input::UdpBound { socket, local } => self.handle_bound(socket, local),

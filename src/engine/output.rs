@@ -17,6 +17,9 @@ impl Engine {
             self.deliver(now);
         }
         self.media_events();
+        if let Some(output) = self.poll_media_update() {
+            return output;
+        }
         if let Some(action) = self.host.pop_front() {
             return action.into_output();
         }
@@ -78,7 +81,8 @@ impl Engine {
 
     /// Ended calls whose goodbye is out give their ports back.
     fn sweep_ended(&mut self) {
-        let done = |e: &super::CallEntry| e.machine.is_over() && e.media.is_drained();
+        let now = self.now;
+        let done = |e: &super::CallEntry| e.machine.is_over() && e.media.is_drained(now);
         loop {
             let over = self.calls.iter().find(|(_, e)| done(e)).map(|(id, _)| id);
             let Some(id) = over else { return };

@@ -53,11 +53,14 @@ impl Engine {
             self.deliver(now);
             return Ok(());
         }
-        match self.calls.get_mut(call).and_then(|e| e.media.here_mut()) {
+        let entry = self.calls.get_mut(call);
+        let away = entry.as_ref().is_some_and(|entry| entry.media.is_away());
+        match entry.and_then(|entry| entry.media.here_mut()) {
             Some(session) => {
                 session.handle_datagram(now, channel, payload, remote);
                 self.note_new_keys(call);
             }
+            None if away => self.stats.taken_media = self.stats.taken_media.saturating_add(1),
             None => self.stats.stray_media = self.stats.stray_media.saturating_add(1),
         }
         Ok(())
@@ -153,6 +156,9 @@ impl Engine {
         let entry = self.calls.get_mut(id).ok_or(MediaError::UnknownCall(id))?;
         if entry.machine.media.is_stopped() {
             return Err(MediaError::NoMedia);
+        }
+        if entry.media.is_away() {
+            return Err(MediaError::Taken(id));
         }
         entry.media.here_mut().ok_or(MediaError::NoMedia)
     }

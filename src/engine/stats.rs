@@ -32,6 +32,8 @@ pub struct EngineStats {
     pub unsendable: u64,
     /// Datagrams on a media socket that has no session.
     pub stray_media: u64,
+    /// Datagrams given to the engine that are for a session that was taken.
+    pub taken_media: u64,
     /// Events that were dropped because nobody polled for them.
     pub events_dropped: u64,
     /// Records of the log that were dropped because nobody polled for them.

@@ -146,6 +146,8 @@ pub const SUBROSA_FAILURE_NO_MEDIA_PORT: i32 = 11;
 pub const SUBROSA_FAILURE_CONNECTION_LOST: i32 = 12;
 /// Something that this version of the C interface does not know.
 pub const SUBROSA_FAILURE_OTHER: i32 = 13;
+/// A media session that was taken could not be changed.
+pub const SUBROSA_FAILURE_MEDIA_UPDATE: i32 = 15;
 /// The keys of the media could not be agreed by DTLS.
 pub const SUBROSA_FAILURE_KEYING: i32 = 14;
 
@@ -429,6 +431,7 @@ fn failure_number(reason: &FailureReason) -> i32 {
         FailureReason::NoCredentials => SUBROSA_FAILURE_NO_CREDENTIALS,
         FailureReason::Status(..) => SUBROSA_FAILURE_STATUS,
         FailureReason::Negotiation(_) => SUBROSA_FAILURE_NEGOTIATION,
+        FailureReason::MediaUpdate(_) => SUBROSA_FAILURE_MEDIA_UPDATE,
         FailureReason::Policy(_) => SUBROSA_FAILURE_POLICY,
         FailureReason::Keying(_) => SUBROSA_FAILURE_KEYING,
         FailureReason::NoMediaPort => SUBROSA_FAILURE_NO_MEDIA_PORT,

@@ -205,6 +205,8 @@ pub struct subrosa_engine_stats {
     pub strays: u64,
     /// Datagrams on a media socket that has no session.
     pub stray_media: u64,
+    /// Datagrams given to the engine that are for a session that was taken.
+    pub taken_media: u64,
     /// Outputs and messages dropped because nobody polled for them.
     pub overflowed: u64,
     /// Requests that came in.
@@ -272,6 +274,7 @@ impl subrosa_engine_stats {
             refused_requests: stats.refused_requests,
             strays: stats.strays,
             stray_media: stats.stray_media,
+            taken_media: stats.taken_media,
             overflowed: stats.flows.overflowed,
             requests_in: stats.transactions.requests_in,
             requests_out: stats.transactions.requests_out,

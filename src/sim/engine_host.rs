@@ -8,11 +8,13 @@ use super::audio::Source;
 use super::host::{ConnectionId, Host, HostId, Net, NetEvent};
 use super::invariants::{Claim, Fact, NoSpin};
 use super::seed::split;
+use super::taken::Taken;
 use super::wiretap::{Kind, Packet};
 use super::world::{Handle, World};
 use crate::engine::{
     CallId, CallState, Config, ConfigError, Engine, Event, Input, InputError, Output, Padlock,
 };
+use crate::media::session::MediaSession;
 use crate::sip::dns::QueryId;
 use crate::sip::{ListenerId, SocketId, StreamId};
 use crate::time::{Duration, Instant, UnixTime};
@@ -44,6 +46,7 @@ pub struct EngineHost {
     claims: BTreeMap<CallId, Claim>,
     ended: BTreeSet<CallId>,
     audio: Audio,
+    taken: Taken,
     timeout: Option<Instant>,
     buffer: Vec<u8>,
 }
@@ -118,6 +121,7 @@ impl EngineHost {
                 said: BTreeMap::new(),
                 heard: BTreeMap::new(),
             },
+            taken: Taken::default(),
             timeout: None,
             buffer: vec![0; 2048],
         })
@@ -142,6 +146,22 @@ impl EngineHost {
     /// What this phone does at events, such as answering.
     pub fn react(&mut self, f: impl FnMut(&mut Turn<'_>, &Event) + Send + 'static) {
         self.reaction = Some(Box::new(f));
+    }
+
+    /// From now on the media of calls runs outside the engine once they are established; see
+    /// [`Engine::take_media`]. With `feed_back` the engine hears from it.
+    pub fn take_media(&mut self, feed_back: bool) {
+        self.taken.begin(feed_back);
+    }
+
+    /// The next update for a session outside the engine gets lost: what a bad host does.
+    pub fn lose_media_update(&mut self) {
+        self.taken.lose_update();
+    }
+
+    /// A session that runs outside the engine.
+    pub fn taken(&mut self, call: CallId) -> Option<&mut MediaSession> {
+        self.taken.session(call)
     }
 
     /// What this phone says in its calls.
@@ -173,6 +193,7 @@ impl EngineHost {
     pub fn drain(&mut self, net: &mut Net<'_>) {
         self.refresh_claims(net);
         let now = net.now();
+        self.taken.run(net, &mut self.engine, &self.sockets);
         let mut outputs = 0_usize;
         while outputs < NoSpin::OUTPUTS {
             outputs = outputs.saturating_add(1);
@@ -226,6 +247,11 @@ impl EngineHost {
                     }
                     Ok(())
                 }
+                Output::Media { call, update } => {
+                    self.taken.update(net, call, *update);
+                    self.taken.run(net, &mut self.engine, &self.sockets);
+                    Ok(())
+                }
                 Output::Resolve { query, name, kind } => {
                     self.queries.insert(net.resolve(&name, kind), query);
                     Ok(())
@@ -249,13 +275,15 @@ impl EngineHost {
         net.report(Fact::Turn { host: net.host(), outputs });
         net.report(Fact::Load { host: net.host(), load: self.engine.load(), at_end: false });
         let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
-        net.set_timer([self.timeout, self.audio.next, agenda].into_iter().flatten().min());
+        let media = self.taken.next_timeout();
+        net.set_timer([self.timeout, self.audio.next, agenda, media].into_iter().flatten().min());
     }
 
     fn happened(&mut self, net: &mut Net<'_>, event: Event) {
         net.note(&format!("{event:?}"));
         match &event {
             Event::CallEstablished { call } => {
+                self.taken.expect(*call);
                 self.audio.said.entry(*call).or_insert(0);
                 self.audio.next.get_or_insert(net.now());
             }
@@ -367,6 +395,12 @@ impl EngineHost {
             audio.source.fill(*said, audio.sample_rate, &mut pcm);
             *said = said.saturating_add(u64::from(samples));
             // Between two session descriptions a call may be without media.
+            if let Some(session) = self.taken.session(*call) {
+                session.write_pcm(now, &pcm);
+                session.read_pcm(now, &mut pcm);
+                audio.heard.entry(*call).or_default().extend_from_slice(&pcm);
+                continue;
+            }
             let _ = self.engine.write_pcm(now, *call, &pcm);
             if self.engine.read_pcm(now, *call, &mut pcm).is_ok() {
                 audio.heard.entry(*call).or_default().extend_from_slice(&pcm);
@@ -423,6 +457,7 @@ impl Host for EngineHost {
                 Ok(())
             }
             NetEvent::Datagram { local, remote, payload } => match self.ports.get(&local.port()) {
+                Some(socket) if self.taken.handle(now, *socket, remote, payload) => Ok(()),
                 Some(socket) => {
                     let input = Input::Datagram { socket: *socket, remote, payload };
                     self.engine.handle_input(now, input)

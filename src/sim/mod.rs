@@ -60,6 +60,7 @@ mod ladder;
 mod link;
 mod net;
 mod seed;
+mod taken;
 mod tcp;
 mod trace;
 pub mod wiretap;

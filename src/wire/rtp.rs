@@ -25,6 +25,14 @@ pub enum PacketKind {
     Unknown,
 }
 
+impl PacketKind {
+    /// RTP or RTCP, secured or not: what a media session takes. The other kinds are for whoever
+    /// keys it or finds its way.
+    pub const fn is_media(self) -> bool {
+        matches!(self, Self::Rtp | Self::Rtcp)
+    }
+}
+
 /// Says what kind of packet a datagram claims to be. Looks at two bytes and proves nothing.
 pub fn classify(datagram: &[u8]) -> PacketKind {
     match (datagram.first(), datagram.get(1)) {

@@ -67,6 +67,22 @@ impl MediaLeg {
         }
     }
 
+    /// What is sure if either of the two holds.
+    pub(crate) fn weaker(self, other: Self) -> Self {
+        let keying = match (self.keying, other.keying) {
+            (Keying::Dtls { authenticated: a }, Keying::Dtls { authenticated: b }) => {
+                Keying::Dtls { authenticated: a && b }
+            }
+            (Keying::None, _) | (_, Keying::None) => return Self::plain(other.profile),
+            _ => Keying::Sdes,
+        };
+        let (Some(_), Some(_)) = (self.suite, other.suite) else {
+            return Self::plain(other.profile);
+        };
+        let fingerprint = self.fingerprint.filter(|f| other.fingerprint == Some(*f));
+        Self { keying, fingerprint, ..self }
+    }
+
     /// True if the keys come from DTLS and the fingerprint of the peer's certificate came over
     /// signalling whose peer was verified.
     pub fn is_fingerprint_verified(&self) -> bool {

@@ -152,6 +152,18 @@ pub struct MediaUpdate {
     pub(super) receive: Option<Vec<Payload>>,
     pub(super) dtmf: Option<(Option<u8>, Option<u8>)>,
     pub(super) ptime_ms: Option<u32>,
+    pub(super) end: Option<End>,
+    /// The mark of the call that it is for, and its number.
+    pub(super) number: Option<(u64, u32)>,
+}
+
+/// How a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With an RTCP BYE.
+    Goodbye,
+    /// Without a word.
+    Silence,
 }
 
 impl MediaUpdate {
@@ -211,6 +223,36 @@ impl MediaUpdate {
         self
     }
 
+    /// The end of the session, after all else.
+    pub(crate) fn end(mut self, end: End) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    /// For the session with this mark; numbers go up by one.
+    pub(crate) fn numbered(mut self, tag: u64, number: u32) -> Self {
+        self.number = Some((tag, number));
+        self
+    }
+
+    /// This one and then a later one, as one.
+    pub(crate) fn then(self, later: Self) -> Self {
+        let anew = later.security.is_some();
+        Self {
+            direction: later.direction.or(self.direction),
+            remote: later.remote.or(self.remote),
+            security: later.security.or(self.security),
+            // Keys change the contexts that they find: those of an earlier protection are gone.
+            keys: later.keys.or(self.keys.filter(|_| !anew)),
+            send: later.send.or(self.send),
+            receive: later.receive.or(self.receive),
+            dtmf: later.dtmf.or(self.dtmf),
+            ptime_ms: later.ptime_ms.or(self.ptime_ms),
+            end: later.end.or(self.end),
+            number: None,
+        }
+    }
+
     /// Another packet length in ms.
     pub fn ptime_ms(mut self, ptime_ms: u32) -> Self {
         self.ptime_ms = Some(ptime_ms);
@@ -243,6 +285,12 @@ pub enum MediaConfigError {
     /// Keys for a stream that has no SRTP contexts: give its protection whole.
     #[error("the stream is plain: keys alone do not protect it")]
     NotSrtp,
+    /// An update for another session.
+    #[error("the update is for another session: give each to the session of its call")]
+    ForeignUpdate,
+    /// An update before this one was not applied.
+    #[error("an update is missing: apply each of them, in order")]
+    MissedUpdate,
     /// The canonical name does not fit RTCP.
     #[error("the CNAME has {0} bytes: at most 255 fit")]
     CnameTooLong(usize),

@@ -101,6 +101,11 @@ impl Control {
         self.pending
     }
 
+    /// Nothing that waits is written any more.
+    pub(super) fn fall_silent(&mut self) {
+        self.pending = false;
+    }
+
     /// The timer: a report becomes due.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         if now >= self.due {

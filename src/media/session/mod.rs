@@ -14,12 +14,16 @@ mod inbound;
 mod outbound;
 mod receive;
 mod stats;
+mod taken;
 
+pub(crate) use config::End;
 pub use config::{
     BufferTooSmall, Direction, DtmfError, MAX_RECEIVE, MediaConfig, MediaConfigError,
     MediaSecurity, MediaUpdate, Payload, SourceLock,
 };
 pub use stats::{MediaEvent, MediaStats, NoMediaReason, SrtpProgress};
+pub(crate) use taken::MediaFacts;
+pub use taken::MediaFeedback;
 
 use crate::crypto::srtp::{Egress, Suite};
 use crate::media::reception::Reception;
@@ -113,6 +117,10 @@ pub struct MediaSession {
     /// Packets sent under former SSRCs of ours.
     sent_before: u64,
     closed: bool,
+    /// The call that it was taken from.
+    link: Option<taken::Link>,
+    /// An update of its call that could not be applied.
+    failed: Option<MediaConfigError>,
     send_blocked: bool,
     collisions: u8,
 }
@@ -176,6 +184,8 @@ impl MediaSession {
             octets: 0,
             sent_before: 0,
             closed: false,
+            link: None,
+            failed: None,
             send_blocked: false,
             collisions: 0,
         })
@@ -228,15 +238,7 @@ impl MediaSession {
         dtmf.push(digit, duration, clock_rate)
     }
 
-    /// Applies a renegotiation.
-    ///
-    /// # Errors
-    /// [`MediaConfigError`]; nothing but the codec to send may have been applied then.
-    pub fn handle_update(
-        &mut self,
-        now: Instant,
-        update: MediaUpdate,
-    ) -> Result<(), MediaConfigError> {
+    fn apply(&mut self, now: Instant, update: MediaUpdate) -> Result<(), MediaConfigError> {
         for payload_type in update.dtmf.iter().flat_map(|(a, b)| a.iter().chain(b)) {
             check_payload_type(*payload_type)?;
         }
