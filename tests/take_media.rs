@@ -212,6 +212,7 @@ fn the_session_of_a_call_runs_on_a_thread_of_its_own() {
     let call = pair.call(USUAL);
     let (mut session, now) =
         pair.world.command(pair.phones[0], |engine, now| (engine.take_media(call).unwrap(), now));
+    #[allow(clippy::disallowed_methods)] // the host has threads
     let thread = std::thread::spawn(move || {
         let (mut buffer, mut now, mut packets) = ([0; MAX_TRANSMIT], now, 0);
         for _ in 0..50 {

@@ -201,7 +201,9 @@ impl Pair {
                         self.work.push_back((1 - side, Work::Closed(other)));
                     }
                 }
-                Output::Resolve { .. } | Output::BufferTooSmall { .. } => panic!("not expected"),
+                Output::Resolve { .. } | Output::Media { .. } | Output::BufferTooSmall { .. } => {
+                    panic!("not expected")
+                }
             }
         }
     }
