@@ -63,6 +63,7 @@ fn a_secure_calls_messages_come_out_readable_without_its_keys_and_the_report_say
     assert_eq!(all.matches("inline:").count(), all.matches("inline:[redacted]").count());
     // The report says that the trace is on, and the screen does.
     assert!(report.debugging.sip_trace && !report.debugging.tls_key_log);
+    assert!(pair.report(1).unwrap().1.debugging.sip_trace, "who is called says it too");
     assert_eq!(report.padlock(), Padlock::EncryptedToProvider);
     let text = report.to_string();
     assert!(text.contains("Debugging is on: whoever has the SIP trace"), "{text}");
