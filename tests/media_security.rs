@@ -155,6 +155,25 @@ fn secure_first_asks_again_in_the_clear_after_488_415_and_606_and_not_after_othe
 }
 
 #[test]
+fn a_peer_that_demands_srtp_and_refuses_an_opportunistic_offer_is_asked_again() {
+    for offer in [MediaOffer::Opportunistic, MediaOffer::Dual] {
+        let (mut world, alice, peer, id) = scripted(Preferred, offer, move |turn, m| {
+            let demands = String::from_utf8_lossy(m.body()).contains("RTP/AVP ");
+            match m.method() {
+                Method::Invite if m.is_request() && demands => turn.reply(m, 488),
+                Method::Invite if m.is_request() => turn.reply(m, 180),
+                _ => {}
+            }
+        });
+        let state = world.command(alice, |engine, _| engine.call(id).unwrap().state());
+        assert_eq!(state, CallState::Ringing, "{offer:?}: {}", world.ladder());
+        let (_, _, last) = world.host(peer).seen.iter().rfind(|(_, _, m)| m.is_request()).unwrap();
+        let last = String::from_utf8_lossy(last.body()).into_owned();
+        assert!(last.contains("UDP/TLS/RTP/SAVP ") && !last.contains("a=crypto"), "{last}");
+    }
+}
+
+#[test]
 fn an_opportunistic_offer_whose_keys_are_ignored_makes_a_plain_call_that_says_so() {
     let (mut world, alice, peer, id) = scripted(Preferred, MediaOffer::Opportunistic, |turn, m| {
         if m.is_request() && *m.method() == Method::Invite {

@@ -194,7 +194,9 @@ pub(super) fn answered_keys(
     sent: &MediaDescription,
     security: &MediaSecurity,
 ) -> Result<Option<NegotiatedKeying>, NegotiationError> {
-    let has_lines = !answered.crypto.is_empty() || answered.refused_crypto > 0;
+    // Key lines answer our own: without any they mean nothing.
+    let has_lines =
+        !sent.crypto.is_empty() && (!answered.crypto.is_empty() || answered.refused_crypto > 0);
     let dtls_possible = !sent.fingerprints.is_empty() && answered.has_fingerprint();
     if !sent.has_keying() {
         // Nothing to answer to: a stray key line means nothing.

@@ -167,13 +167,16 @@ impl MediaSecurity {
                 dtls: self.dtls.is_some(),
                 ..plain
             }],
-            OfferShape::Secure => alloc::vec![self.secure(self.prefer_dtls, feedback)],
-            OfferShape::Dual => {
-                let secure = self.secure(self.prefer_dtls, feedback);
-                let secure = OfferedKeying { dtls: self.dtls.is_some(), ..secure };
-                alloc::vec![secure, plain]
-            }
+            OfferShape::Secure => alloc::vec![self.either(feedback)],
+            OfferShape::Dual => alloc::vec![self.either(feedback), plain],
         })
+    }
+
+    /// A profile that demands SRTP. A fingerprint stands beside SDES keys as well: a peer that
+    /// knows DTLS alone, or may not answer keys over this signalling, takes that.
+    fn either(&self, feedback: bool) -> OfferedKeying {
+        let secure = self.secure(self.prefer_dtls, feedback);
+        OfferedKeying { dtls: self.dtls.is_some(), ..secure }
     }
 
     /// Media that is SRTP keeps its profile and its keying (RFC 8643 §3.2), unless the keying is

@@ -1,57 +1,11 @@
-"""The interop cases. usage: calls.py WORKDIR [--page] [NAME ...]"""
-import collections, json, math, os, pathlib, struct, sys, time
-import matrix
-from lab import PROJECT, Baresip, Kamailio, Proc, correlation, fill, free_port, sox  # noqa: F401
-
-WORK = pathlib.Path(sys.argv[1])
-PAGE = "--page" in sys.argv
-ONLY = [name for name in sys.argv[2:] if name != "--page"]
-CERTS = WORK / "certs"
-PHONE = pathlib.Path(os.environ.get("SOFTPHONE", PROJECT / "target/release/examples/softphone"))
-CLIP = max((PROJECT / "assets/speech").glob("*.wav"), key=lambda p: p.stat().st_size)
-results = []
-
-
-def case(function):
-    if ONLY and function.__name__ not in ONLY:
-        return function
-    start = time.monotonic()
-    try:
-        note, ok = function(), True
-    except Exception as error:  # a case that fails says why, the others go on
-        note, ok = f"{type(error).__name__}: {error}", False
-    for proc in list(Proc.alive):
-        proc.stop()
-    results.append(ok)
-    print(f"{'ok  ' if ok else 'FAIL'} {function.__name__} ({time.monotonic() - start:.0f} s): {note}", flush=True)
-    return function
-
-
-def must(condition, text):
-    if not condition:
-        raise AssertionError(text)
-
-
-def folder(name):
-    path = WORK / name
-    path.mkdir(exist_ok=True)
-    return path
-
-
-def softphone(name, *args):
-    password = WORK / "password"
-    password.write_text("alice-pass\n")
-    return Proc(name, [PHONE, "--bind", "127.0.0.1", *args], WORK)
-
-
-def speech(name, rate):
-    path = WORK / f"{name}-{rate}.wav"
-    sox(CLIP, "-r", rate, "-c", 1, "-b", 16, path, "trim", 0, 5, "pad", 0, 1)
-    return path
+"""Registration, calls with audio both ways, SIPp, and a capture."""
+import collections, math, struct, time
+from cases import CERTS, WORK, both_heard, case, folder, must, password_file, softphone, speech
+from lab import Baresip, Kamailio, Proc, free_port
 
 
 def server_args(kamailio):
-    return ["--aor", "sip:alice@lab.test", "--password-file", WORK / "password", "--register", "--registrar",
+    return ["--aor", "sip:alice@lab.test", "--password-file", password_file("alice"), "--register", "--registrar",
             f"sip:127.0.0.1:{kamailio.sips};transport=tls", "--ca", CERTS / "ca.pem", "--policy", "required"]
 
 
@@ -61,14 +15,6 @@ def bob(kamailio, base, codec, rate, **more):
     peer = Baresip(base, "bob", CERTS, account, speech("bob", rate), rate, **more)
     must(kamailio.registered("bob"), "baresip did not register")
     return peer
-
-
-def both_heard(mine, heard_by_me, theirs, heard_by_them):
-    must(heard_by_me.exists(), "nothing was recorded here")
-    must(heard_by_them is not None, "baresip recorded nothing")
-    a, b = correlation(theirs, heard_by_me), correlation(mine, heard_by_them)
-    must(a > 0.9 and b > 0.9, f"correlation here {a:.3f}, at baresip {b:.3f}")
-    return f"correlation here {a:.3f}, at baresip {b:.3f}"
 
 
 @case
@@ -111,7 +57,7 @@ def call_out(codec, rate):
     must(phone.wait(40) == 0, phone.text()[-600:])
     time.sleep(1)
     peer.proc.stop()
-    return both_heard(mine, record, WORK / f"bob-{rate}.wav", peer.heard())
+    return both_heard(mine, record, speech("bob", rate), peer.heard())
 
 
 @case
@@ -135,7 +81,7 @@ def call_in(codec, rate):
     must(phone.wait(40) == 0, phone.text()[-600:])
     time.sleep(1)
     peer.proc.stop()
-    return both_heard(mine, record, WORK / f"bob-{rate}.wav", peer.heard())
+    return both_heard(mine, record, speech("bob", rate), peer.heard())
 
 
 @case
@@ -239,80 +185,3 @@ def capture_shows_only_tls_and_srtp():
     must(tls > 10, f"{tls} TLS records")
     return (f"{len(media)} SRTP packets (entropy {lowest:.3f} bits a byte), {tls} TLS segments, no SIP text"
             f" (but {theirs} plain RTCP packets of baresip's)")
-
-
-@case
-def climbs_back_when_tls_appears():
-    base = folder("climb")
-    kamailio = Kamailio(base, CERTS, one_port=True, tls=False)
-    password = ["--password-file", WORK / "password", "--ca", CERTS / "ca.pem"]
-    phone = softphone("climb-phone", "--aor", "sip:alice@lab.test", *password, "--register", "--registrar",
-                      f"sip:127.0.0.1:{kamailio.sip}", "--policy", "preferred", "--expires", 20)
-    must(phone.wait_for("registered as", 20), phone.text()[-400:])
-    must(phone.wait_for("signalling over UDP, not TLS: TLS refused, TCP refused", 2), phone.text()[-400:])
-    must(kamailio.registered("alice"), "Kamailio does not know the phone")
-    kamailio.proc.stop()
-    kamailio.start(tls=True)
-    must(phone.wait_for("signalling over TLS", 60), "no climb: " + phone.text()[-400:])
-    must(kamailio.registered("alice"), "not registered after the climb")
-    must("transport=tls" in json.dumps(kamailio.rpc("ul.dump")).lower(), "the binding is not over TLS")
-    return "UDP with the reasons, then TLS at a refresh"
-
-
-DOCUMENT = """[[domain]]
-name = "lab.test"
-policy = "{policy}"
-
-[[account]]
-aor = "sip:alice@lab.test"
-password = "alice-pass"
-registrar = "sip:127.0.0.1:{port}"
-"""
-
-
-@case
-def policy_changes_while_it_runs():
-    base = folder("switch")
-    kamailio = Kamailio(base, CERTS, one_port=True)
-    account = (f'<sip:bob@lab.test>;auth_pass=bob-pass;outbound="sip:127.0.0.1:{kamailio.sips};transport=tls";'
-               "regint=300;answermode=auto;mediaenc=srtp;audio_codecs=PCMU/8000/1")
-    Baresip(base, "bob", CERTS, account, speech("bob", 8000), 8000, seconds=120)
-    must(kamailio.registered("bob"), "baresip did not register")
-    document = base / "phone.toml"
-    document.write_text(DOCUMENT.format(policy="off", port=kamailio.sip))
-    phone = softphone("switch-phone", "--provision", document, "--ca", CERTS / "ca.pem")
-    process = phone.p.pid
-    must(phone.wait_for("over UDP", 20), phone.text()[-400:])
-
-    def call():
-        said = len(phone.text())
-        phone.send("call sip:bob@lab.test")
-        must(phone.wait_for_after("answered:", said, 20), phone.text()[said:])
-        time.sleep(2)
-        phone.send("report")
-        must(phone.wait_for_after("voice heard", said, 10), phone.text()[said:])
-        phone.send("hangup")
-        must(phone.wait_for_after("call ended", said, 10), phone.text()[said:])
-        return phone.text()[said:]
-
-    plain = call()
-    must("plain RTP" in plain and "not encrypted" in plain, plain)
-    document.write_text(DOCUMENT.format(policy="required", port=kamailio.sip))
-    must(phone.wait_for("signalling over TLS", 20), "no TLS after the change: " + phone.text()[-400:])
-    time.sleep(1)
-    secret = call()
-    must("encrypted to your provider" in secret and "SDES" in secret and "plain RTP" not in secret, secret)
-    must(phone.p.poll() is None and phone.p.pid == process, "the phone was restarted")
-    phone.send("quit")
-    must(phone.wait(15) == 0, phone.text()[-300:])
-    return f"plain under Off, encrypted under Required, one process ({process})"
-
-
-@case
-def media_matrix():
-    return matrix.run(folder("matrix"), CERTS, softphone, speech("alice", 8000), speech("bob", 8000), PAGE)
-
-
-failed = results.count(False)
-print(f"{len(results) - failed} passed, {failed} failed")
-sys.exit(1 if failed or not results else 0)

@@ -1,5 +1,5 @@
 """Foreign peers on loopback: start, watch, stop. Every process is ended by its own id."""
-import atexit, json, os, pathlib, shutil, signal, socket, subprocess, sys, time, wave
+import atexit, json, os, pathlib, socket, subprocess, threading, time, wave
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
@@ -38,21 +38,16 @@ class Proc:
         return self.log.read_text(errors="replace")
 
     def wait_for(self, what, seconds=20):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if what in self.text():
-                return True
-            if self.p.poll() is not None:
-                return what in self.text()
-            time.sleep(0.1)
-        return False
+        return self.wait_until(lambda text: what in text, seconds)
 
-    def wait_for_after(self, what, start, seconds):
-        """Waits for `what` in the output from `start` on."""
+    def wait_until(self, holds, seconds=20):
+        """Until its output is as wanted. False if it ends or the time is over before."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end and what not in self.text()[start:]:
+        while time.monotonic() < end and self.p.poll() is None:
+            if holds(self.text()):
+                return True
             time.sleep(0.1)
-        return what in self.text()[start:]
+        return holds(self.text())
 
     def send(self, line):
         self.p.stdin.write((line + "\n").encode())
@@ -92,49 +87,39 @@ def fill(template, target, **values):
 
 
 class Kamailio:
-    """Registrar and proxy of lab.test: users with their passwords, name + '-pass'. With `one_port`, UDP
-    and TLS share a port and there is no TCP; then `tls` says whether TLS is there yet."""
+    """Registrar and proxy of lab.test; the password of each user is their name + '-pass'."""
 
-    def __init__(self, base, certs, algorithm="MD5", users=("alice", "bob", "carol"), one_port=False, tls=True):
+    def __init__(self, base, certs, algorithm="MD5", users=("alice", "bob", "carol"), tcp=True):
         self.dir = pathlib.Path(base) / "kamailio"
         (self.dir / "db").mkdir(parents=True)
         (self.dir / "run").mkdir()
-        self.algorithm, self.one_port = algorithm, one_port
-        self.sip = free_port()
-        self.sips = self.sip if one_port else free_port()
+        self.sip, self.sips = free_port(), free_port()
+        fill("kamailio.cfg", self.dir / "kamailio.cfg", DIR=self.dir, SIP=self.sip, SIPS=self.sips,
+             ALGORITHM=algorithm, TCP="" if tcp else "#")
         (self.dir / "tls.cfg").write_text(
             "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n"
             f"private_key = {certs}/server.key\ncertificate = {certs}/server.crt\nca_list = {certs}/ca.pem\n"
             "[client:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n")
         (self.dir / "db/version").write_text(
             "table_name(string) table_version(int)\nsubscriber:7\n")
-        rows = "".join(f"{i}:{u}:lab.test:{u}-pass\n" for i, u in enumerate(users, 1))
+        users = "".join(f"{i}:{u}:lab.test:{u}-pass\n" for i, u in enumerate(users, 1))
         (self.dir / "db/subscriber").write_text(
-            "id(int,auto) username(string) domain(string) password(string)\n" + rows)
-        self.start(tls)
-
-    def start(self, tls=True):
-        """Starts it; to change `tls`, stop `proc` first: Kamailio's sockets are fixed while it runs."""
-        listen = [f"listen=udp:127.0.0.1:{self.sip}"]
-        listen += [] if self.one_port else [f"listen=tcp:127.0.0.1:{self.sip}"]
-        listen += [f"listen=tls:127.0.0.1:{self.sips}"] if tls else []
-        fill("kamailio.cfg", self.dir / "kamailio.cfg", DIR=self.dir, LISTEN="\n".join(listen),
-             ALGORITHM=self.algorithm)
+            "id(int,auto) username(string) domain(string) password(string)\n" + users)
         self.proc = Proc("kamailio", ["kamailio", "-f", self.dir / "kamailio.cfg", "-DD", "-E", "-m", "32",
                                       "-M", "8", "-Y", self.dir / "run", "-w", self.dir], self.dir)
-        end = time.monotonic() + 30
-        while time.monotonic() < end and self.proc.p.poll() is None:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
             try:
-                self.rpc("core.version")
-                if tls:
-                    socket.create_connection(("127.0.0.1", self.sips), 1).close()
+                socket.create_connection(("127.0.0.1", self.sips), 1).close()
                 return
             except OSError:
+                if self.proc.p.poll() is not None:
+                    break
                 time.sleep(0.2)
         raise RuntimeError("kamailio did not start:\n" + self.proc.text()[-2000:])
 
     def rpc(self, method, *params):
-        client = self.dir / f"rpc-client-{os.getpid()}"
+        client = self.dir / f"rpc-client-{os.getpid()}-{threading.get_ident()}"
         client.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(str(client))
@@ -155,29 +140,38 @@ class Kamailio:
 class Baresip:
     """baresip with WAV in and out. `account` is a line of its accounts file with @P@ for its port."""
 
-    def __init__(self, base, name, certs, account, play, rate=8000, dial=None, seconds=40,
-                 control=False):
+    def __init__(self, base, name, certs, account, play, rate=8000, dial=None, seconds=40, modules=(),
+                 env=None):
         self.dir = pathlib.Path(base) / name
         self.dir.mkdir()
         self.port, self.rtp = free_port(6), free_port(20)
         (self.dir / "contacts").write_text("")
         (self.dir / "accounts").write_text(account.replace("@P@", str(self.port)) + "\n")
-        modules = "".join(f"module {m}.so\n" for m in ["g711", "g722", "aufile", "sndfile", "srtp", "dtls_srtp"])
-        tcp = f"module_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{self.port + 4}\n" if control else ""
+        modules = "".join(f"module {m}.so\n" for m in ["g711", "g722", "aufile", "sndfile", "srtp", *modules])
         (self.dir / "config").write_text(
             f"sip_listen 127.0.0.1:{self.port}\nsip_certificate {certs}/server.pem\nsip_cafile {certs}/ca.pem\n"
             f"net_interface 127.0.0.1\naudio_source aufile,{play}\naudio_player aufile,{self.dir}/null.wav\n"
             f"ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels 1\nauplay_channels 1\n"
             f"rtp_ports {self.rtp}-{self.rtp + 18}\nmodule_path /usr/lib/baresip/modules\n{modules}"
-            f"module_tmp account.so\nmodule_app menu.so\n{tcp}snd_path {self.dir}\n")
+            f"module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"
+            f"ctrl_tcp_listen 127.0.0.1:{self.port + 4}\nsnd_path {self.dir}\n")
         argv = ["baresip", "-v", "-s", "-f", self.dir, "-t", seconds]
         if dial:
             argv += ["-e", f"/dial {dial}"]
-        self.proc = Proc(name, argv, self.dir)
+        self.proc = Proc(name, argv, self.dir, env=env)
 
-    def heard(self):
-        found = sorted(self.dir.glob("*-dec.wav"), key=lambda p: p.stat().st_size)
-        return found[-1] if found else None
+    def command(self, command, params=""):
+        """Through its control socket: JSON in a netstring."""
+        text = json.dumps({"command": command, "params": params}).encode()
+        with socket.create_connection(("127.0.0.1", self.port + 4), 5) as s:
+            s.sendall(b"%d:%s," % (len(text), text))
+            s.settimeout(5)
+            s.recv(65536)
+
+    def heard(self, since=0.0):
+        """The longest of its recordings that were begun after `since` (a time of the wall clock)."""
+        found = [p for p in self.dir.glob("*-dec.wav") if p.stat().st_mtime >= since]
+        return max(found, key=lambda p: p.stat().st_size, default=None)
 
 
 def sox(*args):

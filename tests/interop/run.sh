@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Foreign peers on loopback: Kamailio, baresip, SIPp, tshark against the softphone example.
-# run.sh [--page] [CASE ...]; --page writes the matrix into docs/interop.md.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
@@ -15,10 +14,10 @@ if [ ${#missing[@]} -gt 0 ]; then
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -yq "${missing[@]}" >/dev/null 2>&1 && break
   done
 fi
-cargo build --release --example softphone --features provisioning || exit 1
+cargo build --features provisioning --example softphone || exit 1
 work=$(mktemp -d) || exit 2
 tests/interop/certs.sh "$work/certs" || exit 1
-/usr/bin/python3 tests/interop/calls.py "$work" "$@"
+/usr/bin/python3 tests/interop/all.py "$work" "$@"
 status=$?
 echo "logs and recordings: $work"
 exit $status

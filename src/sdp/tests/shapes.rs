@@ -47,14 +47,14 @@ fn each_shape_is_offered_as_it_is_named() {
     let opportunistic = offer(both(MediaSecurity::opportunistic()));
     assert_eq!(shape(&opportunistic.media[0]), ("RTP/AVP", 2, 1));
     let secure = offer(both(MediaSecurity::required()));
-    assert_eq!(shape(&secure.media[0]), ("RTP/SAVP", 2, 0));
+    // Who may not answer the keys finds a fingerprint in the same line.
+    assert_eq!(shape(&secure.media[0]), ("RTP/SAVP", 2, 1));
     let handshake = offer(both(MediaSecurity::required()).preferring_dtls());
     assert_eq!(shape(&handshake.media[0]), ("UDP/TLS/RTP/SAVP", 0, 1));
     let only_dtls = offer(MediaSecurity::required().with_dtls(dtls(1)));
     assert_eq!(shape(&only_dtls.media[0]), ("UDP/TLS/RTP/SAVP", 0, 1));
     let dual = offer(both(MediaSecurity::opportunistic()).with_shape(OfferShape::Dual));
     assert_eq!(dual.media.len(), 2);
-    // Who may not answer the keys finds a fingerprint in the same line.
     assert_eq!(shape(&dual.media[0]), ("RTP/SAVP", 2, 1));
     assert_eq!(shape(&dual.media[1]), ("RTP/AVP", 0, 0));
     assert_eq!(dual.media[0].port, dual.media[1].port);
@@ -206,6 +206,12 @@ fn an_answer_with_both_keyings_means_the_one_that_names_our_tag() {
     let foreign = offered("UDP/TLS/RTP/SAVP", false, true);
     let error = NegotiationError::Profile("UDP/TLS/RTP/SAVP".into());
     assert_eq!(answered(sdes, &foreign), Err(error));
+    // Nor do keys that answer none of ours.
+    let handshake = MediaSecurity::opportunistic().with_dtls(dtls(1));
+    let stray = answered(handshake.clone(), &offered("RTP/AVP", true, false)).unwrap();
+    assert_eq!(keying(&stray), "plain");
+    let both = offered("RTP/AVP", true, true).replace("actpass", "active");
+    assert_eq!(keying(&answered(handshake, &both).unwrap()), "dtls");
 }
 
 #[test]
