@@ -99,63 +99,50 @@ impl Gate {
     /// (a sticky floor).
     pub(crate) fn for_offer(self, protected: bool) -> Result<MediaGrant, &'static str> {
         self.check_signalling()?;
-        let sdes = self.trust == Trust::Verified;
-        let secure = MediaGrant { shape: OfferShape::Secure, sdes, dtls: true, plain: false };
         if protected {
-            return Ok(secure);
+            return Ok(self.secure());
         }
-        if self.policy == SecurityPolicy::Off {
-            return Ok(PLAIN);
+        self.offer_at(self.attempt).ok_or("SRTP is required, and the far end refuses it")
+    }
+
+    /// Keys by whatever way there is, and nothing in the clear.
+    fn secure(self) -> MediaGrant {
+        let sdes = self.trust == Trust::Verified;
+        MediaGrant { shape: OfferShape::Secure, sdes, dtls: true, plain: false }
+    }
+
+    /// The offers that a call makes one after the other, while they are refused for their media.
+    fn offer_at(self, attempt: u8) -> Option<MediaGrant> {
+        let mixed = |shape| Some(MediaGrant { shape, plain: true, ..self.secure() });
+        match (self.policy, self.offer, attempt) {
+            (SecurityPolicy::Off, _, 0) => Some(PLAIN),
+            (SecurityPolicy::Off, ..) => None,
+            (SecurityPolicy::Required, ..) => self.secure_offer_at(attempt),
+            (_, MediaOffer::SecureFirst, n) if n == self.secure_offers() => Some(PLAIN),
+            (_, MediaOffer::SecureFirst, n) => self.secure_offer_at(n),
+            // Who refuses these may be set to encrypt or not to talk, or to know one m= line.
+            (_, MediaOffer::Opportunistic, 0) => mixed(OfferShape::Opportunistic),
+            (_, MediaOffer::Opportunistic, n) => self.secure_offer_at(n.saturating_sub(1)),
+            (_, MediaOffer::Dual, 0) => mixed(OfferShape::Dual),
+            (_, MediaOffer::Dual, 1) => mixed(OfferShape::Opportunistic),
+            (_, MediaOffer::Dual, n) => self.secure_offer_at(n.saturating_sub(2)),
         }
-        let prefers = self.policy == SecurityPolicy::Preferred;
-        match self.offer {
-            MediaOffer::Opportunistic if prefers && self.attempt == 0 => {
-                Ok(MediaGrant { shape: OfferShape::Opportunistic, plain: true, ..secure })
-            }
-            MediaOffer::Dual if prefers => {
-                Ok(MediaGrant { shape: OfferShape::Dual, plain: true, ..secure })
-            }
-            _ if self.secure_attempt() < self.secure_attempts() => {
-                Ok(MediaGrant { sdes: sdes && self.asks_by_sdes(), ..secure })
-            }
-            _ if prefers => Ok(PLAIN),
-            _ => Err("SRTP is required, and the far end refuses it"),
-        }
     }
 
-    /// An offer of RTP/AVP with keys beside goes first. Who refuses it may still take SRTP alone:
-    /// such phones are set to encrypt or not to talk.
-    fn begins_opportunistic(self) -> bool {
-        self.policy == SecurityPolicy::Preferred && self.offer == MediaOffer::Opportunistic
+    /// Offers that demand SRTP: first with keys in the description and a fingerprint beside, if
+    /// that may be, then by DTLS alone.
+    fn secure_offer_at(self, attempt: u8) -> Option<MediaGrant> {
+        let sdes = self.secure().sdes && attempt == 0;
+        (attempt < self.secure_offers()).then_some(MediaGrant { sdes, ..self.secure() })
     }
 
-    /// How many offers that demand SRTP were refused.
-    fn secure_attempt(self) -> u8 {
-        self.attempt.saturating_sub(u8::from(self.begins_opportunistic()))
-    }
-
-    /// First by SDES, then by DTLS; after an opportunistic offer the other way round, since phones
-    /// with DTLS alone may take RTP/SAVP and answer it without a key.
-    fn asks_by_sdes(self) -> bool {
-        self.secure_attempt() == u8::from(self.begins_opportunistic())
-    }
-
-    /// Offers that demand SRTP, one after the other, before it is given up.
-    fn secure_attempts(self) -> u8 {
-        if self.trust == Trust::Verified { 2 } else { 1 }
+    fn secure_offers(self) -> u8 {
+        if self.secure().sdes { 2 } else { 1 }
     }
 
     /// True if a refusal of our offer's media leaves another way to ask.
     pub(crate) fn has_another_attempt(self) -> bool {
-        let next = self.attempt.saturating_add(1);
-        match (self.policy, self.offer) {
-            (SecurityPolicy::Preferred, MediaOffer::SecureFirst) => next <= self.secure_attempts(),
-            (SecurityPolicy::Preferred, MediaOffer::Opportunistic) => {
-                self.attempt < self.secure_attempts()
-            }
-            (SecurityPolicy::Required, _) => next < self.secure_attempts(),
-            _ => false,
-        }
+        self.offer_at(self.attempt.saturating_add(1)).is_some()
     }
 
     /// What we may answer to an offer.
@@ -284,18 +271,6 @@ mod tests {
             assert!(gate.for_answer(&offered(false, false), false).unwrap().plain);
             assert_eq!(super::Gate { policy: Off, ..gate }.for_offer(false), Ok(PLAIN));
         }
-        let refused = Gate { attempt: 1, ..gate(Preferred, Trust::Verified) };
-        assert!(gate(Preferred, Trust::Verified).has_another_attempt());
-        let grant = refused.for_offer(false).unwrap();
-        assert!(grant.shape == OfferShape::Secure && !grant.sdes && grant.dtls && !grant.plain);
-        let again = Gate { attempt: 2, ..refused };
-        assert!(refused.has_another_attempt() && !again.has_another_attempt());
-        let grant = again.for_offer(false).unwrap();
-        assert!(grant.shape == OfferShape::Secure && grant.sdes && !grant.plain);
-        let clear = Gate { trust: Trust::Clear, ..refused };
-        let grant = clear.for_offer(false).unwrap();
-        assert!(!grant.sdes && grant.dtls && !grant.plain && !clear.has_another_attempt());
-
         let first = Gate { offer: MediaOffer::SecureFirst, ..gate(Preferred, Trust::Verified) };
         assert!(!first.for_offer(false).unwrap().plain && first.has_another_attempt());
         let second = Gate { attempt: 1, ..first };
@@ -310,5 +285,36 @@ mod tests {
         assert!(required.has_another_attempt());
         let second = Gate { attempt: 1, ..required };
         assert!(!second.for_offer(false).unwrap().sdes && !second.has_another_attempt());
+    }
+
+    #[test]
+    fn a_peer_that_refuses_a_mixed_offer_is_asked_for_srtp_alone_and_never_for_less() {
+        for (offer, shapes) in [
+            (MediaOffer::Opportunistic, vec![OfferShape::Opportunistic]),
+            (MediaOffer::Dual, vec![OfferShape::Dual, OfferShape::Opportunistic]),
+        ] {
+            for trust in TRUSTS {
+                let at = |attempt: usize| {
+                    let attempt = u8::try_from(attempt).unwrap();
+                    super::Gate { offer, attempt, ..gate(Preferred, trust) }
+                };
+                for (n, shape) in shapes.iter().enumerate() {
+                    assert_eq!(at(n).for_offer(false).unwrap().shape, *shape);
+                    assert!(at(n).has_another_attempt());
+                }
+                let ways: &[bool] =
+                    if trust == Trust::Verified { &[true, false] } else { &[false] };
+                for (n, sdes) in ways.iter().enumerate() {
+                    let at = at(shapes.len() + n);
+                    let secure =
+                        MediaGrant { shape: OfferShape::Secure, sdes: *sdes, ..at.secure() };
+                    assert_eq!(at.for_offer(false), Ok(secure));
+                    assert!(!secure.plain && secure.dtls);
+                    assert_eq!(at.has_another_attempt(), n + 1 < ways.len());
+                }
+                assert!(at(shapes.len() + ways.len()).for_offer(false).is_err());
+            }
+        }
+        assert!(!gate(Off, Trust::Clear).has_another_attempt());
     }
 }
