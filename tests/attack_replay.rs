@@ -8,9 +8,12 @@ mod pair;
 #[path = "support/scene.rs"]
 mod scene;
 
+use std::net::SocketAddr;
+
 use pair::{Setup, USUAL};
 use scene::{Fate, Scene, assert_unharmed};
 use subrosa::engine::{CallState, EndReason, Event, FailureReason, Padlock, SecurityPolicy};
+use subrosa::sim::wiretap::{Kind, Packet};
 use subrosa::sip::Transport;
 
 use SecurityPolicy::{Preferred, Required};
@@ -42,6 +45,20 @@ fn recorded_calls_replayed_an_hour_later() {
         scene.call();
         replay(&mut scene, &record);
         scene.run(3_000);
+        assert_unharmed(&mut scene);
+        // The old voice, played to where the new one is received.
+        let (bob, to) = (scene.ip(1), scene.media_address(1));
+        let old = |(_, to, b): &&(_, SocketAddr, Vec<u8>)| {
+            to.ip() == bob && Packet::new(b).kind() == Kind::Srtp
+        };
+        let voice: Vec<_> = record.iter().filter(old).cloned().collect();
+        let before = scene.media(1).auth_failures();
+        for (from, _, bytes) in &voice {
+            scene.say(*from, to, bytes);
+            scene.run(20);
+        }
+        let failures = scene.media(1).auth_failures() - before;
+        assert!(voice.len() > 100 && failures == voice.len() as u64, "{failures}");
         assert_unharmed(&mut scene);
     }
 }

@@ -148,6 +148,11 @@ fn keys_stripped_on_a_path_in_the_clear() {
     scene.call();
     assert!(scene.deeds() >= 1);
     assert!(matches!(scene.ended(0), Some(EndReason::Refused { .. })), "{:?}", scene.ended(0));
+    let told = scene.events(1).into_iter().find_map(|event| match event {
+        Event::IncomingRefused { reason, .. } => Some(format!("{reason:?}")),
+        _ => None,
+    });
+    assert!(told.is_some_and(|why| why.contains("TLS is required")), "the callee is told why");
     assert_eq!(scene.clear_voice(), 0);
     scene.check();
 }

@@ -133,10 +133,7 @@ impl Engine {
         if self.live_calls() >= self.config.max_calls {
             return Err((486, "Busy Here"));
         }
-        if message.has_content_type("application/sdp") == message.body().is_empty()
-            && !message.body().is_empty()
-            && crate::wire::sip::parts(message).len() < 2
-        {
+        if is_foreign_body(message) {
             return Err((415, "Unsupported Media Type"));
         }
         if !accepts_sdp(message) {
@@ -296,6 +293,12 @@ impl Engine {
             let _ = entry.machine.accept(now, &mut self.rng);
         }
     }
+}
+
+/// A body of one part that is no session description.
+fn is_foreign_body(message: &Message) -> bool {
+    let parts = crate::wire::sip::parts(message);
+    matches!(parts.as_slice(), [one] if !one.content_type.eq_ignore_ascii_case("application/sdp"))
 }
 
 /// Whether the caller takes SDP back: it need not say so, but may rule it out (RFC 3261 §20.1).
