@@ -10,6 +10,7 @@ use super::error::CallError;
 use super::event::{Event, FailureReason};
 use super::policy::{PolicySource, SecurityPolicy};
 use super::{AccountId, CallId, Engine};
+use crate::crypto::tls::TlsFacts;
 use crate::sip::FlowId;
 use crate::sip::transaction::ServerTxId;
 use crate::time::Instant;
@@ -71,14 +72,16 @@ impl Engine {
     }
 
     /// True if a secure call's requests may come over this flow: the call's own, or another one
-    /// under TLS on which the same peer proved the same identity.
+    /// under TLS on which the same peer proved the same key, be it the one who dials or the one who
+    /// is dialled. Of a peer that has proved nothing, another one that proves nothing will do.
     fn is_flow_of(&self, entry: &CallEntry, flow: FlowId) -> bool {
         if entry.flow == Some(flow) {
             return true;
         }
-        let before = entry.report.signalling.as_ref().and_then(|leg| leg.tls.as_ref());
-        let before = before.and_then(|facts| facts.peer.as_ref());
-        let now = self.flows.facts(flow).and_then(|facts| facts.peer.as_ref());
+        let key = |facts: &TlsFacts| facts.peer.as_ref().map(|peer| peer.key);
+        let leg = entry.report.signalling.as_ref();
+        let before = leg.and_then(|leg| leg.tls.as_ref()).and_then(key);
+        let now = self.flows.facts(flow).and_then(key);
         self.flow_is_secure(flow) && now == before
     }
 
