@@ -11,7 +11,7 @@ use super::{
 use crate::wire::rtp::{RtpError, RtpHeader};
 use alloc::vec::Vec;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Stream {
     pub(super) ssrc: u32,
     pub(super) live: bool,
@@ -48,12 +48,13 @@ impl Stream {
 
     /// The index that a sequence number most likely has (RFC 3711 §3.3.1 and appendix A): the one
     /// closest to the highest received. Where that would be below 0, roll-over counter 0 is meant.
+    /// `ahead` is added to the roll-over counter of the first packet.
     #[inline]
-    fn estimate(&self, sequence: u16) -> Result<u64, UnprotectError> {
-        let roll_over = self.roll_over();
+    fn estimate(&self, sequence: u16, ahead: u32) -> Result<u64, UnprotectError> {
         let guess = match self.rtp.highest() {
-            None => roll_over,
+            None => self.initial_roll_over.saturating_add(ahead),
             Some(highest) => {
+                let roll_over = self.roll_over();
                 let last = (highest & 0xffff) as u16;
                 if last < 0x8000 && sequence.saturating_sub(last) > 0x8000 {
                     roll_over.saturating_sub(1)
@@ -64,8 +65,22 @@ impl Stream {
                 }
             }
         };
-        Ok((u64::from(guess) << 16) | u64::from(sequence))
+        Ok(index(guess, sequence))
     }
+
+    #[inline]
+    fn window(&mut self, protocol: Clear) -> &mut ReplayWindow {
+        match protocol {
+            Clear::Rtp { .. } => &mut self.rtp,
+            Clear::Rtcp { .. } => &mut self.rtcp,
+        }
+    }
+}
+
+/// 48 bits (RFC 3711 §3.3.1).
+#[inline]
+fn index(roll_over: u32, sequence: u16) -> u64 {
+    (u64::from(roll_over) << 16) | u64::from(sequence)
 }
 
 impl From<Refused> for UnprotectError {
@@ -93,6 +108,13 @@ impl Clear {
         })?;
         let (ssrc, sequence) = (header.ssrc, header.sequence_number);
         Ok(Self::Rtp { header_len: header.len(), ssrc, sequence })
+    }
+
+    #[inline]
+    fn ssrc(self) -> u32 {
+        match self {
+            Self::Rtp { ssrc, .. } | Self::Rtcp { ssrc } => ssrc,
+        }
     }
 
     /// Called on packets of at least eight bytes.
@@ -222,7 +244,7 @@ impl Epoch {
     }
 
     /// Checks and decrypts an SRTP or SRTCP packet. `ahead` is added to the roll-over counter of a
-    /// source's first packet.
+    /// source's first packet. Nothing changes before the packet is authentic (RFC 3711 §3.3).
     pub(super) fn open(
         &mut self,
         clear: Clear,
@@ -231,40 +253,31 @@ impl Epoch {
         unencrypted_rtcp: bool,
     ) -> Result<Opened, UnprotectError> {
         let at = self.key_at(clear, packet)?;
-        let (slot, stream, len) = match clear {
+        let keys = &self.keys.get(at).ok_or(UnprotectError::UnknownMki)?.keys;
+        let slot = self.streams.iter().position(|s| s.ssrc == clear.ssrc());
+        let known = slot.and_then(|slot| self.streams.get(slot));
+        let (index, opened) = match clear {
             Clear::Rtp { header_len, ssrc, sequence } => {
-                let (slot, mut stream) = self.stream(ssrc, ahead);
-                let index = stream.estimate(sequence)?;
-                stream.rtp.check(index)?;
-                let key = self.keys.get(at).ok_or(UnprotectError::UnknownMki)?;
-                let len = key
-                    .keys
-                    .rtp
-                    .open_rtp(ssrc, index, header_len, self.mki_len, packet)
-                    .map_err(|_| UnprotectError::AuthFailed)?;
-                stream.rtp.accept(index);
-                (slot, stream, len)
+                let index = match known {
+                    Some(stream) => stream.estimate(sequence, ahead)?,
+                    None => index(ahead, sequence),
+                };
+                known.map_or(Ok(()), |stream| stream.rtp.check(index))?;
+                (index, keys.rtp.open_rtp(ssrc, index, header_len, self.mki_len, packet))
             }
             Clear::Rtcp { ssrc } => {
-                let (slot, mut stream) = self.stream(ssrc, 0);
-                let key = self.keys.get(at).ok_or(UnprotectError::UnknownMki)?;
-                let word = key.keys.rtcp.rtcp_index_word(packet, self.mki_len);
+                let word = keys.rtcp.rtcp_index_word(packet, self.mki_len);
                 let word = word.ok_or(UnprotectError::TooShort)?;
                 if word & E_BIT == 0 && !unencrypted_rtcp {
                     return Err(UnprotectError::Unencrypted);
                 }
                 let index = u64::from(word & !E_BIT);
-                stream.rtcp.check(index)?;
-                let len = key
-                    .keys
-                    .rtcp
-                    .open_rtcp(ssrc, word, self.mki_len, packet)
-                    .map_err(|_| UnprotectError::AuthFailed)?;
-                stream.rtcp.accept(index);
-                (slot, stream, len)
+                known.map_or(Ok(()), |stream| stream.rtcp.check(index))?;
+                (index, keys.rtcp.open_rtcp(ssrc, word, self.mki_len, packet))
             }
         };
-        self.keep(slot, stream)?;
+        let len = opened.map_err(|_| UnprotectError::AuthFailed)?;
+        self.admit(slot, clear.ssrc(), ahead)?.window(clear).accept(index);
         let key = self.keys.get_mut(at).ok_or(UnprotectError::UnknownMki)?;
         let count = match clear {
             Clear::Rtp { .. } => &mut key.rtp_packets,
@@ -275,30 +288,29 @@ impl Epoch {
         Ok(Opened { len, retiring: key.retiring })
     }
 
-    /// A source's state and its place; a new state, not stored yet, if it is unknown.
+    /// The source of an authenticated packet, live from now on, if it has or finds a place.
     #[inline]
-    fn stream(&self, ssrc: u32, ahead: u32) -> (usize, Stream) {
-        let known = self.streams.iter().enumerate().find(|(_, s)| s.ssrc == ssrc);
-        let Some((slot, stream)) = known else {
-            return (self.streams.len(), Stream::new(ssrc, ahead, self.window));
-        };
-        // Of no effect once there is a highest index.
-        let initial_roll_over = stream.initial_roll_over.saturating_add(ahead);
-        (slot, Stream { initial_roll_over, ..*stream })
-    }
-
-    /// Stores the state after an authenticated packet, if its source has or finds a place.
-    #[inline]
-    fn keep(&mut self, slot: usize, stream: Stream) -> Result<(), UnprotectError> {
-        let live = self.live();
-        match self.streams.get_mut(slot) {
-            Some(place) if place.live || live < MAX_SSRCS => {
-                *place = Stream { live: true, ..stream };
-            }
-            None if live < MAX_SSRCS && slot < MAX_KNOWN_SSRCS => self.streams.push(stream),
-            _ => return Err(UnprotectError::TooManySsrcs),
+    fn admit(
+        &mut self,
+        slot: Option<usize>,
+        ssrc: u32,
+        initial_roll_over: u32,
+    ) -> Result<&mut Stream, UnprotectError> {
+        let live = slot.and_then(|slot| self.streams.get(slot)).is_some_and(|s| s.live);
+        if !live && self.live() >= MAX_SSRCS {
+            return Err(UnprotectError::TooManySsrcs);
         }
-        Ok(())
+        let slot = match slot {
+            Some(slot) => slot,
+            None if self.streams.len() < MAX_KNOWN_SSRCS => {
+                self.streams.push(Stream::new(ssrc, initial_roll_over, self.window));
+                self.streams.len().saturating_sub(1)
+            }
+            None => return Err(UnprotectError::TooManySsrcs),
+        };
+        let stream = self.streams.get_mut(slot).ok_or(UnprotectError::TooManySsrcs)?;
+        stream.live = true;
+        Ok(stream)
     }
 }
 
@@ -313,5 +325,14 @@ fn check_len(packet: &[u8], at_least: usize) -> Result<(), UnprotectError> {
         Err(UnprotectError::TooShort)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Epoch {
+    /// All that packets may change: the sources with their windows and the counts of the keys.
+    pub(super) fn state(&self) -> alloc::string::String {
+        let windows = self.streams.iter().map(|s| (s.rtp.state(), s.rtcp.state()));
+        alloc::format!("{self:?} {:?}", windows.collect::<Vec<_>>())
     }
 }

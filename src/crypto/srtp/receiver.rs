@@ -395,7 +395,7 @@ fn most_telling(new: Option<UnprotectError>, old: Option<UnprotectError>) -> Unp
 #[cfg(test)]
 impl SrtpReceiver {
     /// All that packets may change.
-    pub(super) fn streams(&self) -> impl core::fmt::Debug {
-        &self.current.streams
+    pub(super) fn state(&self) -> alloc::string::String {
+        self.current.state()
     }
 }

@@ -21,11 +21,13 @@ pub(crate) enum Refused {
 }
 
 /// Which of the last indices were accepted.
-#[derive(Clone, Copy)]
 pub(crate) struct ReplayWindow {
     highest: Option<u64>,
     size: u64,
-    /// A ring: bit `index % 512` tells of the indices up to 511 below the highest.
+    /// The bits in use, a power of two, less one.
+    mask: u64,
+    /// A ring: bit `index & mask` tells of an index in the window. The words beyond are not touched,
+    /// so that a narrow window does not pay for the widest.
     seen: [u64; WORDS],
 }
 
@@ -46,7 +48,8 @@ impl ReplayWindow {
     /// A window of this many indices, within [`REPLAY_WINDOW`] and [`MAX_REPLAY_WINDOW`].
     pub(crate) fn new(size: u64) -> Self {
         let size = size.clamp(REPLAY_WINDOW, MAX_REPLAY_WINDOW);
-        Self { highest: None, size, seen: [0; WORDS] }
+        let mask = size.next_power_of_two().saturating_sub(1);
+        Self { highest: None, size, mask, seen: [0; WORDS] }
     }
 
     /// The highest accepted index.
@@ -60,7 +63,7 @@ impl ReplayWindow {
         let Some(age) = self.highest.and_then(|highest| highest.checked_sub(index)) else {
             return Ok(());
         };
-        let (word, bit) = place(index);
+        let (word, bit) = self.place(index);
         if age >= self.size {
             Err(Refused::TooOld)
         } else if self.seen.get(word).is_some_and(|seen| seen & bit != 0) {
@@ -75,11 +78,12 @@ impl ReplayWindow {
     pub(crate) fn accept(&mut self, index: u64) {
         let before = self.highest.unwrap_or(0);
         if self.highest.is_none() || index > before {
-            if index.saturating_sub(before) >= MAX_REPLAY_WINDOW {
-                self.seen = [0; WORDS];
+            if index.saturating_sub(before) > self.mask {
+                let last = (self.mask >> 6) as usize;
+                self.seen.iter_mut().take(last.saturating_add(1)).for_each(|word| *word = 0);
             } else {
                 // The places of the indices in between told of older ones.
-                (before.saturating_add(1)..=index).for_each(|skipped| self.set(skipped, false));
+                (before.saturating_add(1)..index).for_each(|skipped| self.set(skipped, false));
             }
             self.highest = Some(index);
         }
@@ -88,18 +92,26 @@ impl ReplayWindow {
 
     #[inline]
     fn set(&mut self, index: u64, seen: bool) {
-        let (word, bit) = place(index);
+        let (word, bit) = self.place(index);
         if let Some(word) = self.seen.get_mut(word) {
             *word = if seen { *word | bit } else { *word & !bit };
         }
     }
+
+    /// The word of an index in the ring, and its bit there.
+    #[inline]
+    fn place(&self, index: u64) -> (usize, u64) {
+        let at = index & self.mask;
+        ((at >> 6) as usize, 1 << (at & 63))
+    }
 }
 
-/// The word of an index in the ring, and its bit there.
-#[inline]
-fn place(index: u64) -> (usize, u64) {
-    let at = index & 511;
-    ((at >> 6) as usize, 1 << (at & 63))
+#[cfg(test)]
+impl ReplayWindow {
+    /// All that packets may change.
+    pub(super) fn state(&self) -> (Option<u64>, [u64; WORDS]) {
+        (self.highest, self.seen)
+    }
 }
 
 #[cfg(test)]
@@ -135,6 +147,17 @@ mod tests {
             w.accept(10_000);
             assert_eq!(w.check(10_001 - size), Ok(()), "{asked}");
             assert_eq!(w.check(10_000 - size), Err(Refused::TooOld), "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_window_touches_no_more_than_its_own_words() {
+        for (size, words) in [(128, 2), (200, 4), (256, 4), (257, 8), (512, 8)] {
+            let mut w = ReplayWindow::new(size);
+            (0..2000).for_each(|index| w.accept(index));
+            let (used, rest) = w.seen.split_at(words);
+            assert!(used.iter().all(|word| *word == u64::MAX), "{size}");
+            assert!(rest.iter().all(|word| *word == 0), "{size}");
         }
     }
 

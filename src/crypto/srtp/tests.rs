@@ -1,7 +1,7 @@
 use super::*;
 use crate::util::SeededRng;
 use crate::wire::rtp::{Extension, RtpHeaderFields};
-use alloc::{format, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 pub(super) const SSRC: u32 = 0xcafe_babe;
 
@@ -64,7 +64,7 @@ fn forged_packets_change_nothing() {
         let (mut tx, mut rx) = pair(suite);
         let first = sealed(&mut tx, SSRC, 10);
         rx.unprotect_rtp(&mut first.clone()).unwrap();
-        let before = format!("{:?}", rx.streams());
+        let before = rx.state();
         let good = sealed(&mut tx, SSRC, 11);
         for byte in 0..good.len() {
             for bit in 0..8 {
@@ -76,8 +76,67 @@ fn forged_packets_change_nothing() {
         for len in 0..good.len() {
             assert!(rx.unprotect_rtp(&mut good[..len].to_vec()).is_err(), "{suite} cut {len}");
         }
-        assert_eq!(format!("{:?}", rx.streams()), before);
+        assert_eq!(rx.state(), before);
         assert_eq!(rx.unprotect_rtp(&mut good.clone()).unwrap(), plain(SSRC, 11));
+    }
+}
+
+/// A packet and a report of a source, by a sender of this key alone.
+fn of_source(key: &MasterKey, ssrc: u32, number: u16) -> (Vec<u8>, Vec<u8>) {
+    let mut tx = SrtpSender::new(key).unwrap();
+    tx.start_at(ssrc, 0, number.into()).unwrap();
+    let mut report = [0x80, 201, 0, 1].to_vec();
+    report.extend(ssrc.to_be_bytes());
+    report.extend(0..40);
+    report.resize(48 + tx.suite().rtcp_overhead(), 0);
+    let report = tx.protect_rtcp(&mut report, 48).unwrap().bytes().to_vec();
+    (sealed(&mut tx, ssrc, number), report)
+}
+
+#[test]
+fn what_is_not_authentic_changes_no_kind_of_source() {
+    const REPORTED: u32 = 2;
+    const RETIRED: u32 = 3;
+    const NEW: u32 = 4;
+    for suite in Suite::ALL {
+        let key = MasterKey::generate(suite, &mut SeededRng::new(7));
+        let mut rx = SrtpReceiver::new(&key).unwrap();
+        for ssrc in [SSRC, RETIRED] {
+            rx.unprotect_rtp(&mut of_source(&key, ssrc, 10).0).unwrap();
+        }
+        rx.unprotect_rtcp(&mut of_source(&key, REPORTED, 10).1).unwrap();
+        rx.retire(RETIRED);
+        let before = rx.state();
+        for ssrc in [SSRC, REPORTED, RETIRED, NEW] {
+            // Behind the highest, ahead of it, and more than a window ahead.
+            for number in [9, 11, 400] {
+                let (mut rtp, mut rtcp) = of_source(&key, ssrc, number);
+                rtp[13] ^= 1;
+                rtcp[9] ^= 1;
+                assert_eq!(rx.unprotect_rtp(&mut rtp), Err(UnprotectError::AuthFailed));
+                assert_eq!(rx.state(), before, "{suite} RTP {ssrc} {number}");
+                assert_eq!(rx.unprotect_rtcp(&mut rtcp), Err(UnprotectError::AuthFailed));
+                assert_eq!(rx.state(), before, "{suite} RTCP {ssrc} {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_source_without_a_place_changes_nothing() {
+    let key = MasterKey::generate(Suite::AeadAes128Gcm, &mut SeededRng::new(7));
+    let mut rx = SrtpReceiver::new(&key).unwrap();
+    rx.unprotect_rtp(&mut of_source(&key, 100, 1).0).unwrap();
+    rx.retire(100);
+    for ssrc in 1..=4 {
+        rx.unprotect_rtp(&mut of_source(&key, ssrc, 1).0).unwrap();
+    }
+    let before = rx.state();
+    for ssrc in [5, 100] {
+        let (mut rtp, mut rtcp) = of_source(&key, ssrc, 2);
+        assert_eq!(rx.unprotect_rtp(&mut rtp), Err(UnprotectError::TooManySsrcs));
+        assert_eq!(rx.unprotect_rtcp(&mut rtcp), Err(UnprotectError::TooManySsrcs));
+        assert_eq!(rx.state(), before, "{ssrc}");
     }
 }
 
