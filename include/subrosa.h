@@ -296,6 +296,116 @@
 #define SUBROSA_LOG_DEBUG 4
 
 /**
+ * The socket of RTP, and of RTCP where both share it: the first of subrosa_call_media_sockets.
+ */
+#define SUBROSA_CHANNEL_RTP 1
+
+/**
+ * The socket of RTCP: the second one.
+ */
+#define SUBROSA_CHANNEL_RTCP 2
+
+/**
+ * No socket: there is nothing to send.
+ */
+#define SUBROSA_CHANNEL_NONE 0
+
+/**
+ * The room that subrosa_media_poll_transmit needs.
+ */
+#define SUBROSA_MAX_TRANSMIT 1500
+
+/**
+ * Nothing happened.
+ */
+#define SUBROSA_MEDIA_EVENT_NONE 0
+
+/**
+ * The first valid packet came: `ssrc`, `from`.
+ */
+#define SUBROSA_MEDIA_EVENT_FIRST_PACKET 1
+
+/**
+ * The far end pressed `digit`.
+ */
+#define SUBROSA_MEDIA_EVENT_DTMF 2
+
+/**
+ * The far end's source changed: `ssrc_before`, `ssrc`.
+ */
+#define SUBROSA_MEDIA_EVENT_SSRC_CHANGED 3
+
+/**
+ * The far end used our source's number: ours is `ssrc` from now on.
+ */
+#define SUBROSA_MEDIA_EVENT_SSRC_COLLISION 4
+
+/**
+ * Media comes from and goes to another address: before `from`, now `to`.
+ */
+#define SUBROSA_MEDIA_EVENT_SOURCE_CHANGED 5
+
+/**
+ * The far end's RTCP said goodbye.
+ */
+#define SUBROSA_MEDIA_EVENT_REMOTE_BYE 6
+
+/**
+ * Nothing usable has been heard for ten seconds: `no_media`.
+ */
+#define SUBROSA_MEDIA_EVENT_NO_MEDIA 7
+
+/**
+ * Something is heard again.
+ */
+#define SUBROSA_MEDIA_EVENT_MEDIA_RESUMED 8
+
+/**
+ * The SRTP key is used up: nothing is sent until an update brings another.
+ */
+#define SUBROSA_MEDIA_EVENT_SEND_BLOCKED 9
+
+/**
+ * Something that this version of the C interface does not know.
+ */
+#define SUBROSA_MEDIA_EVENT_OTHER 10
+
+/**
+ * None of the others: drop it.
+ */
+#define SUBROSA_PACKET_UNKNOWN 0
+
+/**
+ * STUN.
+ */
+#define SUBROSA_PACKET_STUN 1
+
+/**
+ * ZRTP.
+ */
+#define SUBROSA_PACKET_ZRTP 2
+
+/**
+ * DTLS: for the engine.
+ */
+#define SUBROSA_PACKET_DTLS 3
+
+/**
+ * A TURN channel.
+ */
+#define SUBROSA_PACKET_TURN_CHANNEL 4
+
+/**
+ * RTP or SRTP: for the media session.
+ */
+#define SUBROSA_PACKET_RTP 5
+
+/**
+ * RTCP or SRTCP: for the media session.
+ */
+#define SUBROSA_PACKET_RTCP 6
+
+/**
  * Nothing more to do until `at_us` (if `has_at`), or until something comes in. Always the last.
  */
 #define SUBROSA_OUTPUT_TIMEOUT 0
@@ -354,6 +464,15 @@
  * Something that this version of the C interface does not know: go on polling.
  */
 #define SUBROSA_OUTPUT_OTHER 11
+
+/**
+ * Give `update` to the media session that was taken from call `id`: subrosa_media_handle_update,
+ * each of them and in order. The update is the caller's from now on, to be freed with
+ * subrosa_media_update_free. One that is never applied is bounded harm: the call's security is
+ * shown as the weaker of before and after, its sockets stay open for two seconds after its end,
+ * and if a later update is applied without it, the session is silent and the call ends.
+ */
+#define SUBROSA_OUTPUT_MEDIA 12
 
 /**
  * Something that this version of the C interface does not know; `text` describes it.
@@ -851,6 +970,11 @@
 #define SUBROSA_ERR_MISMATCH -19
 
 /**
+ * The call's media was taken with subrosa_engine_take_media: use its session.
+ */
+#define SUBROSA_ERR_MEDIA_TAKEN -20
+
+/**
  * Version of the binary interface; it changes when a program must be compiled anew.
  */
 #define SUBROSA_ABI_VERSION 1
@@ -922,6 +1046,24 @@ typedef struct subrosa_dtls_identity subrosa_dtls_identity;
  * host's choice.
  */
 typedef struct subrosa_engine subrosa_engine;
+
+/**
+ * A call's media session that was taken with subrosa_engine_take_media. It is used by one thread
+ * at a time, which need not be the engine's; it may outlive the call and the engine.
+ */
+typedef struct subrosa_media subrosa_media;
+
+/**
+ * What a media session tells its engine: of subrosa_media_get_feedback, for
+ * subrosa_engine_handle_media, on any thread.
+ */
+typedef struct subrosa_media_feedback subrosa_media_feedback;
+
+/**
+ * A change for a media session that was taken: comes with SUBROSA_OUTPUT_MEDIA, goes to
+ * subrosa_media_handle_update, on any thread. It may hold keys: freeing it wipes them.
+ */
+typedef struct subrosa_media_update subrosa_media_update;
 
 /**
  * What is remembered of peers, 1024 of them at most; freed by who made it.
@@ -1292,6 +1434,233 @@ typedef void (*subrosa_logger)(void *user,
                                struct subrosa_str text);
 
 /**
+ * A packet to be sent. Set `size` to sizeof before polling.
+ */
+typedef struct subrosa_media_transmit {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * From which socket: a SUBROSA_CHANNEL_; SUBROSA_CHANNEL_NONE if there is nothing to send.
+     */
+    int32_t channel;
+    /**
+     * To where.
+     */
+    struct subrosa_addr remote;
+    /**
+     * Bytes of the packet, at the start of the buffer that was given.
+     */
+    size_t len;
+} subrosa_media_transmit;
+
+/**
+ * What happened in a media session; which fields count depends on the kind, the others are 0.
+ * Set `size` to sizeof before polling.
+ */
+typedef struct subrosa_media_event {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_MEDIA_EVENT_.
+     */
+    int32_t kind;
+    /**
+     * An ASCII character.
+     */
+    int32_t digit;
+    /**
+     * A SUBROSA_NO_MEDIA_.
+     */
+    int32_t no_media;
+    /**
+     * A source of RTP.
+     */
+    uint32_t ssrc;
+    /**
+     * The source before.
+     */
+    uint32_t ssrc_before;
+    /**
+     * An address.
+     */
+    struct subrosa_addr from;
+    /**
+     * An address.
+     */
+    struct subrosa_addr to;
+} subrosa_media_event;
+
+/**
+ * Statistics of a call's media. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_media_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * Level of what is sent, dB of full scale.
+     */
+    float level_sent;
+    /**
+     * Level of what is heard, dB of full scale.
+     */
+    float level_received;
+    /**
+     * Share of the far end's packets lost lately, 0 to 1.
+     */
+    float fraction_lost;
+    /**
+     * Share of what we sent that the far end lost lately, 0 to 1.
+     */
+    float remote_fraction_lost;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * RTP packets sent.
+     */
+    uint64_t packets_sent;
+    /**
+     * RTP packets accepted.
+     */
+    uint64_t packets_received;
+    /**
+     * RTP bytes sent.
+     */
+    uint64_t bytes_sent;
+    /**
+     * RTP bytes accepted.
+     */
+    uint64_t bytes_received;
+    /**
+     * Packets of the far end that were lost; negative with duplicates.
+     */
+    int64_t lost;
+    /**
+     * Of what we sent, lost as the far end reports.
+     */
+    int64_t remote_lost;
+    /**
+     * Interarrival jitter.
+     */
+    uint64_t jitter_us;
+    /**
+     * Round-trip time by RTCP; 0 while unknown.
+     */
+    uint64_t rtt_us;
+    /**
+     * Audio that waits to be heard.
+     */
+    uint64_t buffer_level_us;
+    /**
+     * Packets that came too late to be heard.
+     */
+    uint64_t late;
+    /**
+     * Frames that were concealed.
+     */
+    uint64_t concealed_frames;
+    /**
+     * Packets that SRTP refused, for all reasons.
+     */
+    uint64_t refused;
+    /**
+     * The delay that the jitter buffer aims at.
+     */
+    uint64_t buffer_target_us;
+    /**
+     * RTCP compound packets sent.
+     */
+    uint64_t rtcp_sent;
+    /**
+     * RTCP compound packets accepted.
+     */
+    uint64_t rtcp_received;
+    /**
+     * Of those refused, packets that look like plain RTP or RTCP.
+     */
+    uint64_t plain_dropped;
+    /**
+     * Datagrams that are no RTP.
+     */
+    uint64_t malformed_rtp;
+    /**
+     * Datagrams that are no RTCP.
+     */
+    uint64_t malformed_rtcp;
+    /**
+     * Datagrams of other protocols (STUN, DTLS).
+     */
+    uint64_t other_protocol;
+    /**
+     * Packets from an address that is not the far end's.
+     */
+    uint64_t wrong_source;
+    /**
+     * Packets with a payload type that was not negotiated.
+     */
+    uint64_t unknown_payload_type;
+    /**
+     * Payloads that are no frame of their codec.
+     */
+    uint64_t bad_payload;
+    /**
+     * Packets whose sequence number is not believed.
+     */
+    uint64_t out_of_sequence;
+    /**
+     * Packets that came while we do not receive.
+     */
+    uint64_t while_held;
+    /**
+     * Packets that came twice.
+     */
+    uint64_t duplicate;
+    /**
+     * Packets that came out of order, yet in time.
+     */
+    uint64_t reordered;
+    /**
+     * Packets dropped because too many waited to be heard.
+     */
+    uint64_t jitter_overflow;
+    /**
+     * Packets dropped because nobody polled for them.
+     */
+    uint64_t send_overflow;
+    /**
+     * Packets that SRTP would not protect.
+     */
+    uint64_t protect_failures;
+    /**
+     * Changes of the far end's SSRC.
+     */
+    uint64_t ssrc_changes;
+    /**
+     * Events dropped because nobody polled for them.
+     */
+    uint64_t events_dropped;
+    /**
+     * What `refused` counts, by reason: subrosa_reason_text names each.
+     */
+    uint64_t refused_by[SUBROSA_MAX_REASONS];
+    /**
+     * What `malformed_rtp` counts, by reason.
+     */
+    uint64_t malformed_rtp_by[SUBROSA_MAX_REASONS];
+    /**
+     * What `malformed_rtcp` counts, by reason.
+     */
+    uint64_t malformed_rtcp_by[SUBROSA_MAX_REASONS];
+} subrosa_media_stats;
+
+/**
  * An event; which fields count depends on its kind, the others are 0 or empty.
  */
 typedef struct subrosa_event {
@@ -1395,7 +1764,7 @@ typedef struct subrosa_output {
      */
     int32_t kind;
     /**
-     * Which socket, stream, listener or query.
+     * Which socket, stream, listener, query or call.
      */
     uint64_t id;
     /**
@@ -1434,6 +1803,10 @@ typedef struct subrosa_output {
      * What happened.
      */
     struct subrosa_event event;
+    /**
+     * A change of media: the caller frees it. NULL with every other kind.
+     */
+    struct subrosa_media_update *update;
 } subrosa_output;
 
 /**
@@ -1843,172 +2216,6 @@ typedef struct subrosa_security_report {
      */
     struct subrosa_str evidence;
 } subrosa_security_report;
-
-/**
- * Statistics of a call's media. Set `size` to sizeof before asking.
- */
-typedef struct subrosa_media_stats {
-    /**
-     * sizeof this struct.
-     */
-    uint32_t size;
-    /**
-     * Level of what is sent, dB of full scale.
-     */
-    float level_sent;
-    /**
-     * Level of what is heard, dB of full scale.
-     */
-    float level_received;
-    /**
-     * Share of the far end's packets lost lately, 0 to 1.
-     */
-    float fraction_lost;
-    /**
-     * Share of what we sent that the far end lost lately, 0 to 1.
-     */
-    float remote_fraction_lost;
-    /**
-     * 0; keeps the layout the same everywhere.
-     */
-    uint32_t reserved;
-    /**
-     * RTP packets sent.
-     */
-    uint64_t packets_sent;
-    /**
-     * RTP packets accepted.
-     */
-    uint64_t packets_received;
-    /**
-     * RTP bytes sent.
-     */
-    uint64_t bytes_sent;
-    /**
-     * RTP bytes accepted.
-     */
-    uint64_t bytes_received;
-    /**
-     * Packets of the far end that were lost; negative with duplicates.
-     */
-    int64_t lost;
-    /**
-     * Of what we sent, lost as the far end reports.
-     */
-    int64_t remote_lost;
-    /**
-     * Interarrival jitter.
-     */
-    uint64_t jitter_us;
-    /**
-     * Round-trip time by RTCP; 0 while unknown.
-     */
-    uint64_t rtt_us;
-    /**
-     * Audio that waits to be heard.
-     */
-    uint64_t buffer_level_us;
-    /**
-     * Packets that came too late to be heard.
-     */
-    uint64_t late;
-    /**
-     * Frames that were concealed.
-     */
-    uint64_t concealed_frames;
-    /**
-     * Packets that SRTP refused, for all reasons.
-     */
-    uint64_t refused;
-    /**
-     * The delay that the jitter buffer aims at.
-     */
-    uint64_t buffer_target_us;
-    /**
-     * RTCP compound packets sent.
-     */
-    uint64_t rtcp_sent;
-    /**
-     * RTCP compound packets accepted.
-     */
-    uint64_t rtcp_received;
-    /**
-     * Of those refused, packets that look like plain RTP or RTCP.
-     */
-    uint64_t plain_dropped;
-    /**
-     * Datagrams that are no RTP.
-     */
-    uint64_t malformed_rtp;
-    /**
-     * Datagrams that are no RTCP.
-     */
-    uint64_t malformed_rtcp;
-    /**
-     * Datagrams of other protocols (STUN, DTLS).
-     */
-    uint64_t other_protocol;
-    /**
-     * Packets from an address that is not the far end's.
-     */
-    uint64_t wrong_source;
-    /**
-     * Packets with a payload type that was not negotiated.
-     */
-    uint64_t unknown_payload_type;
-    /**
-     * Payloads that are no frame of their codec.
-     */
-    uint64_t bad_payload;
-    /**
-     * Packets whose sequence number is not believed.
-     */
-    uint64_t out_of_sequence;
-    /**
-     * Packets that came while we do not receive.
-     */
-    uint64_t while_held;
-    /**
-     * Packets that came twice.
-     */
-    uint64_t duplicate;
-    /**
-     * Packets that came out of order, yet in time.
-     */
-    uint64_t reordered;
-    /**
-     * Packets dropped because too many waited to be heard.
-     */
-    uint64_t jitter_overflow;
-    /**
-     * Packets dropped because nobody polled for them.
-     */
-    uint64_t send_overflow;
-    /**
-     * Packets that SRTP would not protect.
-     */
-    uint64_t protect_failures;
-    /**
-     * Changes of the far end's SSRC.
-     */
-    uint64_t ssrc_changes;
-    /**
-     * Events dropped because nobody polled for them.
-     */
-    uint64_t events_dropped;
-    /**
-     * What `refused` counts, by reason: subrosa_reason_text names each.
-     */
-    uint64_t refused_by[SUBROSA_MAX_REASONS];
-    /**
-     * What `malformed_rtp` counts, by reason.
-     */
-    uint64_t malformed_rtp_by[SUBROSA_MAX_REASONS];
-    /**
-     * What `malformed_rtcp` counts, by reason.
-     */
-    uint64_t malformed_rtcp_by[SUBROSA_MAX_REASONS];
-} subrosa_media_stats;
 
 /**
  * One SIP message of the trace. Set `size` to sizeof before asking.
@@ -2859,6 +3066,180 @@ subrosa_status subrosa_engine_set_logger(struct subrosa_engine *engine,
                                          int32_t number,
                                          subrosa_logger logger,
                                          void *user);
+
+/**
+ * Frees a session; NULL is fine. Free it once subrosa_media_is_drained and the last feedback was
+ * given, or nobody hears its goodbye. The call of a session that is freed before its end has no
+ * media any more: hang it up.
+ */
+void subrosa_media_free(struct subrosa_media *media);
+
+/**
+ * What the last failing function on this session had to say, as a sentence.
+ */
+subrosa_status subrosa_media_last_error(const struct subrosa_media *media, struct subrosa_str *out);
+
+/**
+ * A datagram arrived on one of the two sockets, a SUBROSA_CHANNEL_, whose subrosa_packet_kind is
+ * RTP or RTCP; others go to subrosa_engine_handle_datagram. Its bytes are changed: they are
+ * decrypted in place. Whatever is wrong with it is counted.
+ */
+subrosa_status subrosa_media_handle_datagram(struct subrosa_media *media,
+                                             uint64_t now_us,
+                                             int32_t channel,
+                                             struct subrosa_addr remote,
+                                             uint8_t *payload,
+                                             size_t len);
+
+/**
+ * Audio to send: mono, at the call's sample rate, any number of samples, in real time. Poll for
+ * packets afterwards.
+ */
+subrosa_status subrosa_media_write_pcm(struct subrosa_media *media,
+                                       uint64_t now_us,
+                                       const int16_t *samples,
+                                       size_t count);
+
+/**
+ * Fills `samples` with what is to be heard now, silence if there is nothing.
+ */
+subrosa_status subrosa_media_read_pcm(struct subrosa_media *media,
+                                      uint64_t now_us,
+                                      int16_t *samples,
+                                      size_t count);
+
+/**
+ * Writes the next packet to be sent into `buffer`, of SUBROSA_MAX_TRANSMIT bytes at least. After
+ * whatever is done to the session, poll until `channel` is SUBROSA_CHANNEL_NONE.
+ */
+subrosa_status subrosa_media_poll_transmit(struct subrosa_media *media,
+                                           uint64_t now_us,
+                                           uint8_t *buffer,
+                                           size_t room,
+                                           struct subrosa_media_transmit *out);
+
+/**
+ * When to call subrosa_media_handle_timeout; UINT64_MAX for never.
+ */
+subrosa_status subrosa_media_next_timeout(const struct subrosa_media *media, uint64_t *out);
+
+/**
+ * The instant of subrosa_media_next_timeout has come; early or late is harmless.
+ */
+subrosa_status subrosa_media_handle_timeout(struct subrosa_media *media, uint64_t now_us);
+
+/**
+ * What happened; SUBROSA_MEDIA_EVENT_NONE if nothing did. Of a call whose media was taken, the
+ * engine does not tell these. At most 64 wait.
+ */
+subrosa_status subrosa_media_poll_event(struct subrosa_media *media,
+                                        struct subrosa_media_event *out);
+
+/**
+ * Applies an update of SUBROSA_OUTPUT_MEDIA: each of them, in order. It is used up then, whether
+ * or not this succeeds, and still has to be freed; only with SUBROSA_ERR_BUSY it is not. An update
+ * of another call gives SUBROSA_ERR_INVALID and changes nothing. After one that was left out
+ * (SUBROSA_ERR_WRONG_STATE), or that cannot be applied (SUBROSA_ERR_CONFIG), the session is silent
+ * at once, and the engine ends the call when the feedback tells it.
+ */
+subrosa_status subrosa_media_handle_update(struct subrosa_media *media,
+                                           uint64_t now_us,
+                                           struct subrosa_media_update *update);
+
+/**
+ * What the engine is to be told, for subrosa_engine_handle_media; free it afterwards with
+ * subrosa_media_feedback_free. Once a second is plenty, and whenever subrosa_media_feedback_due.
+ */
+subrosa_status subrosa_media_get_feedback(struct subrosa_media *media,
+                                          struct subrosa_media_feedback **out);
+
+/**
+ * 1 if something changed that the engine should know at once, else 0: an update was applied or
+ * failed, keys changed or must be renewed, or all is sent after the end.
+ */
+subrosa_status subrosa_media_feedback_due(const struct subrosa_media *media, int32_t *out);
+
+/**
+ * 1 once the session has ended: it takes and gives no media any more; else 0.
+ */
+subrosa_status subrosa_media_is_closed(const struct subrosa_media *media, int32_t *out);
+
+/**
+ * 1 once it has ended and its last packet was polled, else 0. Give the engine one more feedback,
+ * and it closes the sockets.
+ */
+subrosa_status subrosa_media_is_drained(const struct subrosa_media *media, int32_t *out);
+
+/**
+ * Presses a key: one of 0-9, *, #, A-D.
+ */
+subrosa_status subrosa_media_send_dtmf(struct subrosa_media *media,
+                                       uint8_t digit,
+                                       uint32_t duration_ms);
+
+/**
+ * Silences what is sent (1), or ends that (0).
+ */
+subrosa_status subrosa_media_set_muted(struct subrosa_media *media, int32_t on);
+
+/**
+ * Statistics of the session. Set `size` to sizeof before asking.
+ */
+subrosa_status subrosa_media_get_stats(const struct subrosa_media *media,
+                                       struct subrosa_media_stats *out);
+
+/**
+ * Frees an update; NULL is fine.
+ */
+void subrosa_media_update_free(struct subrosa_media_update *update);
+
+/**
+ * Frees a feedback; NULL is fine.
+ */
+void subrosa_media_feedback_free(struct subrosa_media_feedback *feedback);
+
+/**
+ * Hands out the media session of a call, to be run by the caller, perhaps on a thread of its own,
+ * and to be freed with subrosa_media_free. From then on the RTP and RTCP datagrams of
+ * subrosa_call_media_sockets go to the session, its packets are sent from there, and its PCM is
+ * written and read there; each SUBROSA_OUTPUT_MEDIA goes to it, and what it tells comes back with
+ * subrosa_engine_handle_media. After the call's end the sockets stay open until that says that all
+ * is sent, two seconds at most. SUBROSA_ERR_NO_MEDIA if the call has no media (yet),
+ * SUBROSA_ERR_MEDIA_TAKEN if it was taken before, SUBROSA_ERR_WRONG_STATE if it is kept.
+ */
+subrosa_status subrosa_engine_take_media(struct subrosa_engine *engine,
+                                         uint64_t call,
+                                         struct subrosa_media **out);
+
+/**
+ * From now on subrosa_engine_take_media gives SUBROSA_ERR_WRONG_STATE: for a host that runs the
+ * media of all its calls in the engine, and lets others use that.
+ */
+subrosa_status subrosa_engine_keep_media(struct subrosa_engine *engine);
+
+/**
+ * The sockets of a call's media: of RTP, and of RTCP that does not share it. SUBROSA_ERR_NO_MEDIA
+ * until they are bound.
+ */
+subrosa_status subrosa_call_media_sockets(struct subrosa_engine *engine,
+                                          uint64_t call,
+                                          uint64_t *out_rtp,
+                                          uint64_t *out_rtcp);
+
+/**
+ * What a media session that was taken from this call tells of itself. The feedback still has to
+ * be freed. One of another call's session gives SUBROSA_ERR_INVALID.
+ */
+subrosa_status subrosa_engine_handle_media(struct subrosa_engine *engine,
+                                           uint64_t now_us,
+                                           uint64_t call,
+                                           const struct subrosa_media_feedback *feedback);
+
+/**
+ * What a datagram on a media socket claims to be, a SUBROSA_PACKET_ (RFC 7983). Looks at two
+ * bytes and proves nothing.
+ */
+subrosa_status subrosa_packet_kind(const uint8_t *payload, size_t len, int32_t *out);
 
 /**
  * The next thing to do. After every input and every command, poll and do what it says until

@@ -52,6 +52,11 @@ fn two_engines_in_c_make_a_secure_call() {
 }
 
 #[test]
+fn two_engines_in_c_make_a_call_whose_media_runs_elsewhere() {
+    run_small("taken_media", &root().join("tests/data/sim"));
+}
+
+#[test]
 fn two_phones_in_c_call_on_loopback_in_the_clear_and_encrypted() {
     let plain = folder().join("plain");
     std::fs::create_dir_all(&plain).unwrap();

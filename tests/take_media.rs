@@ -75,7 +75,7 @@ fn audio_goes_both_ways_and_the_engine_sends_no_media() {
         assert!(report.packets_protected > 50, "{report:?}");
         let call = id(&mut pair, 0);
         pair.world.command(pair.phones[0], |engine, now| {
-            assert!(engine.take_media(call).is_none(), "a session is handed out once");
+            assert_eq!(engine.take_media(call).unwrap_err(), MediaError::Taken(call));
             assert_eq!(engine.write_pcm(now, call, &[0; 160]), Err(MediaError::Taken(call)));
             let mut handle = engine.call(call).unwrap();
             assert_eq!(handle.send_dtmf(now, '1', SECOND / 5), Err(CallError::MediaTaken));

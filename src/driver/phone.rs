@@ -97,7 +97,9 @@ impl PhoneBuilder {
     /// the operating system gives no thread.
     pub fn start(self) -> Result<Phone, PhoneError> {
         let clock = self.clock.unwrap_or_else(Clock::start);
-        let engine = Engine::new(self.config, clock.now())?;
+        let mut engine = Engine::new(self.config, clock.now())?;
+        // The driver runs the media of all calls.
+        engine.keep_media();
         let (commands, inbox) = sync_channel(MAX_COMMANDS);
         let events = Arc::new(EventQueue::new());
         let dns = self.dns.unwrap_or_else(DnsConfig::system);
@@ -193,6 +195,8 @@ impl Phone {
 
     /// Runs `f` with the engine on the driver's thread and waits for what it returns: everything
     /// that the engine can do and this handle has no method for. Keep it short, audio waits.
+    /// A phone runs the media of all its calls: [`Engine::take_media`] is refused here, with
+    /// [`MediaError::Kept`](crate::engine::MediaError::Kept).
     ///
     /// # Errors
     /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].

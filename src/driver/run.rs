@@ -481,7 +481,7 @@ impl Driver {
                 self.resolver.resolve(now, query, name, kind, &mut self.wire);
                 None
             }
-            // A phone runs the media of all its calls.
+            // A phone keeps the media of all its calls: nothing was taken.
             Output::Media { .. }
             | Output::Event(_)
             | Output::BufferTooSmall { .. }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 
 use super::calls::CallEntry;
-use super::error::InputError;
+use super::error::{InputError, MediaError};
 use super::event::FailureReason;
 use super::io::Output;
 use super::report::{MediaLeg, RtcpLeg, SecurityReport};
@@ -65,17 +65,30 @@ impl Engine {
     /// its goodbye, two seconds at most. If the call goes on with another far end (a fork), the
     /// session that was taken is closed by an update, and the new one can be taken again.
     ///
-    /// `None`: no such call, no media (yet), or it was taken already.
+    /// # Errors
+    /// [`MediaError`]: no such call, no media (yet, or any more), taken already, or kept.
     ///
     /// [`PacketKind::is_media`]: crate::wire::rtp::PacketKind::is_media
-    pub fn take_media(&mut self, id: CallId) -> Option<MediaSession> {
-        let entry = self.calls.get_mut(id)?;
-        if entry.machine.media.is_stopped() {
-            return None;
+    pub fn take_media(&mut self, id: CallId) -> Result<MediaSession, MediaError> {
+        let entry = self.calls.get_mut(id).ok_or(MediaError::UnknownCall(id))?;
+        if self.media_kept {
+            return Err(MediaError::Kept);
         }
-        entry.media.here()?;
+        if entry.media.is_away() {
+            return Err(MediaError::Taken(id));
+        }
+        if entry.machine.media.is_stopped() || entry.media.here().is_none() {
+            return Err(MediaError::NoMedia);
+        }
         let tag = self.rng.next_u64();
-        entry.media.take(tag)
+        entry.media.take(tag).ok_or(MediaError::NoMedia)
+    }
+
+    /// From now on [`take_media`](Self::take_media) gives [`MediaError::Kept`]: for a host that
+    /// runs the media of all its calls in the engine and gives others the use of it, as the
+    /// driver's `Phone` does. There is no way back.
+    pub fn keep_media(&mut self) {
+        self.media_kept = true;
     }
 
     /// The next change for a session that was taken.

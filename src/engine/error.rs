@@ -130,7 +130,7 @@ pub enum CallError {
     Busy,
 }
 
-/// PCM cannot be exchanged.
+/// PCM cannot be exchanged, or a session not be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaError {
@@ -140,6 +140,10 @@ pub enum MediaError {
     /// The session was taken.
     #[error("the media of call {0} was taken: use its session")]
     Taken(CallId),
+    /// The host runs the media of all calls in the engine
+    /// ([`Engine::keep_media`](super::Engine::keep_media)).
+    #[error("whoever runs this engine keeps the media of its calls there: use its ways of audio")]
+    Kept,
     /// The call has no media (yet, or any more).
     #[error("the call has no media now")]
     NoMedia,

@@ -143,6 +143,8 @@ pub struct Engine {
     events: BoundedQueue<Event>,
     /// Some call's facts changed and were not told yet.
     has_news: bool,
+    /// No session is handed out.
+    media_kept: bool,
     stats: EngineStats,
     log: log::Log,
     sip_trace: trace::SipTrace,
@@ -211,6 +213,7 @@ impl Engine {
             held: None,
             events: BoundedQueue::new(MAX_EVENTS),
             has_news: false,
+            media_kept: false,
             stats: EngineStats::default(),
             log: log::Log::new(config.log_level),
             sip_trace: trace::SipTrace::new(config.sip_trace),

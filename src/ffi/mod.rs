@@ -33,6 +33,8 @@ mod keying;
 mod ladder;
 mod load;
 mod log;
+mod media;
+mod media_link;
 mod output;
 mod peers;
 #[cfg(feature = "driver")]
@@ -71,6 +73,8 @@ pub use keying::*;
 pub use ladder::*;
 pub use load::*;
 pub use log::*;
+pub use media::*;
+pub use media_link::*;
 pub use output::*;
 pub use peers::*;
 #[cfg(feature = "driver")]

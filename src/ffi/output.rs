@@ -5,6 +5,7 @@ use super::addr::subrosa_addr;
 use super::dns::kind_number;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Texts};
+use super::media_link::{subrosa_media_update, update_handle};
 use super::peers::{SUBROSA_LEVEL_NONE, level_number};
 use super::pointer::{OutStruct, Versioned, slice_mut, subrosa_str};
 use super::report::{SUBROSA_PADLOCK_NONE, padlock_number};
@@ -36,6 +37,12 @@ pub const SUBROSA_OUTPUT_EVENT: i32 = 9;
 pub const SUBROSA_OUTPUT_BUFFER_TOO_SMALL: i32 = 10;
 /// Something that this version of the C interface does not know: go on polling.
 pub const SUBROSA_OUTPUT_OTHER: i32 = 11;
+/// Give `update` to the media session that was taken from call `id`: subrosa_media_handle_update,
+/// each of them and in order. The update is the caller's from now on, to be freed with
+/// subrosa_media_update_free. One that is never applied is bounded harm: the call's security is
+/// shown as the weaker of before and after, its sockets stay open for two seconds after its end,
+/// and if a later update is applied without it, the session is silent and the call ends.
+pub const SUBROSA_OUTPUT_MEDIA: i32 = 12;
 
 /// Something that this version of the C interface does not know; `text` describes it.
 pub const SUBROSA_EVENT_OTHER: i32 = 0;
@@ -210,7 +217,7 @@ pub struct subrosa_output {
     pub size: u32,
     /// A SUBROSA_OUTPUT_.
     pub kind: i32,
-    /// Which socket, stream, listener or query.
+    /// Which socket, stream, listener, query or call.
     pub id: u64,
     /// Which address.
     pub addr: subrosa_addr,
@@ -230,6 +237,8 @@ pub struct subrosa_output {
     pub name: subrosa_str,
     /// What happened.
     pub event: subrosa_event,
+    /// A change of media: the caller frees it. NULL with every other kind.
+    pub update: *mut subrosa_media_update,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -407,7 +416,7 @@ pub(super) fn end_number(reason: &EndReason) -> i32 {
     }
 }
 
-const fn no_media_number(reason: NoMediaReason) -> i32 {
+pub(super) const fn no_media_number(reason: NoMediaReason) -> i32 {
     match reason {
         NoMediaReason::Silence => SUBROSA_NO_MEDIA_SILENCE,
         NoMediaReason::WrongKeys => SUBROSA_NO_MEDIA_WRONG_KEYS,
@@ -456,6 +465,7 @@ impl subrosa_output {
             needed: 0,
             name: EMPTY,
             event: subrosa_event::new(SUBROSA_EVENT_OTHER),
+            update: std::ptr::null_mut(),
         }
     }
 
@@ -524,8 +534,13 @@ pub unsafe extern "C" fn subrosa_engine_poll_output(
     unsafe {
         with(engine, Access::Change, |state, texts| {
             let (buffer, out) = (slice_mut(buffer, room)?, OutStruct::new(out)?);
-            let output = state.engine.poll_output(buffer);
-            out.write(subrosa_output::from_output(&output, texts));
+            out.write(match state.engine.poll_output(buffer) {
+                Output::Media { call, update } => subrosa_output {
+                    update: update_handle(*update),
+                    ..subrosa_output::new(SUBROSA_OUTPUT_MEDIA, call.to_raw())
+                },
+                output => subrosa_output::from_output(&output, texts),
+            });
             Ok(())
         })
     }

@@ -49,6 +49,8 @@ pub const SUBROSA_ERR_SYSTEM: i32 = -17;
 pub const SUBROSA_ERR_FILE: i32 = -18;
 /// The safety numbers differ: somebody may be between the two phones.
 pub const SUBROSA_ERR_MISMATCH: i32 = -19;
+/// The call's media was taken with subrosa_engine_take_media: use its session.
+pub const SUBROSA_ERR_MEDIA_TAKEN: i32 = -20;
 
 /// Version of the binary interface; it changes when a program must be compiled anew.
 pub const SUBROSA_ABI_VERSION: u32 = 1;
@@ -94,6 +96,7 @@ pub extern "C" fn subrosa_status_text(status: subrosa_status) -> *const c_char {
         SUBROSA_ERR_SYSTEM => c"the system gave no thread or device",
         SUBROSA_ERR_FILE => c"a file cannot be read, written or played",
         SUBROSA_ERR_MISMATCH => c"the safety numbers differ",
+        SUBROSA_ERR_MEDIA_TAKEN => c"the call's media was taken",
         _ => c"unknown status",
     };
     guard(|| text().as_ptr(), c"unknown status".as_ptr())
@@ -117,6 +120,7 @@ impl From<InputError> for Failure {
     fn from(error: InputError) -> Self {
         let status = match error {
             InputError::TooManyStreams => SUBROSA_ERR_LIMIT,
+            InputError::ForeignFeedback(_) => SUBROSA_ERR_INVALID,
             _ => SUBROSA_ERR_UNKNOWN_ID,
         };
         Self::new(status, error)
@@ -145,6 +149,7 @@ impl From<CallError> for Failure {
             }
             CallError::NoDtmf => SUBROSA_ERR_NOT_SUPPORTED,
             CallError::TooManyCalls => SUBROSA_ERR_LIMIT,
+            CallError::MediaTaken => SUBROSA_ERR_MEDIA_TAKEN,
             _ => SUBROSA_ERR_INVALID,
         };
         Self::new(status, error)
@@ -155,6 +160,8 @@ impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
         let status = match error {
             MediaError::UnknownCall(_) => SUBROSA_ERR_UNKNOWN_ID,
+            MediaError::Taken(_) => SUBROSA_ERR_MEDIA_TAKEN,
+            MediaError::Kept => SUBROSA_ERR_WRONG_STATE,
             _ => SUBROSA_ERR_NO_MEDIA,
         };
         Self::new(status, error)

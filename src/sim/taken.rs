@@ -58,7 +58,7 @@ impl Taken {
             };
             let ports = sockets.get(&pair.0).copied().zip(sockets.get(&pair.1).copied());
             match (ports, engine.take_media(call)) {
-                (Some(ports), Some(session)) => {
+                (Some(ports), Ok(session)) => {
                     let feedback = Instant::ZERO;
                     let running = Running { session, sockets: pair, ports, feedback };
                     self.sessions.insert(call, running);

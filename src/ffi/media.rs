@@ -1,0 +1,483 @@
+//! A call's media session that was taken: packets, PCM and timers, on a thread of the host's choice.
+
+use super::addr::subrosa_addr;
+use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
+use super::media_link::{feedback_handle, subrosa_media_feedback, subrosa_media_update, take};
+use super::output::{SUBROSA_NO_MEDIA_NONE, no_media_number};
+use super::pointer::{Out, OutStruct, Versioned, slice, slice_mut, subrosa_str};
+use super::stats::subrosa_media_stats;
+use super::status::{
+    SUBROSA_ERR_CONFIG, SUBROSA_ERR_INVALID, SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_PANIC,
+    SUBROSA_ERR_WRONG_STATE, subrosa_status,
+};
+use crate::media::session::{
+    Channel, DtmfError, MAX_TRANSMIT, MediaConfigError, MediaEvent, MediaSession,
+};
+use crate::time::{Duration, Instant};
+use crate::wire::dtmf::Digit;
+
+/// The socket of RTP, and of RTCP where both share it: the first of subrosa_call_media_sockets.
+pub const SUBROSA_CHANNEL_RTP: i32 = 1;
+/// The socket of RTCP: the second one.
+pub const SUBROSA_CHANNEL_RTCP: i32 = 2;
+/// No socket: there is nothing to send.
+pub const SUBROSA_CHANNEL_NONE: i32 = 0;
+
+/// The room that subrosa_media_poll_transmit needs.
+pub const SUBROSA_MAX_TRANSMIT: usize = 1500;
+const _: () = assert!(SUBROSA_MAX_TRANSMIT == MAX_TRANSMIT);
+
+/// Nothing happened.
+pub const SUBROSA_MEDIA_EVENT_NONE: i32 = 0;
+/// The first valid packet came: `ssrc`, `from`.
+pub const SUBROSA_MEDIA_EVENT_FIRST_PACKET: i32 = 1;
+/// The far end pressed `digit`.
+pub const SUBROSA_MEDIA_EVENT_DTMF: i32 = 2;
+/// The far end's source changed: `ssrc_before`, `ssrc`.
+pub const SUBROSA_MEDIA_EVENT_SSRC_CHANGED: i32 = 3;
+/// The far end used our source's number: ours is `ssrc` from now on.
+pub const SUBROSA_MEDIA_EVENT_SSRC_COLLISION: i32 = 4;
+/// Media comes from and goes to another address: before `from`, now `to`.
+pub const SUBROSA_MEDIA_EVENT_SOURCE_CHANGED: i32 = 5;
+/// The far end's RTCP said goodbye.
+pub const SUBROSA_MEDIA_EVENT_REMOTE_BYE: i32 = 6;
+/// Nothing usable has been heard for ten seconds: `no_media`.
+pub const SUBROSA_MEDIA_EVENT_NO_MEDIA: i32 = 7;
+/// Something is heard again.
+pub const SUBROSA_MEDIA_EVENT_MEDIA_RESUMED: i32 = 8;
+/// The SRTP key is used up: nothing is sent until an update brings another.
+pub const SUBROSA_MEDIA_EVENT_SEND_BLOCKED: i32 = 9;
+/// Something that this version of the C interface does not know.
+pub const SUBROSA_MEDIA_EVENT_OTHER: i32 = 10;
+
+/// A call's media session that was taken with subrosa_engine_take_media. It is used by one thread
+/// at a time, which need not be the engine's; it may outlive the call and the engine.
+#[derive(Debug)]
+pub struct subrosa_media(Handle<MediaSession>);
+
+/// A packet to be sent. Set `size` to sizeof before polling.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_media_transmit {
+    /// sizeof this struct.
+    pub size: u32,
+    /// From which socket: a SUBROSA_CHANNEL_; SUBROSA_CHANNEL_NONE if there is nothing to send.
+    pub channel: i32,
+    /// To where.
+    pub remote: subrosa_addr,
+    /// Bytes of the packet, at the start of the buffer that was given.
+    pub len: usize,
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_media_transmit {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+/// What happened in a media session; which fields count depends on the kind, the others are 0.
+/// Set `size` to sizeof before polling.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct subrosa_media_event {
+    /// sizeof this struct.
+    pub size: u32,
+    /// A SUBROSA_MEDIA_EVENT_.
+    pub kind: i32,
+    /// An ASCII character.
+    pub digit: i32,
+    /// A SUBROSA_NO_MEDIA_.
+    pub no_media: i32,
+    /// A source of RTP.
+    pub ssrc: u32,
+    /// The source before.
+    pub ssrc_before: u32,
+    /// An address.
+    pub from: subrosa_addr,
+    /// An address.
+    pub to: subrosa_addr,
+}
+
+// SAFETY: repr(C), Copy, the first field is the size.
+unsafe impl Versioned for subrosa_media_event {
+    const FIRST: usize = size_of::<Self>();
+    fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+}
+
+impl subrosa_media_event {
+    fn new(kind: i32) -> Self {
+        let (from, to) = (subrosa_addr::default(), subrosa_addr::default());
+        let no_media = SUBROSA_NO_MEDIA_NONE;
+        Self { size: 0, kind, digit: 0, no_media, ssrc: 0, ssrc_before: 0, from, to }
+    }
+
+    fn of(event: MediaEvent) -> Self {
+        match event {
+            MediaEvent::FirstPacket { ssrc, from } => {
+                let from = from.into();
+                Self { ssrc, from, ..Self::new(SUBROSA_MEDIA_EVENT_FIRST_PACKET) }
+            }
+            MediaEvent::Dtmf(digit) => {
+                let digit = i32::try_from(u32::from(digit.to_char())).unwrap_or(0);
+                Self { digit, ..Self::new(SUBROSA_MEDIA_EVENT_DTMF) }
+            }
+            MediaEvent::SsrcChanged { old, new } => Self {
+                ssrc: new,
+                ssrc_before: old,
+                ..Self::new(SUBROSA_MEDIA_EVENT_SSRC_CHANGED)
+            },
+            MediaEvent::SsrcCollision { new } => {
+                Self { ssrc: new, ..Self::new(SUBROSA_MEDIA_EVENT_SSRC_COLLISION) }
+            }
+            MediaEvent::SourceChanged { from, to } => {
+                let (from, to) = (from.into(), to.into());
+                Self { from, to, ..Self::new(SUBROSA_MEDIA_EVENT_SOURCE_CHANGED) }
+            }
+            MediaEvent::RemoteBye => Self::new(SUBROSA_MEDIA_EVENT_REMOTE_BYE),
+            MediaEvent::NoMedia { reason } => {
+                let no_media = no_media_number(reason);
+                Self { no_media, ..Self::new(SUBROSA_MEDIA_EVENT_NO_MEDIA) }
+            }
+            MediaEvent::MediaResumed => Self::new(SUBROSA_MEDIA_EVENT_MEDIA_RESUMED),
+            MediaEvent::SendBlocked => Self::new(SUBROSA_MEDIA_EVENT_SEND_BLOCKED),
+            #[allow(unreachable_patterns)]
+            _ => Self::new(SUBROSA_MEDIA_EVENT_OTHER),
+        }
+    }
+}
+
+impl From<MediaConfigError> for Failure {
+    fn from(error: MediaConfigError) -> Self {
+        let status = match error {
+            MediaConfigError::ForeignUpdate => SUBROSA_ERR_INVALID,
+            MediaConfigError::MissedUpdate => SUBROSA_ERR_WRONG_STATE,
+            _ => SUBROSA_ERR_CONFIG,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<DtmfError> for Failure {
+    fn from(error: DtmfError) -> Self {
+        let status = match error {
+            DtmfError::NotNegotiated => SUBROSA_ERR_NOT_SUPPORTED,
+            DtmfError::NotSending | DtmfError::QueueFull => SUBROSA_ERR_WRONG_STATE,
+            _ => SUBROSA_ERR_INVALID,
+        };
+        Self::new(status, error)
+    }
+}
+
+/// A new handle for a session.
+pub(super) fn media_handle(session: MediaSession) -> *mut subrosa_media {
+    Box::into_raw(Box::new(subrosa_media(Handle::new(session))))
+}
+
+/// Enters a session.
+unsafe fn with(
+    media: *const subrosa_media,
+    access: Access,
+    run: impl FnOnce(&mut MediaSession) -> Result<(), Failure>,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    enter(unsafe { live(media) }.map(|media| &media.0), access, |session, _| run(session))
+}
+
+/// Frees a session; NULL is fine. Free it once subrosa_media_is_drained and the last feedback was
+/// given, or nobody hears its goodbye. The call of a session that is freed before its end has no
+/// media any more: hang it up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_free(media: *mut subrosa_media) {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { free(media) }, ());
+}
+
+/// What the last failing function on this session had to say, as a sentence.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_last_error(
+    media: *const subrosa_media,
+    out: *mut subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    let give = || unsafe { last_error(live(media).map(|handle| &handle.0), out) };
+    guard(give, SUBROSA_ERR_PANIC)
+}
+
+/// A datagram arrived on one of the two sockets, a SUBROSA_CHANNEL_, whose subrosa_packet_kind is
+/// RTP or RTCP; others go to subrosa_engine_handle_datagram. Its bytes are changed: they are
+/// decrypted in place. Whatever is wrong with it is counted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_handle_datagram(
+    media: *mut subrosa_media,
+    now_us: u64,
+    channel: i32,
+    remote: subrosa_addr,
+    payload: *mut u8,
+    len: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            let (payload, remote) = (slice_mut(payload, len)?, remote.address()?);
+            let channel = match channel {
+                SUBROSA_CHANNEL_RTP => Channel::Rtp,
+                SUBROSA_CHANNEL_RTCP => Channel::Rtcp,
+                _ => return Err(Failure::invalid("not a SUBROSA_CHANNEL_")),
+            };
+            session.handle_datagram(Instant::from_micros(now_us), channel, payload, remote);
+            Ok(())
+        })
+    }
+}
+
+/// Audio to send: mono, at the call's sample rate, any number of samples, in real time. Poll for
+/// packets afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_write_pcm(
+    media: *mut subrosa_media,
+    now_us: u64,
+    samples: *const i16,
+    count: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            session.write_pcm(Instant::from_micros(now_us), slice(samples, count)?);
+            Ok(())
+        })
+    }
+}
+
+/// Fills `samples` with what is to be heard now, silence if there is nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_read_pcm(
+    media: *mut subrosa_media,
+    now_us: u64,
+    samples: *mut i16,
+    count: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            session.read_pcm(Instant::from_micros(now_us), slice_mut(samples, count)?);
+            Ok(())
+        })
+    }
+}
+
+/// Writes the next packet to be sent into `buffer`, of SUBROSA_MAX_TRANSMIT bytes at least. After
+/// whatever is done to the session, poll until `channel` is SUBROSA_CHANNEL_NONE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_poll_transmit(
+    media: *mut subrosa_media,
+    now_us: u64,
+    buffer: *mut u8,
+    room: usize,
+    out: *mut subrosa_media_transmit,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            let (buffer, out) = (slice_mut(buffer, room)?, OutStruct::new(out)?);
+            let polled = session.poll_transmit(Instant::from_micros(now_us), buffer);
+            let (channel, remote, len) = match polled.map_err(Failure::invalid)? {
+                Some(transmit) => {
+                    let channel = match transmit.channel {
+                        Channel::Rtp => SUBROSA_CHANNEL_RTP,
+                        Channel::Rtcp => SUBROSA_CHANNEL_RTCP,
+                    };
+                    (channel, transmit.remote.into(), transmit.packet.bytes().len())
+                }
+                None => (SUBROSA_CHANNEL_NONE, subrosa_addr::default(), 0),
+            };
+            out.write(subrosa_media_transmit { size: 0, channel, remote, len });
+            Ok(())
+        })
+    }
+}
+
+/// When to call subrosa_media_handle_timeout; UINT64_MAX for never.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_next_timeout(
+    media: *const subrosa_media,
+    out: *mut u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Read, |session| {
+            let at = session.next_timeout().map_or(u64::MAX, |at| at.as_micros());
+            Out::new(out)?.write(at);
+            Ok(())
+        })
+    }
+}
+
+/// The instant of subrosa_media_next_timeout has come; early or late is harmless.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_handle_timeout(
+    media: *mut subrosa_media,
+    now_us: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            session.handle_timeout(Instant::from_micros(now_us));
+            Ok(())
+        })
+    }
+}
+
+/// What happened; SUBROSA_MEDIA_EVENT_NONE if nothing did. Of a call whose media was taken, the
+/// engine does not tell these. At most 64 wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_poll_event(
+    media: *mut subrosa_media,
+    out: *mut subrosa_media_event,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            let out = OutStruct::new(out)?;
+            let event = session.poll_event().map(subrosa_media_event::of);
+            let none = || subrosa_media_event::new(SUBROSA_MEDIA_EVENT_NONE);
+            out.write(event.unwrap_or_else(none));
+            Ok(())
+        })
+    }
+}
+
+/// Applies an update of SUBROSA_OUTPUT_MEDIA: each of them, in order. It is used up then, whether
+/// or not this succeeds, and still has to be freed; only with SUBROSA_ERR_BUSY it is not. An update
+/// of another call gives SUBROSA_ERR_INVALID and changes nothing. After one that was left out
+/// (SUBROSA_ERR_WRONG_STATE), or that cannot be applied (SUBROSA_ERR_CONFIG), the session is silent
+/// at once, and the engine ends the call when the feedback tells it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_handle_update(
+    media: *mut subrosa_media,
+    now_us: u64,
+    update: *mut subrosa_media_update,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            Ok(session.handle_update(Instant::from_micros(now_us), take(update)?)?)
+        })
+    }
+}
+
+/// What the engine is to be told, for subrosa_engine_handle_media; free it afterwards with
+/// subrosa_media_feedback_free. Once a second is plenty, and whenever subrosa_media_feedback_due.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_get_feedback(
+    media: *mut subrosa_media,
+    out: *mut *mut subrosa_media_feedback,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            let out = Out::new(out)?;
+            let feedback = session.feedback();
+            let feedback = feedback.ok_or_else(|| Failure::invalid("no engine made this session"))?;
+            out.write(feedback_handle(feedback));
+            Ok(())
+        })
+    }
+}
+
+/// 1 if something changed that the engine should know at once, else 0: an update was applied or
+/// failed, keys changed or must be renewed, or all is sent after the end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_feedback_due(
+    media: *const subrosa_media,
+    out: *mut i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Read, |session| {
+            Out::new(out)?.write(i32::from(session.feedback_due()));
+            Ok(())
+        })
+    }
+}
+
+/// 1 once the session has ended: it takes and gives no media any more; else 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_is_closed(
+    media: *const subrosa_media,
+    out: *mut i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Read, |session| {
+            Out::new(out)?.write(i32::from(session.is_closed()));
+            Ok(())
+        })
+    }
+}
+
+/// 1 once it has ended and its last packet was polled, else 0. Give the engine one more feedback,
+/// and it closes the sockets.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_is_drained(
+    media: *const subrosa_media,
+    out: *mut i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Read, |session| {
+            Out::new(out)?.write(i32::from(session.is_drained()));
+            Ok(())
+        })
+    }
+}
+
+/// Presses a key: one of 0-9, *, #, A-D.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_send_dtmf(
+    media: *mut subrosa_media,
+    digit: u8,
+    duration_ms: u32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            let digit = Digit::from_char(char::from(digit));
+            let digit = digit.ok_or_else(|| Failure::invalid("not one of 0-9, *, #, A-D"))?;
+            Ok(session.send_dtmf(digit, Duration::from_millis(u64::from(duration_ms)))?)
+        })
+    }
+}
+
+/// Silences what is sent (1), or ends that (0).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_set_muted(
+    media: *mut subrosa_media,
+    on: i32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Change, |session| {
+            session.set_muted(on != 0);
+            Ok(())
+        })
+    }
+}
+
+/// Statistics of the session. Set `size` to sizeof before asking.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_media_get_stats(
+    media: *const subrosa_media,
+    out: *mut subrosa_media_stats,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(media, Access::Read, |session| {
+            OutStruct::new(out)?.write(subrosa_media_stats::of(&session.stats()));
+            Ok(())
+        })
+    }
+}
