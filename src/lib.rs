@@ -35,6 +35,18 @@
 //! }
 //! # Ok::<(), subrosa::engine::ConfigError>(())
 //! ```
+//!
+//! # Media on a thread of its own
+//! A host that wants a call's audio off the signalling thread takes its session
+//! ([`Engine::take_media`](engine::Engine::take_media)). From then on
+//! - datagrams of the call's media sockets go to the session if
+//!   [`PacketKind::is_media`](wire::rtp::PacketKind::is_media), else to the engine as before;
+//! - packets, PCM, timers and events are the session's
+//!   ([`MediaSession`](media::session::MediaSession));
+//! - each [`Output::Media`](engine::Output::Media) goes to the session, in order, and its feedback
+//!   back to the engine, once a second and when it is due, for the last time when it is drained.
+//!
+//! `tests/c/taken_media.c` does all of it in C.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(not(feature = "ffi"), forbid(unsafe_code))]
 

@@ -133,8 +133,7 @@ const HELD: &[(&str, &str)] = &[
 ];
 
 /// Types of other modules that an application makes by itself: all that they can do.
-const TOOLS: &[(&str, &str)] =
-    &[
+const TOOLS: &[(&str, &str)] = &[
     ("src/crypto/dtls", "DtlsIdentity"),
     ("src/crypto", "SafetyNumber"),
     ("src/media/session", "MediaSession"),

@@ -20,7 +20,7 @@ use registrar::{Registrar, Seen};
 use subrosa::driver::{AudioRing, CallAudio, DnsConfig, Phone, PhoneError, Player};
 use subrosa::engine::{
     AccountConfig, AccountId, CallId, CallOptions, CallState, EndReason, Event, FailureReason,
-    Padlock, SecurityPolicy,
+    MediaError, Padlock, SecurityPolicy,
 };
 use subrosa::util::Secret;
 
@@ -129,6 +129,16 @@ fn either_end_presses_keys_and_mutes() {
         phone.mute(id, false).unwrap();
         settles(&call.ears[1 - n], true);
     }
+}
+
+#[test]
+fn a_phone_keeps_the_media_of_its_calls_and_says_so() {
+    let call = call();
+    call.ears.iter().for_each(|ear| settles(ear, true));
+    let id = call.outgoing;
+    let taken = call.alice.phone.with_engine(move |engine, _| engine.take_media(id)).unwrap();
+    assert_eq!(taken.unwrap_err(), MediaError::Kept);
+    call.ears.iter().for_each(|ear| settles(ear, true));
 }
 
 #[test]

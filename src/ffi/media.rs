@@ -125,11 +125,9 @@ impl subrosa_media_event {
                 let digit = i32::try_from(u32::from(digit.to_char())).unwrap_or(0);
                 Self { digit, ..Self::new(SUBROSA_MEDIA_EVENT_DTMF) }
             }
-            MediaEvent::SsrcChanged { old, new } => Self {
-                ssrc: new,
-                ssrc_before: old,
-                ..Self::new(SUBROSA_MEDIA_EVENT_SSRC_CHANGED)
-            },
+            MediaEvent::SsrcChanged { old, new } => {
+                Self { ssrc: new, ssrc_before: old, ..Self::new(SUBROSA_MEDIA_EVENT_SSRC_CHANGED) }
+            }
             MediaEvent::SsrcCollision { new } => {
                 Self { ssrc: new, ..Self::new(SUBROSA_MEDIA_EVENT_SSRC_COLLISION) }
             }
@@ -381,7 +379,8 @@ pub unsafe extern "C" fn subrosa_media_get_feedback(
         with(media, Access::Change, |session| {
             let out = Out::new(out)?;
             let feedback = session.feedback();
-            let feedback = feedback.ok_or_else(|| Failure::invalid("no engine made this session"))?;
+            let feedback =
+                feedback.ok_or_else(|| Failure::invalid("no engine made this session"))?;
             out.write(feedback_handle(feedback));
             Ok(())
         })
