@@ -10,9 +10,13 @@
 
 #[path = "support/counting.rs"]
 mod counting;
+#[path = "support/pair.rs"]
+mod pair;
 
 use counting::allocations;
+use pair::{Pair, USUAL};
 use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+use subrosa::engine::Input;
 use subrosa::media::codec::CodecId;
 use subrosa::media::session::{MAX_TRANSMIT, MediaConfig, MediaSecurity, MediaSession, Payload};
 use subrosa::time::{Duration, Instant};
@@ -28,6 +32,39 @@ fn a_tick_allocates_nothing() {
             assert_eq!(allocations, 0, "{codec:?} at {rate} Hz, {suite:?}");
         }
     }
+}
+
+/// A session outside its engine: its packets and its feedback. The engine hears it once a second.
+#[test]
+fn a_session_that_was_taken_and_its_feedback_allocate_nothing() {
+    let mut pair = Pair::new(USUAL);
+    let call = pair.call(USUAL);
+    let mut counted = None;
+    pair.world.command(pair.phones[0], |engine, mut now| {
+        let mut session = engine.take_media(call).unwrap();
+        let mut buffer = [0; MAX_TRANSMIT];
+        let (mut allocated, mut packets) = (0, 0);
+        for tick in 0..550 {
+            let before = allocations();
+            session.write_pcm(now, &[1_000; 320]);
+            session.handle_timeout(now);
+            while let Ok(Some(transmit)) = session.poll_transmit(now, &mut buffer) {
+                packets += usize::from(!transmit.packet.bytes().is_empty());
+            }
+            let feedback = session.feedback().unwrap();
+            if tick >= 50 {
+                allocated += allocations() - before;
+            }
+            if tick % 50 == 0 {
+                engine.handle_input(now, Input::Media { call, feedback: &feedback }).unwrap();
+            }
+            now += Duration::from_millis(20);
+        }
+        counted = Some((allocated, packets));
+    });
+    let (allocated, packets) = counted.unwrap();
+    assert!(packets >= 550, "{packets}");
+    assert_eq!(allocated, 0);
 }
 
 /// Allocations of ten seconds after the first second, RTCP, loss and drift of delay included.
