@@ -330,7 +330,7 @@ impl World {
             Event::CallProgress { call, .. }
             | Event::CallEstablished { call }
             | Event::CallMediaChanged { call, .. }
-            | Event::SecurityChanged { call }
+            | Event::SecurityChanged { call, .. }
             | Event::DtmfReceived { call, .. } => call,
             _ => return,
         };
