@@ -112,7 +112,7 @@ case "${1:-}" in
   audio) audio ;;
   fuzz) fuzz ;;
   bench) bench ;;
-  all) lint; tests; sim; c_part; srtp; interop; audio; fuzz; bench ;;
+  all) lint; tests; sim; c_part; srtp; interop; audio; FUZZ_SECONDS="${FUZZ_SECONDS:-60}" fuzz; bench ;;
   *) echo "usage: ./ci.sh lint|test|sim|c|srtp|interop|audio|fuzz|bench|all"; exit 2 ;;
 esac
 if [ ${#failed[@]} -gt 0 ]; then printf '\nFAILED: %s\n' "${failed[*]}"; exit 1; fi
