@@ -744,6 +744,11 @@
 #define SUBROSA_FAILURE_KEYING 14
 
 /**
+ * A challenge came from a realm that the account does not belong to.
+ */
+#define SUBROSA_FAILURE_FOREIGN_REALM 16
+
+/**
  * Not known.
  */
 #define SUBROSA_LEVEL_NONE -1

@@ -9,8 +9,9 @@ const BEGIN: &str = "<!-- attacks: made by tests/attack_page.rs -->\n";
 const END: &str = "<!-- end of attacks -->\n";
 
 /// The files in the order of the page, with their titles.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("attack_signalling", "The set-up of a call"),
+    ("attack_passwords", "Passwords"),
     ("attack_certificates", "Certificates and names"),
     ("attack_media", "The voice"),
     ("attack_replay", "Recorded calls"),
@@ -18,7 +19,8 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// What must be among the tests, by name.
-const WANTED: [&str; 31] = [
+const WANTED: [&str; 32] = [
+    "keys_asked_for_in_the_clear",
     "a_stripped_a_crypto",
     "savp_rewritten_to_avp",
     "tls_blocked_on_the_path",

@@ -1,5 +1,5 @@
-//! Attacks on the call's set-up: keys stripped, profiles demoted, TLS blocked, challenges from
-//! foreign realms, re-INVITEs from elsewhere, forks, recorded calls. Each test begins with what the
+//! Attacks on the call's set-up: keys stripped, profiles demoted, TLS blocked, re-INVITEs from
+//! elsewhere, forks, keys asked for in the clear. Each test begins with what the
 //! attacker does, what the engine does and what the person sees; docs/security.md is made of these
 //! lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -23,7 +23,7 @@ mod sim_registrar;
 use std::collections::BTreeSet;
 
 use hop::{answer, at, description};
-use lab::{Lab, their_invite};
+use lab::{Lab, SDP, their_invite};
 use pair::{Setup, USUAL};
 use provider::{Provider, is_invite, keyed};
 use scene::{Door, Fate, OnPath, Piece, Scene, sent, wire};
@@ -86,8 +86,8 @@ fn without(body: &str, attributes: &[&str]) -> String {
 ///   answer
 /// engine: Preferred: the call completes in the clear, and no padlock is shown. Required: the
 ///   call ends and no voice is sent
-/// person: Preferred: reads that others can hear the voice. Required: sees the call
-///   end, because the answer does not match the offer
+/// person: Preferred: reads that others can hear the voice. Required: reads that the policy does
+///   not allow the call: encryption is required, and the answer has no keys
 #[test]
 fn a_stripped_a_crypto() {
     for policy in [Preferred, Required] {
@@ -110,10 +110,12 @@ fn a_stripped_a_crypto() {
         } else {
             assert_eq!(state, CallState::Ended);
             let Some(EndReason::Failed(reason)) = end else { panic!("{end:?}") };
-            let sentence = "no common media: the answer's a=crypto line does not match the offer";
+            let sentence = "the security policy does not allow this call: encryption is required, \
+                            and the answer has no keys (declined, or taken out on the way)";
             assert_eq!(reason.to_string(), sentence);
             let refused = SdpFault::ALL.iter().map(|f| run.refused_for(*f)).sum::<u64>();
-            assert_eq!((refused, run.clear_voice()), (1, 0), "{reason}");
+            let counts = (refused, run.refused_for(SdpFault::KeysDropped), run.clear_voice());
+            assert_eq!(counts, (1, 1, 0), "{reason}");
         }
         run.world.check().unwrap();
     }
@@ -260,75 +262,57 @@ fn tls_blocked_on_the_path() {
     }
 }
 
-/// attacker: asks for the password (a digest challenge) in the name of a foreign realm
-/// engine: computes no answer for a realm that is not the account's; nothing that could be
-///   cracked leaves the phone
-/// person: sees that the far end refused the call, and with which words
+/// attacker: calls over a connection without TLS and offers keys (a=crypto), so that the answer
+///   brings the phone's keys where it can read them
+/// engine: puts keys of its own into no message, request or response, over signalling that is not
+///   verified; Preferred, Off: a call with a choice completes in the clear, or with keys by DTLS
+/// person: Preferred, Off: reads "Not encrypted". Required: is told of a call that was refused
 #[test]
-fn digest_challenges_from_a_foreign_realm() {
-    for policy in [Preferred, Required] {
-        for (realm, answered) in [("evil.test", false), ("bob.test", true)] {
-            let challenge = move |m: &Message, _| match is_invite(m) {
-                true => {
-                    let value = format!("Digest realm=\"{realm}\", nonce=\"n\", qop=\"auth\"");
-                    let no = m.response(407, "Who").to_tag("hop");
-                    vec![no.header(HeaderName::ProxyAuthenticate, value)]
-                }
-                false => vec![],
-            };
-            let change = |a: &mut AccountConfig| a.realm = Some("bob.test".to_string());
-            let mut run = Provider::with(policy, change, challenge);
-            let id = run.call(MediaOffer::Opportunistic);
-            let heard = run.world.host(run.hop).heard("INVITE");
-            let answers =
-                heard.iter().filter(|m| m.header(HeaderName::ProxyAuthorization).is_some()).count();
-            assert_eq!(answers > 0, answered, "{realm}: {}", run.world.ladder());
-            let (state, _, end) = run.state(id);
-            assert_eq!(state, CallState::Ended);
-            if !answered {
-                assert_eq!(heard.len(), 1, "one challenge, no second try");
-                let refused = EndReason::Refused { status: 407, reason: "Who".to_string() };
-                assert_eq!(end, Some(refused));
+fn keys_asked_for_in_the_clear() {
+    let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    for policy in [Off, Preferred, Required] {
+        for (profile, answered) in [("RTP/SAVP", 488), ("RTP/AVP", 200)] {
+            let mut lab = Lab::new(|_, _| {});
+            lab.world.command(lab.alice, |engine, now| {
+                engine.set_domain_policy(now, "peer.test", policy).unwrap();
+            });
+            let body = SDP.replace("RTP/AVP", profile) + key + "\r\n";
+            let head = their_invite().split("\n\n").next().unwrap().to_string();
+            let length = |n: usize| format!("Content-Length: {n}");
+            let head = head.replace(&length(SDP.len()), &length(body.len()));
+            lab.send(&format!("{head}\n\n{}", body.replace("\r\n", "\n")));
+            lab.run(200);
+            let ids = lab.world.host(lab.alice).engine().call_ids();
+            for early in [true, false] {
+                lab.world.command(lab.alice, |engine, now| {
+                    for id in &ids {
+                        let Some(mut call) = engine.call(*id) else { continue };
+                        let _ = match early {
+                            true => call.early_media(now, 16_000),
+                            false => call.accept(now, CallOptions::default()),
+                        };
+                    }
+                });
+                lab.run(200);
             }
-            run.world.check().unwrap();
+            let heard = |m: &Message| String::from_utf8_lossy(m.as_bytes()).contains("a=crypto");
+            let seen = &lab.world.host(lab.peer).seen;
+            assert!(!seen.iter().any(|(_, _, m)| heard(m)), "{policy} {profile}");
+            let last = lab.statuses().into_iter().rfind(|s| *s >= 200);
+            let expected = if policy == Required { 488 } else { answered };
+            assert_eq!(last, Some(expected), "{policy} {profile}");
+            let refused = |e: &Event| matches!(e, Event::IncomingRefused { .. });
+            let told = lab.world.host(lab.alice).events().iter().any(|(_, e)| refused(e));
+            assert!(told || policy != Required);
+            if expected == 200 {
+                let screen = lab.world.command(lab.alice, |engine, _| {
+                    engine.call(ids[0]).unwrap().security().to_string()
+                });
+                assert_eq!(screen, IN_THE_CLEAR);
+            }
+            lab.world.check().unwrap();
         }
     }
-}
-
-/// attacker: calls, waits for the person to hang up, and asks for the password in answer to that
-/// engine: a caller is a stranger and gets no answer to a challenge; the call is over all the same
-/// person: has hung up, and is told nothing more
-#[test]
-fn a_challenge_to_our_hanging_up() {
-    let mut lab = Lab::new(|turn, m| {
-        if m.is_request() && *m.method() == Method::Bye {
-            let challenge = "Digest realm=\"peer.test\", nonce=\"n\"";
-            turn.send(m.response(401, "Who").header(HeaderName::WwwAuthenticate, challenge));
-        }
-    });
-    lab.send(&their_invite());
-    lab.run(100);
-    let id = lab.incoming();
-    lab.world.command(lab.alice, |engine, now| {
-        engine.call(id).unwrap().accept(now, CallOptions::default()).unwrap();
-    });
-    lab.run(100);
-    // Their ACK, with the tag that the phone gave.
-    let seen = &lab.world.host(lab.peer).seen;
-    let tag = seen.iter().find_map(|(_, _, m)| m.to().tag().map(str::to_string)).unwrap();
-    lab.send(&format!(
-        "ACK sip:alice@peer.test SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKa1\n\
-         Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag=b\nTo: <sip:alice@peer.test>;tag={tag}\n\
-         Call-ID: theirs\nCSeq: 1 ACK\nContent-Length: 0\n\n"
-    ));
-    lab.run(100);
-    lab.hang_up(id);
-    lab.run(40_000);
-    let byes = lab.heard("BYE");
-    assert_eq!(byes.len(), 1, "challenged once, and not said again");
-    assert!(byes[0].header(HeaderName::Authorization).is_none());
-    assert_eq!(lab.ended(), Some(EndReason::LocalHangUp));
-    lab.world.check().unwrap();
 }
 
 /// attacker: knows the names of an encrypted call's dialog and sends a re-INVITE, UPDATE or BYE

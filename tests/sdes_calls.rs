@@ -10,7 +10,7 @@ mod tls_peer;
 
 use pair::{Pair, USUAL};
 use subrosa::crypto::srtp::{KeyInfo, KeySet, MasterKey, MasterKeyId, Suite, UnprotectError};
-use subrosa::engine::{CallState, Keying, Padlock, SecurityPolicy, SecurityReport};
+use subrosa::engine::{CallState, Event, Keying, Padlock, SecurityPolicy, SecurityReport};
 use subrosa::media::session::MediaStats;
 use subrosa::sdp::{CryptoAttribute, InlineKey, SdpFault, SessionDescription};
 use subrosa::sim::Fact;
@@ -337,8 +337,22 @@ fn several_keys_in_one_line_are_each_good_and_answered_with_an_identifier_of_the
     let from = lab.peer().media.len();
     let mut voice = Voice::new(&several, 7, 100, 4000);
     voice.speak(&mut lab, 10);
-    voice.sender.use_key(&MasterKeyId::from_number(11, 2).unwrap()).unwrap();
+    // The report names the key in use, each way.
+    let ids = |lab: &mut Lab| {
+        let report = report(lab).1;
+        [report.media_out, report.media_in].map(|leg| leg.unwrap().mki)
+    };
+    let (first, second) = (MasterKeyId::from_number(10, 2), MasterKeyId::from_number(11, 2));
+    let own = MasterKeyId::from_number(mki.value, 2).unwrap();
+    assert_eq!(ids(&mut lab), [Some(own), first.ok()]);
+    let changes = |lab: &Lab| {
+        let events = lab.world.host(lab.alice).events().iter();
+        events.filter(|(_, e)| matches!(e, Event::SecurityChanged { .. })).count()
+    };
+    let told = changes(&lab);
+    voice.sender.use_key(&second.unwrap()).unwrap();
     voice.speak(&mut lab, 10);
+    assert_eq!((ids(&mut lab), changes(&lab)), ([Some(own), second.ok()], told + 1));
     lab.run(2000);
     let (_, report, stats) = report(&mut lab);
     assert_eq!((stats.packets_received, report.auth_failures), (20, 0));

@@ -79,7 +79,9 @@ fn status_of(reason: &FailureReason) -> Status {
         | FailureReason::Unreachable
         | FailureReason::Timeout
         | FailureReason::ConnectionLost => Status::Unreachable,
-        FailureReason::Credentials | FailureReason::NoCredentials => Status::Credentials,
+        FailureReason::Credentials | FailureReason::NoCredentials | FailureReason::ForeignRealm => {
+            Status::Credentials
+        }
         FailureReason::Certificate(_) => Status::Certificate,
         FailureReason::Status(..) => Status::Refused,
         FailureReason::Policy(_) | FailureReason::Negotiation(_) | FailureReason::Tls(_) => {

@@ -78,6 +78,17 @@ pub(super) struct AccountEntry {
     after: Option<AccountId>,
 }
 
+/// What came of a 401 or 407 to a request of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Challenged {
+    /// The request went out again with an answer.
+    Answered,
+    /// It is no challenge, or one that has no answer: the response stands as it is.
+    Refused,
+    /// The account does not belong to the realm, or to whoever asks.
+    ByStranger,
+}
+
 /// The server that an account registers with.
 fn server_of(account: &AccountConfig) -> Uri {
     let aor = account.aor.as_ref();
@@ -511,7 +522,9 @@ impl Engine {
                     RegistrationFailure::Timeout => FailureReason::Timeout,
                     RegistrationFailure::Transport => FailureReason::Unreachable,
                     RegistrationFailure::Auth(AuthError::Refused) => FailureReason::Credentials,
-                    RegistrationFailure::Auth(_) if !has_password => FailureReason::NoCredentials,
+                    RegistrationFailure::Auth(AuthError::RealmNotAllowed) if has_password => {
+                        FailureReason::ForeignRealm
+                    }
                     RegistrationFailure::Auth(_) => FailureReason::NoCredentials,
                     RegistrationFailure::Rejected(status) => {
                         FailureReason::Status(status, String::new())
@@ -526,7 +539,7 @@ impl Engine {
     }
 
     /// A 401 or 407 to a request of a call: sends it again with an answer, if the challenge comes
-    /// from the account's own server (RFC 3261 §22.2). True if it went out again.
+    /// from the account's own server (RFC 3261 §22.2).
     pub(super) fn retry_with_digest(
         &mut self,
         now: Instant,
@@ -534,23 +547,25 @@ impl Engine {
         purpose: Purpose,
         pending: &Pending,
         response: &Message,
-    ) -> bool {
+    ) -> Challenged {
         if !matches!(response.status(), Some(401 | 407)) {
-            return false;
+            return Challenged::Refused;
         }
         let account = self.calls.get(call).and_then(|e| e.machine.account);
-        let Some(account) = account.and_then(|a| self.accounts.get(a)) else { return false };
+        let Some(account) = account.and_then(|a| self.accounts.get(a)) else {
+            return Challenged::Refused;
+        };
         if account.config.password.is_none() {
-            return false;
+            return Challenged::Refused;
         }
         // Our own server: the flow that the account registered over; for an outgoing call the proxy
         // that the account is told to use, or the server of the realm that it names. A caller who
         // challenges our BYE is a stranger.
         let same = |flow: FlowId| self.flows.is_same_server(flow, pending.flow);
-        let Some(entry) = self.calls.get(call) else { return false };
+        let Some(entry) = self.calls.get(call) else { return Challenged::Refused };
         // Who has given up does not ask again.
         if purpose == Purpose::Invite && entry.machine.is_cancelling() {
-            return false;
+            return Challenged::Refused;
         }
         let by_proxy = account.config.outbound_proxy.is_some() || account.config.realm.is_some();
         let ours = entry.machine.direction == Direction::Outgoing && by_proxy;
@@ -558,11 +573,13 @@ impl Engine {
         let realm = account.config.realm.clone();
         let allowed = |asked: &str| own && realm.as_deref().is_none_or(|realm| realm == asked);
         let credentials = account.credentials();
-        let Some(entry) = self.calls.get_mut(call) else { return false };
+        let Some(entry) = self.calls.get_mut(call) else { return Challenged::Refused };
         let auth = entry.auth.get_or_insert_with(|| DigestClient::new(credentials));
         let sent = Authorization::of_request(&pending.request);
-        if auth.handle_challenge(response, &sent, allowed, &mut self.rng).is_err() {
-            return false;
+        match auth.handle_challenge(response, &sent, allowed, &mut self.rng) {
+            Ok(()) => {}
+            Err(AuthError::RealmNotAllowed) => return Challenged::ByStranger,
+            Err(_) => return Challenged::Refused,
         }
         let request = &pending.request;
         let number = request.cseq().number.saturating_add(1);
@@ -573,6 +590,9 @@ impl Engine {
         let builder = answer
             .apply(request.edit().remove(HeaderName::Via))
             .replace(HeaderName::CSeq, CSeq { number, method });
-        self.start_request(now, Owner::Call(call, purpose), pending.flow, builder)
+        match self.start_request(now, Owner::Call(call, purpose), pending.flow, builder) {
+            true => Challenged::Answered,
+            false => Challenged::Refused,
+        }
     }
 }

@@ -28,6 +28,7 @@ impl MediaLegs {
         (self.out.suite, self.into.suite) = facts.suites.unzip();
         if let Some((ours, theirs)) = facts.key_generations {
             (self.out.key_generation, self.into.key_generation) = (ours, theirs);
+            (self.out.mki, self.into.mki) = facts.key_ids;
         }
         (self.rtcp.encrypted_out, self.rtcp.encrypted_in) = facts.rtcp_encrypted;
         self

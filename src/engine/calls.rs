@@ -15,7 +15,7 @@ use super::peers::SecurityLevel;
 use super::policy::{EffectivePolicy, SecurityPolicy};
 use super::ports::MediaPorts;
 use super::renewal::Renewal;
-use super::report::{SecurityReport, SignallingLeg};
+use super::report::{MediaLeg, SecurityReport, SignallingLeg};
 use super::sockets::SocketUse;
 use super::ways::Waiting;
 use super::{AccountId, CallId, Engine, HostAction};
@@ -190,9 +190,10 @@ impl CallEntry {
             report.count(&stats, protected);
         }
         // New keys of ours may have begun since they were agreed on.
-        if let Some((ours, theirs)) = self.media.key_generations() {
-            report.media_out.iter_mut().for_each(|leg| leg.key_generation = ours);
-            report.media_in.iter_mut().for_each(|leg| leg.key_generation = theirs);
+        if let Some([ours, theirs]) = self.media.keys_in_use() {
+            let set = |leg: &mut MediaLeg, of| (leg.key_generation, leg.mki) = of;
+            report.media_out.iter_mut().for_each(|leg| set(leg, ours));
+            report.media_in.iter_mut().for_each(|leg| set(leg, theirs));
         }
         report
     }

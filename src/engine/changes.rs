@@ -18,13 +18,13 @@ impl CallEntry {
     /// The media session begins with agreed keys when the peer has shown that it knows them: the
     /// report follows. Cheap enough for each packet.
     fn follow_keys(&mut self) -> bool {
-        let generations = self.media.key_generations();
-        let Some((out, into)) = generations else { return false };
-        let legs = [(&mut self.report.media_out, out), (&mut self.report.media_in, into)];
+        let Some(keys) = self.media.keys_in_use() else { return false };
+        let legs = [&mut self.report.media_out, &mut self.report.media_in];
         let mut changed = false;
-        for (leg, generation) in legs {
+        for (leg, (generation, mki)) in legs.into_iter().zip(keys) {
             if let Some(leg) = leg {
                 changed |= core::mem::replace(&mut leg.key_generation, generation) != generation;
+                changed |= core::mem::replace(&mut leg.mki, mki) != mki;
             }
         }
         changed

@@ -214,9 +214,14 @@ pub enum FailureReason {
     /// User name or password refused.
     #[error("the server refused the user name or password")]
     Credentials,
-    /// The server demands a password and the account has none, or the realm is not the account's.
+    /// The server demands a password and the account has none, or asks in a way that cannot be
+    /// answered.
     #[error("the server asks for credentials that the account does not have")]
     NoCredentials,
+    /// Somebody asks for a password in a realm that is not the account's, or that asks without
+    /// being the account's server. It gets no answer.
+    #[error("a challenge from a realm that the account does not belong to")]
+    ForeignRealm,
     /// A final response.
     #[error("the far end answered {0} {1}")]
     Status(u16, String),

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::policy::SecurityPolicy;
 use crate::sdp::{OfferShape, OfferSummary};
 use crate::sip::Transport;
+use crate::wire::sip::Message;
 
 /// How far the signalling of a call can be trusted with keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -26,6 +27,18 @@ impl Trust {
     pub(crate) fn is_encrypted(self) -> bool {
         self > Self::Clear
     }
+
+    /// The last look at a message that is about to leave, request or response: keys go only to a
+    /// peer that proved who it is (RFC 4568 §8.3), whoever wrote the message, and whatever could be
+    /// trusted when it was written.
+    pub(crate) fn may_carry(self, message: &Message) -> bool {
+        self == Self::Verified || !has_keys(message)
+    }
+}
+
+/// True if a message, whatever it is, has keys for SRTP in its body.
+fn has_keys(message: &Message) -> bool {
+    memchr::memmem::find(message.body(), b"a=crypto:").is_some()
 }
 
 /// How our offers ask for SRTP where the policy prefers it and does not demand it.
@@ -175,9 +188,17 @@ impl Gate {
         if keys || granted.plain {
             return Ok(());
         }
+        Err(self.without_keys(true))
+    }
+
+    /// Why an answer without keys is refused. `protected`: the call was encrypted before.
+    pub(crate) fn without_keys(self, protected: bool) -> &'static str {
         match self.policy {
-            SecurityPolicy::Required => Err("SRTP is required, and the answer has no keys"),
-            _ => Err("the call is encrypted and stays so"),
+            SecurityPolicy::Required => {
+                "encryption is required, and the answer has no keys (declined, or taken out on the way)"
+            }
+            _ if protected => "the call is encrypted and stays so",
+            _ => "an encrypted call was asked for, and the answer has no keys",
         }
     }
 }

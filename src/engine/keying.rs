@@ -228,14 +228,14 @@ impl Engine {
             entry.media.is_there()
         };
         if done {
-            self.note_media(id, plan, keys.as_ref());
+            self.note_media(id, plan);
             self.judge_peer(now, id);
         }
         done
     }
 
     /// The media legs of the report, as the session has them.
-    fn note_media(&mut self, id: CallId, plan: &MediaPlan, keys: Option<&(KeySet, KeySet)>) {
+    fn note_media(&mut self, id: CallId, plan: &MediaPlan) {
         let Some(entry) = self.calls.get_mut(id) else { return };
         let (Some(facts), suites) = (entry.media.facts(), entry.media.suites()) else { return };
         let keying = match &plan.keys {
@@ -247,16 +247,15 @@ impl Engine {
         };
         let by_dtls = entry.dtls.as_ref().filter(|_| matches!(keying, Keying::Dtls { .. }));
         let fingerprint = by_dtls.and_then(DtlsLeg::matched_fingerprint);
-        let leg = |suite, generation, keys: Option<&KeySet>| {
+        let leg = |suite, generation, mki| {
             let plain = MediaLeg::plain(plan.agreed.profile.clone());
-            let mki = keys.and_then(|set| set.keys().first()?.mki().copied());
             MediaLeg { suite, keying, mki, key_generation: generation, fingerprint, ..plain }
         };
         let generations = facts.key_generations.unwrap_or((0, 0));
         let (out, into) = match suites {
             Some(suites) => (
-                leg(Some(suites.0), generations.0, keys.map(|(local, _)| local)),
-                leg(Some(suites.1), generations.1, keys.map(|(_, remote)| remote)),
+                leg(Some(suites.0), generations.0, facts.key_ids.0),
+                leg(Some(suites.1), generations.1, facts.key_ids.1),
             ),
             _ => {
                 let plain = MediaLeg::plain(plan.agreed.profile.clone());

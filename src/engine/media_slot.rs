@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 
 use super::away::MediaLegs;
-use crate::crypto::srtp::Suite;
+use crate::crypto::srtp::{MasterKeyId, Suite};
 use crate::media::session::{
     End, MediaFacts, MediaFeedback, MediaSession, MediaStats, MediaUpdate, SrtpProgress,
 };
@@ -205,9 +205,11 @@ impl MediaSlot {
         }
     }
 
-    /// How often the keys were changed, of what we send and of what we take.
-    pub(super) fn key_generations(&self) -> Option<(u32, u32)> {
-        self.facts()?.key_generations
+    /// Generations and identifiers of the keys in use: of what we send, of what we take.
+    pub(super) fn keys_in_use(&self) -> Option<[(u32, Option<MasterKeyId>); 2]> {
+        let facts = self.facts()?;
+        let (ours, theirs) = facts.key_generations?;
+        Some([(ours, facts.key_ids.0), (theirs, facts.key_ids.1)])
     }
 
     /// How far the key has come that we send with.

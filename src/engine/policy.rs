@@ -88,9 +88,20 @@ impl EffectivePolicy {
     }
 }
 
+/// A sentence for people, without its full stop.
 impl core::fmt::Display for EffectivePolicy {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} (from the {})", self.policy, self.source.as_str())
+        f.write_str(match self.policy {
+            SecurityPolicy::Off => "encryption is switched off",
+            SecurityPolicy::Preferred => "encryption is preferred",
+            SecurityPolicy::Required => "encryption is required",
+        })?;
+        f.write_str(match self.source {
+            PolicySource::Default => ", as nothing else was set",
+            PolicySource::Domain => ", as the domain wants it",
+            PolicySource::Account => ", as the account wants it",
+            PolicySource::Call => ", as was asked for this call",
+        })
     }
 }
 
@@ -106,6 +117,19 @@ pub enum PolicyError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_in_force_is_told_in_a_sentence() {
+        use alloc::string::ToString;
+        let default = EffectivePolicy::of_domain(None);
+        assert_eq!(default.to_string(), "encryption is preferred, as nothing else was set");
+        let domain = EffectivePolicy::of_domain(Some(SecurityPolicy::Off));
+        assert_eq!(domain.to_string(), "encryption is switched off, as the domain wants it");
+        let own = domain.tightened(SecurityPolicy::Required, PolicySource::Account);
+        assert_eq!(own.to_string(), "encryption is required, as the account wants it");
+        let call = domain.tightened(SecurityPolicy::Preferred, PolicySource::Call);
+        assert_eq!(call.to_string(), "encryption is preferred, as was asked for this call");
+    }
 
     #[test]
     fn a_part_makes_stricter_and_never_looser() {

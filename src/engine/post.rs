@@ -3,6 +3,7 @@
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
+use super::accounts::Challenged;
 use super::call::{CallAction, Purpose, printable};
 use super::event::{EndReason, Event, FailureReason};
 use super::{AccountId, CallId, Engine, HostAction, SipDirection};
@@ -84,7 +85,7 @@ impl Engine {
     }
 
     fn transmit(&mut self, now: Instant, flow: FlowId, message: &Arc<Message>) {
-        match self.flows.send(now, flow, message) {
+        match self.put(now, flow, message) {
             Ok(()) => self.trace_sip(SipDirection::Sent, flow, message),
             Err(FlowError::NotUp) => {
                 if !self.answer_anew(now, flow, message) {
@@ -94,13 +95,27 @@ impl Engine {
             // An ACK has no transaction that could move it to TCP: long, but better than lost.
             Err(FlowError::TooLong) => {
                 self.flows.allow_long(flow);
-                match self.flows.send(now, flow, message) {
+                match self.put(now, flow, message) {
                     Ok(()) => self.trace_sip(SipDirection::Sent, flow, message),
                     Err(_) => self.stats.unsendable = self.stats.unsendable.saturating_add(1),
                 }
             }
             Err(_) => self.stats.unsendable = self.stats.unsendable.saturating_add(1),
         }
+    }
+
+    /// The only way out for a message: one with keys does not leave over a flow that they cannot be
+    /// trusted to. Where it ought to go, nobody hears of it, and its transaction runs out.
+    pub(super) fn put(
+        &mut self,
+        now: Instant,
+        flow: FlowId,
+        message: &Message,
+    ) -> Result<(), FlowError> {
+        if self.flows.is_up(flow) && !self.trust(flow).may_carry(message) {
+            return Err(FlowError::Full);
+        }
+        self.flows.send(now, flow, message)
     }
 
     fn flow_event(&mut self, now: Instant, event: FlowEvent) {
@@ -210,10 +225,15 @@ impl Engine {
             }
         }
         if is_final && let Some(pending) = self.requests.remove(&tx) {
-            if self.retry_with_digest(now, call, purpose, &pending, response) {
-                return;
-            }
-            self.requests.insert(tx, pending);
+            match self.retry_with_digest(now, call, purpose, &pending, response) {
+                Challenged::Answered => return,
+                Challenged::ByStranger if purpose == Purpose::Invite => {
+                    let Some(entry) = self.calls.get_mut(call) else { return };
+                    entry.invite_tx = None;
+                    return entry.machine.fail(FailureReason::ForeignRealm);
+                }
+                _ => self.requests.insert(tx, pending),
+            };
         }
         let Some(pending) = self.requests.get(&tx) else { return };
         let Some(entry) = self.calls.get_mut(call) else { return };

@@ -60,7 +60,7 @@ impl Engine {
     fn send_late(&mut self, now: Instant, late: &Late) -> bool {
         let found = self.flows.facts(late.flow).and_then(|facts| facts.peer.as_ref());
         let right = late.peer.is_none() || late.peer.as_ref() == found;
-        right && self.flows.send(now, late.flow, &late.response).is_ok()
+        right && self.put(now, late.flow, &late.response).is_ok()
     }
 
     /// A connection that responses may wait for is up, or cannot be had.

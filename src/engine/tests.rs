@@ -11,7 +11,7 @@ use super::*;
 use crate::crypto::tls::{TlsIdentity, TrustAnchors};
 use crate::time::Duration;
 use crate::util::SeededRng;
-use crate::wire::sip::Uri;
+use crate::wire::sip::{MessageBuilder, Uri};
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -444,4 +444,49 @@ fn trust_is_that_of_the_flow_that_carries_the_signalling_now() {
     engine.call_moves(call, secure);
     let entry = engine.calls.get(call).unwrap();
     assert!(entry.machine.gate().for_offer(true).unwrap().sdes);
+}
+
+#[test]
+fn no_message_of_any_kind_takes_keys_over_signalling_that_is_not_verified() {
+    let body = b"v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OTAxMjM0NQ\r\n";
+    let with = |message: MessageBuilder| message.body("application/sdp", body);
+    for (transport, leave) in
+        [(Transport::Udp, false), (Transport::Tcp, false), (Transport::Tls, true)]
+    {
+        let mut pair = Pair::new(transport);
+        let [call, _] = talk(&mut pair, transport, SecurityPolicy::Off);
+        let now = pair.now;
+        let engine = &mut pair.hosts[0].engine;
+        let entry = engine.calls.get(call).unwrap();
+        let (flow, invite) = (entry.flow.unwrap(), entry.invite.clone().unwrap());
+        let answer = |status| invite.response(status, "Written above").to_tag("x");
+        let messages = [invite.edit(), answer(183), answer(200), answer(488)];
+        // Whatever goes out without a transaction, such as an ACK, and answers of one.
+        for message in messages {
+            let before = (engine.flows.stats().sent, engine.stats.unsendable);
+            let message = with(message).finish().unwrap();
+            engine.transactions.send_stateless(flow, alloc::sync::Arc::new(message));
+            engine.deliver(now);
+            let after = (engine.flows.stats().sent, engine.stats.unsendable);
+            let (sent, held) = (u64::from(leave), u64::from(!leave));
+            assert_eq!(after, (before.0 + sent, before.1 + held), "{transport}");
+        }
+        let to = invite.request_uri().unwrap().to_string();
+        let account = engine.accounts.ids()[0];
+        let to = Uri::parse(&to).unwrap();
+        engine.place_call(now, account, &to, CallOptions::default()).unwrap();
+        pair.settle();
+        let engine = &mut pair.hosts[1].engine;
+        let mut waiting = engine.invites.iter().map(|(tx, call)| (*tx, *call));
+        let (tx, second) = waiting
+            .find(|(_, id)| {
+                engine.calls.get(*id).is_some_and(|e| e.machine.state() == CallState::Incoming)
+            })
+            .unwrap();
+        let invite = engine.calls.get(second).unwrap().machine.invite_heard().unwrap().clone();
+        let sent = engine.flows.stats().sent;
+        engine.answer(now, tx, with(invite.response(200, "Written above").to_tag("y")));
+        engine.deliver(now);
+        assert_eq!(engine.flows.stats().sent, sent + u64::from(leave), "{transport}");
+    }
 }

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use super::accounts::AccountEntry;
 use super::call::{CallState, Purpose};
 use super::event::{EndReason, FailureReason};
-use super::gate::Trust;
 use super::post::{Owner, Pending, route_failure};
 use super::{CallId, Engine};
 use crate::sip::route::{Route, RouteFailure};
@@ -53,8 +52,7 @@ impl Engine {
             return self.start_by_tcp(now, owner, flow, request);
         }
         // Written for the flow that was there before, which could be trusted with them.
-        if sized.body().windows(9).any(|w| w == b"a=crypto:") && self.trust(flow) != Trust::Verified
-        {
+        if !self.trust(flow).may_carry(&sized) {
             return false;
         }
         let Some(transport) = self.flows.transport(flow) else { return false };

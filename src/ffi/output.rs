@@ -157,6 +157,8 @@ pub const SUBROSA_FAILURE_OTHER: i32 = 13;
 pub const SUBROSA_FAILURE_MEDIA_UPDATE: i32 = 15;
 /// The keys of the media could not be agreed by DTLS.
 pub const SUBROSA_FAILURE_KEYING: i32 = 14;
+/// A challenge came from a realm that the account does not belong to.
+pub const SUBROSA_FAILURE_FOREIGN_REALM: i32 = 16;
 
 const EMPTY: subrosa_str = subrosa_str::borrowed("");
 
@@ -438,6 +440,7 @@ fn failure_number(reason: &FailureReason) -> i32 {
         FailureReason::Tls(_) => SUBROSA_FAILURE_TLS,
         FailureReason::Credentials => SUBROSA_FAILURE_CREDENTIALS,
         FailureReason::NoCredentials => SUBROSA_FAILURE_NO_CREDENTIALS,
+        FailureReason::ForeignRealm => SUBROSA_FAILURE_FOREIGN_REALM,
         FailureReason::Status(..) => SUBROSA_FAILURE_STATUS,
         FailureReason::Negotiation(_) => SUBROSA_FAILURE_NEGOTIATION,
         FailureReason::MediaUpdate(_) => SUBROSA_FAILURE_MEDIA_UPDATE,

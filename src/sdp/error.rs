@@ -106,8 +106,8 @@ pub enum NegotiationError {
     /// Policy requires SRTP and the peer does not offer or take it.
     #[error("media encryption is required, and the peer does not offer it")]
     EncryptionRequired,
-    /// The answer has none of the keys that were offered in RTP/AVP, and plain RTP is not allowed:
-    /// the peer cannot SRTP, or somebody on the way took the keys out.
+    /// The answer has none of the keys that were offered, and plain RTP is not allowed: the peer
+    /// cannot SRTP, or somebody on the way took the keys out.
     #[error("the answer left out the offered keys (declined, or stripped on the way)")]
     KeysDropped,
     /// The offer demanded SRTP, and the answer is for plain RTP: nobody may do that (RFC 3264 §6).
@@ -125,7 +125,7 @@ pub enum NegotiationError {
     /// No common crypto suite, or no usable key line.
     #[error("no offered crypto suite is acceptable")]
     NoCommonSuite,
-    /// The answer's key line is missing, is not the only one, or does not match an offered tag
+    /// The answer's key line is not the only one, or does not match an offered tag
     /// and suite (RFC 4568 §5.1.3).
     #[error("the answer's a=crypto line does not match the offer")]
     CryptoAnswer,

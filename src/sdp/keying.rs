@@ -209,10 +209,8 @@ pub(super) fn answered_keys(
         return answered_sdes(answered, sent).map(|k| Some(NegotiatedKeying::Sdes(k)));
     }
     match (answered.profile.is_secure(), security.plain) {
-        (true, _) if sent.crypto.is_empty() => Err(NegotiationError::NoUsableFingerprint),
-        (true, _) => Err(NegotiationError::CryptoAnswer),
         (false, true) => Ok(None),
-        (false, false) => Err(NegotiationError::KeysDropped),
+        _ => Err(NegotiationError::KeysDropped),
     }
 }
 

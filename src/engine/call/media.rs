@@ -331,7 +331,9 @@ impl CallMedia {
         let grant = self.offered_grant.ok_or_else(no_offer)?;
         let answer = SessionDescription::parse(sdp)?;
         self.count_lines(&answer);
-        let agreed = negotiator.handle_answer(answer)?;
+        let protected = self.is_protected();
+        let unusable = |error| Refusal::answer(error, gate, protected);
+        let agreed = negotiator.handle_answer(answer).map_err(unusable)?;
         // The answer passes the gate too.
         gate.check_answer(agreed.keys.is_some(), grant).map_err(Refusal::gate)?;
         self.keep_forks_apart(&agreed, tag)?;

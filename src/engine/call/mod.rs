@@ -236,6 +236,11 @@ impl CallMachine {
             dialog.set_local_seq(number);
         }
     }
+    /// The INVITE that waits for our answer.
+    #[cfg(test)]
+    pub(super) fn invite_heard(&self) -> Option<&Message> {
+        self.incoming.as_ref().map(|(_, invite)| invite)
+    }
     pub(super) fn local_tag(&self) -> &str {
         &self.local_tag
     }

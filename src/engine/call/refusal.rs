@@ -4,6 +4,7 @@
 use alloc::string::ToString;
 
 use crate::engine::event::FailureReason;
+use crate::engine::gate::Gate;
 use crate::sdp::{NegotiationError, SdpError, SdpFault};
 
 /// Why a session description was refused.
@@ -15,6 +16,20 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn new(reason: FailureReason, fault: SdpFault) -> Self {
         Self { reason, fault: Some(fault) }
+    }
+
+    /// The answer to our offer cannot be used. One without protection is refused in the words of
+    /// the policy: what is wrong is not that the two ends have nothing in common.
+    pub(super) fn answer(error: NegotiationError, gate: Gate, protected: bool) -> Self {
+        use NegotiationError::{EncryptionRequired, KeysDropped, ProfileDowngraded};
+        let fault = SdpFault::try_from(&error).ok();
+        match error {
+            EncryptionRequired | KeysDropped | ProfileDowngraded => {
+                let reason = FailureReason::Policy(gate.without_keys(protected).to_string());
+                Self { reason, fault }
+            }
+            error => error.into(),
+        }
     }
 
     /// The gate does not take what the far end offers or answers.

@@ -45,8 +45,8 @@ pub struct MediaLeg {
     pub suite: Option<Suite>,
     /// How the key was agreed.
     pub keying: Keying,
-    /// The identifier of the key in each packet, the first one where several keys are agreed;
-    /// `None` without (RFC 3711 §3.1).
+    /// The identifier of the key in use, which each packet carries; of several keys of the peer's,
+    /// the one of its last packet, and the first one before that. `None` without (RFC 3711 §3.1).
     pub mki: Option<MasterKeyId>,
     /// How often the keys of this direction were renewed: 0 for the first ones.
     pub key_generation: u32,

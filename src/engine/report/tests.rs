@@ -185,7 +185,7 @@ voice sent: SRTP AEAD_AES_256_GCM (RTP/SAVP), keys by SDES, in the signalling, k
 0x0000042a, renewed 2 times
 voice heard: SRTP AEAD_AES_256_GCM (RTP/SAVP), keys by SDES, in the signalling, renewed once
 control: SRTCP, encrypted both ways, on the voice's port
-policy: preferred (from the domain)
+policy: encryption is preferred, as the domain wants it
 packets: 500 protected, 498 authenticated, 0 not authentic, 0 replayed, 0 plain ones refused";
     assert_eq!(alloc::format!("{report:#}"), expected);
 }
@@ -199,7 +199,7 @@ way: TLS could not be had. TLS to 192.0.2.1:5061: refused; UDP to 192.0.2.1:5060
 voice sent: plain RTP (RTP/AVP), not encrypted
 voice heard: plain RTP (RTP/AVP), not encrypted
 control: plain RTCP, not encrypted, on a port of its own
-policy: preferred (from the default)
+policy: encryption is preferred, as nothing else was set
 packets: 0 protected, 0 authenticated, 0 not authentic, 0 replayed, 0 plain ones refused";
     assert_eq!(alloc::format!("{:#}", plain()), expected);
 }
@@ -226,7 +226,7 @@ the phone that you confirmed
 voice heard: SRTP AEAD_AES_256_GCM (UDP/TLS/RTP/SAVP), keys by DTLS, fingerprint {fingerprint} of \
 the phone that you confirmed
 control: SRTCP, encrypted both ways, on the voice's port
-policy: preferred (from the domain)
+policy: encryption is preferred, as the domain wants it
 packets: 500 protected, 498 authenticated, 0 not authentic, 0 replayed, 0 plain ones refused
 debugging: TLS key log, SIP trace"
     );

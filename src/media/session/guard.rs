@@ -3,7 +3,7 @@
 use super::config::MediaSecurity;
 use super::stats::SrtpProgress;
 use crate::crypto::srtp::{
-    Egress, KeyChange, KeyError, KeySet, ProtectError, Suite, UnprotectError,
+    Egress, KeyChange, KeyError, KeySet, MasterKeyId, ProtectError, Suite, UnprotectError,
 };
 use crate::time::{Duration, Instant};
 
@@ -93,6 +93,16 @@ impl Guard {
                 Some((sender.generation(), receiver.generation()))
             }
             MediaSecurity::Plain(_) => None,
+        }
+    }
+
+    /// Identifiers of the keys in use: of what we send, of what came last.
+    pub(super) fn key_ids(&self) -> (Option<MasterKeyId>, Option<MasterKeyId>) {
+        match &self.security {
+            MediaSecurity::Srtp { sender, receiver } => {
+                (sender.mki().copied(), receiver.mki().copied())
+            }
+            MediaSecurity::Plain(_) => (None, None),
         }
     }
 

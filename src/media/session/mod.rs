@@ -25,7 +25,7 @@ pub use stats::{MediaEvent, MediaStats, NoMediaReason, SrtpProgress};
 pub(crate) use taken::MediaFacts;
 pub use taken::MediaFeedback;
 
-use crate::crypto::srtp::{Egress, Suite};
+use crate::crypto::srtp::{Egress, MasterKeyId, Suite};
 use crate::media::reception::Reception;
 use crate::time::{Duration, Instant};
 use crate::util::{BoundedQueue, Rng, RngExt, SeededRng};
@@ -463,6 +463,10 @@ impl MediaSession {
     /// How often the keys were changed: of what we send, of what we take; `None` if plain.
     pub fn key_generations(&self) -> Option<(u32, u32)> {
         self.guard.generations()
+    }
+
+    pub(crate) fn key_ids(&self) -> (Option<MasterKeyId>, Option<MasterKeyId>) {
+        self.guard.key_ids()
     }
 
     /// How far the key that we send with has come; `None` if plain, or before the first packet.

@@ -3,7 +3,7 @@
 use super::MediaSession;
 use super::config::{End, MediaConfigError, MediaUpdate};
 use super::stats::{MediaStats, SrtpProgress};
-use crate::crypto::srtp::Suite;
+use crate::crypto::srtp::{MasterKeyId, Suite};
 use crate::time::Instant;
 
 /// What ties a session to the call that it was taken from.
@@ -32,6 +32,8 @@ pub(crate) struct MediaFacts {
     pub(crate) muted: bool,
     pub(crate) suites: Option<(Suite, Suite)>,
     pub(crate) key_generations: Option<(u32, u32)>,
+    /// The identifiers of the keys in use.
+    pub(crate) key_ids: (Option<MasterKeyId>, Option<MasterKeyId>),
     pub(crate) rtcp_encrypted: (bool, bool),
     pub(crate) rekey_due: bool,
 }
@@ -63,6 +65,7 @@ impl MediaSession {
             muted: self.is_muted(),
             suites: self.suites(),
             key_generations: self.key_generations(),
+            key_ids: self.key_ids(),
             rtcp_encrypted: self.rtcp_encrypted(),
             rekey_due: self.rekey_due(),
         }

@@ -189,8 +189,8 @@ fn an_answer_must_take_one_of_our_lines() {
     let keys = keys.sdes().unwrap();
     assert_eq!(keys.local, crypto(2, SUITE_32, 2));
     assert_eq!(keys.remote.suite, SUITE_32);
+    assert_eq!(run(&sdes(), audio("RTP/SAVP", &[])), Err(E::KeysDropped));
     for crypto in [
-        vec![],
         vec![line(3, SUITE_80)],
         vec![line(1, SUITE_32)],
         vec![line(1, SUITE_80), line(2, SUITE_32)],

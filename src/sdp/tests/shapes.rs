@@ -233,7 +233,7 @@ fn of_our_two_lines_the_encrypted_one_counts() {
     assert_eq!(answered(dual(), &format!("{no_secure}{no_plain}")), Err(E::Refused));
     // An encrypted line that was tampered with is not replaced by the plain one.
     let broken = format!("m=audio 5000 RTP/SAVP 0\r\n{plain}");
-    assert_eq!(answered(dual(), &broken), Err(E::CryptoAnswer));
+    assert_eq!(answered(dual(), &broken), Err(E::KeysDropped));
     assert_eq!(answered(dual(), &secure), Err(E::MediaMismatch));
 }
 
