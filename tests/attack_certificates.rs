@@ -18,11 +18,12 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, SanType, date_ti
 use scene::{Sent, sent, wire};
 use subrosa::engine::{
     AccountConfig, AccountId, AccountState, AccountStatus, CallOptions, EndReason, Event,
-    FailureReason, SecurityPolicy, StepOutcome,
+    FailureReason, Input, SecurityPolicy, StepOutcome,
 };
 use subrosa::sim::wiretap::Kind;
 use subrosa::sim::{EngineHost, Handle, World};
 use subrosa::sip::Transport;
+use subrosa::sip::dns::{DnsAnswer, DnsRecord, QueryId};
 use subrosa::time::Duration;
 use subrosa::util::Secret;
 use subrosa::wire::sip::{HeaderName, Message, MessageBuilder, Method, Uri};
@@ -52,11 +53,22 @@ fn registrar(m: &Message) -> Vec<MessageBuilder> {
     }
 }
 
-fn run(trusted: &Authority, by: &Authority, certificate: &CertificateParams) -> Run {
+/// Who signed a server's certificate.
+#[derive(Clone, Copy)]
+enum Signed<'a> {
+    By(&'a Authority),
+    ByItself,
+}
+
+fn run(trusted: &Authority, signed: Signed<'_>, certificate: &CertificateParams) -> Run {
     let mut world = World::new(31);
     let alice = world.add_phone("alice", |c| c.trust = trusted.anchors()).unwrap();
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let chain = certificate.signed_by(&key, &by.issuer).unwrap().pem();
+    let chain = match signed {
+        Signed::By(authority) => certificate.signed_by(&key, &authority.issuer),
+        Signed::ByItself => certificate.self_signed(&key),
+    };
+    let chain = chain.unwrap().pem();
     let server = Hop::new(chain.as_bytes(), key.serialize_pem().as_bytes(), registrar);
     let server = world.add_host("server", server);
     let ip = world.ip(server);
@@ -106,19 +118,44 @@ impl Run {
         found.collect()
     }
 
+    /// Why registering failed, each time.
+    fn failures(&self) -> Vec<FailureReason> {
+        let events = self.world.host(self.alice).events().iter();
+        let found = events.filter_map(|(_, e)| match e {
+            Event::RegistrationFailed { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        let found: Vec<_> = found.collect();
+        assert!(!found.is_empty());
+        found
+    }
+
     fn clear_sip(&self) -> usize {
         sent(&self.sent, self.alice, &[Kind::Sip])
     }
 }
 
-/// Whoever shows this certificate, signed by `by`, gets nothing: neither a registration nor a call,
-/// under no policy that uses TLS; and the problem is told in words that have `words` in them.
-fn gets_nothing(by_stranger: bool, certificate: &CertificateParams, words: &str) {
+/// Whose word a certificate has.
+#[derive(Clone, Copy)]
+enum By {
+    Trusted,
+    Stranger,
+    Nobody,
+}
+
+/// Whoever shows this certificate gets nothing: neither a registration nor a call, under TLS or
+/// without, though the server would take both; and the problem is told in words that have `words`
+/// in them.
+fn gets_nothing(by: By, certificate: &CertificateParams, words: &str) {
     let trusted = authority("Trusted CA");
     let stranger = authority("Stranger CA");
-    let by = if by_stranger { &stranger } else { &trusted };
+    let signed = match by {
+        By::Trusted => Signed::By(&trusted),
+        By::Stranger => Signed::By(&stranger),
+        By::Nobody => Signed::ByItself,
+    };
     for policy in [Off, Preferred, Required] {
-        let mut run = run(&trusted, by, certificate);
+        let mut run = run(&trusted, signed, certificate);
         // Off uses TLS only where the account is told to.
         let transport = (policy == Off).then_some(Transport::Tls);
         let id = run.account("bob.test", policy, transport);
@@ -135,13 +172,21 @@ fn gets_nothing(by_stranger: bool, certificate: &CertificateParams, words: &str)
         // The engine: nothing was said, by TLS or otherwise, and no other way was tried.
         assert_eq!(run.world.host(run.server).seen.len(), 0, "{policy}: {words}");
         assert_eq!(run.clear_sip(), 0, "{policy}: {words}");
+        assert_eq!(run.world.host(run.server).accepted_clear, 0, "{policy}: {words}");
         let ladder = run.status(id).ladder;
-        assert!(ladder.iter().all(|s| matches!(s.outcome, StepOutcome::Certificate(_))));
+        let [step] = ladder.as_slice() else { panic!("{policy}: one step: {ladder:?}") };
+        assert_eq!(step.transport, Transport::Tls);
+        let StepOutcome::Certificate(why) = &step.outcome else { panic!("{step:?}") };
+        assert!(why.contains(words), "{why}");
         // The person.
         let rejected = run.rejected();
         assert!(!rejected.is_empty());
         for (domain, problem) in rejected {
             assert!(domain == "bob.test" && problem.contains(words), "{domain}: {problem}");
+        }
+        for reason in run.failures() {
+            let FailureReason::Certificate(problem) = reason else { panic!("{reason:?}") };
+            assert!(problem.contains(words), "{problem}");
         }
         let end = run
             .world
@@ -168,9 +213,18 @@ fn named(names: Vec<SanType>) -> CertificateParams {
 /// person: reads that the server's certificate was not accepted, and why; no registration, no call
 #[test]
 fn a_wrong_certificate() {
-    gets_nothing(false, &named(vec![dns("evil.test")]), "not for bob.test");
-    gets_nothing(false, &named(vec![uri("sip:bob@bob.test")]), "not for bob.test");
-    gets_nothing(true, &named(vec![dns("bob.test")]), "certificate");
+    gets_nothing(By::Trusted, &named(vec![dns("evil.test")]), "not for bob.test");
+    gets_nothing(By::Trusted, &named(vec![uri("sip:bob@bob.test")]), "not for bob.test");
+    gets_nothing(By::Stranger, &named(vec![dns("bob.test")]), "certificate");
+}
+
+/// attacker: stands in for the server with a certificate of the right name that it signed itself
+/// engine: takes the word of trusted authorities alone, and ends the connection before a single SIP
+///   message is sent
+/// person: reads that the server's certificate was not accepted, and why; no registration, no call
+#[test]
+fn a_self_signed_certificate() {
+    gets_nothing(By::Nobody, &named(vec![dns("bob.test")]), "certificate");
 }
 
 /// attacker: uses a certificate of the right name that has expired (a stolen old key)
@@ -181,7 +235,7 @@ fn a_wrong_certificate() {
 fn an_expired_certificate() {
     let mut old = named(vec![dns("bob.test")]);
     old.not_after = date_time_ymd(2026, 6, 1);
-    gets_nothing(false, &old, "expired");
+    gets_nothing(By::Trusted, &old, "expired");
 }
 
 /// attacker: has a wildcard certificate (*.test, *) from a trusted authority
@@ -190,7 +244,7 @@ fn an_expired_certificate() {
 #[test]
 fn a_wildcard_certificate() {
     for name in ["*.test", "*", "b*.test"] {
-        gets_nothing(false, &named(vec![dns(name)]), "not for bob.test");
+        gets_nothing(By::Trusted, &named(vec![dns(name)]), "not for bob.test");
     }
 }
 
@@ -201,7 +255,7 @@ fn a_wildcard_certificate() {
 #[test]
 fn a_nul_in_the_subject_alternative_name() {
     for name in [dns("bob.test\0.evil.test"), dns("bob.test\0"), uri("sip:bob.test\0.evil.test")] {
-        gets_nothing(false, &named(vec![name]), "not for bob.test");
+        gets_nothing(By::Trusted, &named(vec![name]), "not for bob.test");
     }
 }
 
@@ -215,7 +269,7 @@ fn a_nul_in_the_subject_alternative_name() {
 fn a_second_domain_behind_the_same_address_and_port() {
     for policy in [Preferred, Required] {
         let ca = authority("Trusted CA");
-        let mut run = run(&ca, &ca, &named(vec![dns("bob.test")]));
+        let mut run = run(&ca, Signed::By(&ca), &named(vec![dns("bob.test")]));
         let first = run.account("bob.test", policy, None);
         assert!(run.is_registered(first), "{}", run.world.ladder());
         assert_eq!(run.world.host(run.server).accepted, 1);
@@ -245,7 +299,7 @@ fn forged_dns_replies() {
     // The attacker's server has a good certificate, for its own name, which SRV brings up.
     let ca = authority("Trusted CA");
     for policy in [Preferred, Required] {
-        let mut run = run(&ca, &ca, &named(vec![dns("evil.test")]));
+        let mut run = run(&ca, Signed::By(&ca), &named(vec![dns("evil.test")]));
         let ip = run.world.ip(run.server);
         run.world.zone().add_address("evil.test", ip);
         run.world.zone().add_srv("_sips._tcp.bob.test", 1, 5061, "evil.test");
@@ -257,5 +311,103 @@ fn forged_dns_replies() {
         let told = ("bob.test".to_string(), "the certificate is not for bob.test".to_string());
         assert!(run.rejected().contains(&told), "{:?}", run.rejected());
         run.world.check().unwrap();
+    }
+}
+
+fn naptr(service: &str, replacement: &str) -> DnsRecord {
+    DnsRecord::Naptr {
+        order: 1,
+        preference: 1,
+        flags: "s".to_string(),
+        service: service.to_string(),
+        replacement: replacement.to_string(),
+    }
+}
+
+/// attacker: forges DNS answers that say that the domain has UDP alone (NAPTR, SRV)
+/// engine: Required: looks for TLS all the same and never leaves it. Preferred: that is like TLS
+///   blocked on the path: goes on over UDP and tells of the fallback
+/// person: Required: is registered over TLS. Preferred: sees that the connection is a fallback, no
+///   padlock
+#[test]
+fn forged_naptr_replies_that_leave_tls_out() {
+    let ca = authority("Trusted CA");
+    for policy in [Off, Preferred, Required] {
+        let mut run = run(&ca, Signed::By(&ca), &named(vec![dns("bob.test")]));
+        if policy == Required {
+            run.world.require_security(run.alice);
+        }
+        run.world.zone().add("bob.test", naptr("SIP+D2U", "_sip._udp.bob.test"));
+        run.world.zone().add("bob.test", naptr("SIP+D2T", "_sip._tcp.bob.test"));
+        for name in ["_sip._udp.bob.test", "_sip._tcp.bob.test"] {
+            run.world.zone().add_srv(name, 1, 5060, "bob.test");
+        }
+        let id = run.account("bob.test", policy, None);
+        assert!(run.is_registered(id), "{policy}");
+        let status = run.status(id);
+        let secure = policy == Required;
+        assert_eq!(status.transport == Some(Transport::Tls), secure, "{policy}");
+        assert_eq!((run.clear_sip() == 0, status.fallback), (secure, policy == Preferred));
+        assert_eq!(run.world.host(run.server).accepted, usize::from(secure));
+        let told = |e: &Event| matches!(e, Event::TransportChanged { fallback: true, .. });
+        let events = run.world.host(run.alice).events();
+        assert_eq!(events.iter().filter(|(_, e)| told(e)).count(), usize::from(status.fallback));
+        run.world.check().unwrap();
+    }
+}
+
+/// attacker: forges DNS answers that lead to another domain's server (NAPTR, SRV), or answers
+///   questions that were not asked
+/// engine: whatever names stand in between, the certificate must be for the domain that was
+///   dialled; an answer to no question of the phone's is not read
+/// person: reads that the server's certificate was not accepted; a server elsewhere that has the
+///   domain's certificate serves as usual
+#[test]
+fn forged_naptr_and_srv_replies_that_lead_to_another_domain() {
+    let ca = authority("Trusted CA");
+    for policy in [Off, Preferred, Required] {
+        for (shown, serves) in [("evil.test", false), ("bob.test", true)] {
+            let mut run = run(&ca, Signed::By(&ca), &named(vec![dns(shown)]));
+            let ip = run.world.ip(run.server);
+            let zone = run.world.zone();
+            zone.remove("bob.test");
+            zone.add_address("evil.test", ip);
+            zone.add("bob.test", naptr("SIPS+D2T", "_sips._tcp.evil.test"));
+            zone.add_srv("_sips._tcp.evil.test", 1, 5061, "evil.test");
+            run.world.set_dns_delay(Duration::from_millis(100));
+            let transport = (policy == Off).then_some(Transport::Tls);
+            let id = run.world.command(run.alice, |engine, now| {
+                engine.set_domain_policy(now, "bob.test", policy).unwrap();
+                let mut account = AccountConfig::new(Uri::parse("sip:alice@bob.test").unwrap());
+                account.transport = transport;
+                engine.add_account(now, account).unwrap()
+            });
+            // While a question is open, answers to others.
+            run.world.command(run.alice, |engine, now| {
+                let records =
+                    vec![DnsRecord::A([10, 66, 66, 66].into()), naptr("SIP+D2U", "x.test")];
+                for number in [0, 1, (1 << 32) | 1, 2 << 32, 1 << 40, u64::MAX] {
+                    let (query, answer) =
+                        (QueryId::from_raw(number), DnsAnswer::Records(records.clone()));
+                    let _ = engine.handle_input(now, Input::Resolved { query, answer });
+                }
+            });
+            run.world.run_for(Duration::from_secs(10));
+            assert_eq!(run.is_registered(id), serves, "{policy} {shown}");
+            assert!(run.world.host(run.server).accepted >= 1);
+            assert_eq!(run.clear_sip(), 0, "{policy} {shown}");
+            let told = ("bob.test".to_string(), "the certificate is not for bob.test".to_string());
+            if serves {
+                assert_eq!((run.rejected().len(), run.status(id).ladder.len()), (0, 1));
+            } else {
+                assert_eq!(run.world.host(run.server).seen.len(), 0);
+                assert!(run.rejected().iter().all(|rejected| *rejected == told));
+                assert!(!run.rejected().is_empty());
+                for reason in run.failures() {
+                    assert!(matches!(reason, FailureReason::Certificate(_)), "{reason:?}");
+                }
+            }
+            run.world.check().unwrap();
+        }
     }
 }

@@ -25,8 +25,10 @@ pub struct Hop {
     pub seen: Vec<(FlowId, Message)>,
     /// Datagrams that are not SIP, and the port that they came to.
     pub media: Vec<(u16, Vec<u8>)>,
-    /// Connections accepted.
+    /// Connections accepted for TLS.
     pub accepted: usize,
+    /// Connections accepted for TCP without TLS.
+    pub accepted_clear: usize,
 }
 
 const SOCKET: SocketId = SocketId::from_raw(1 << 32);
@@ -50,6 +52,7 @@ impl Hop {
             seen: vec![],
             media: vec![],
             accepted: 0,
+            accepted_clear: 0,
         }
     }
 
@@ -102,6 +105,7 @@ impl Host for Hop {
         let local = net.bind_udp(5060).unwrap();
         self.flows.add_socket(SOCKET, local);
         net.listen(5061).unwrap();
+        net.listen(5060).unwrap();
         for port in 4000..4010 {
             net.bind_udp(port).unwrap();
         }
@@ -118,8 +122,11 @@ impl Host for Hop {
                 self.media.push((local.port(), payload.to_vec()));
             }
             NetEvent::Accepted { connection, local, remote } => {
-                self.accepted += 1;
-                match self.flows.accept(now, Transport::Tls, remote, local, net.rng()) {
+                let secure = local.port() == 5061;
+                let count = if secure { &mut self.accepted } else { &mut self.accepted_clear };
+                *count += 1;
+                let transport = if secure { Transport::Tls } else { Transport::Tcp };
+                match self.flows.accept(now, transport, remote, local, net.rng()) {
                     Some(stream) => {
                         self.streams.insert(connection, stream);
                         self.connections.insert(stream, connection);

@@ -160,6 +160,26 @@ pub(super) mod tests {
         answer.finish()
     }
 
+    /// A server's answer to a question for NAPTR or SRV: one that leads to `target`, and one of a
+    /// name that was not asked for.
+    pub(in super::super) fn answer_service(query: &[u8], target: &str) -> Vec<u8> {
+        let query = Message::from_octets(query).unwrap();
+        let question = query.sole_question().unwrap();
+        let owner = name(&question.qname().to_string());
+        let text = |s: &str| domain::base::CharStr::<Vec<u8>>::from_str(s).unwrap();
+        let mut answer = MessageBuilder::new_vec().start_answer(&query, Rcode::NOERROR).unwrap();
+        for (owner, target) in [(name("unrelated.example"), "evil.example"), (owner, target)] {
+            let target = name(target);
+            if question.qtype() == Rtype::SRV {
+                answer.push((owner, Class::IN, 60, Srv::new(1, 1, 5061, target))).unwrap();
+            } else {
+                let naptr = Naptr::new(1, 1, text("s"), text("SIPS+D2T"), text(""), target);
+                answer.push((owner, Class::IN, 60, naptr)).unwrap();
+            }
+        }
+        answer.finish()
+    }
+
     /// A server's answer without records.
     pub(in super::super) fn empty_answer(query: &[u8], rcode: Rcode, truncated: bool) -> Vec<u8> {
         let query = Message::from_octets(query).unwrap();

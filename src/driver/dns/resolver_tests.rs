@@ -8,7 +8,8 @@ use std::time::Duration;
 use domain::base::iana::Rcode;
 use mio::{Events, Poll};
 
-use super::super::message::tests::{answer_a, empty_answer};
+use super::super::message::encode;
+use super::super::message::tests::{answer_a, answer_service, empty_answer};
 use super::*;
 use crate::driver::clock::Clock;
 use crate::sip::dns::DnsRecord;
@@ -185,6 +186,40 @@ fn an_answer_from_another_port_is_not_taken() {
     });
     let answer = resolve(config(vec![address]), "pbx.example.com", RecordKind::A);
     assert_eq!(answer, found([192, 0, 2, 1]));
+}
+
+#[test]
+fn forged_service_records_are_not_taken() {
+    for kind in [RecordKind::Naptr, RecordKind::Srv] {
+        let other = if kind == RecordKind::Srv { RecordKind::Naptr } else { RecordKind::Srv };
+        let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut buf = [0; 1500];
+            let (n, from) = socket.recv_from(&mut buf).unwrap();
+            let query = &buf[..n];
+            let id = u16::from_be_bytes([query[0], query[1]]);
+            let forged = |id, name: &str, kind| {
+                answer_service(&encode(id, name, kind).unwrap(), "evil.example")
+            };
+            // From elsewhere; with a wrong id; to a question that was not asked.
+            elsewhere.send_to(&answer_service(query, "evil.example"), from).unwrap();
+            for message in [
+                forged(id ^ 1, "example.com", kind),
+                forged(id, "example.net", kind),
+                forged(id, "example.com", other),
+                answer_service(query, "good.example"),
+            ] {
+                socket.send_to(&message, from).unwrap();
+            }
+        });
+        let answer = resolve(config(vec![address]), "example.com", kind);
+        let DnsAnswer::Records(records) = answer else { panic!("{answer:?}") };
+        let targets: Vec<_> = records.iter().map(|record| format!("{record:?}")).collect();
+        assert_eq!(targets.len(), 1, "{targets:?}");
+        assert!(targets[0].contains("good.example"), "{targets:?}");
+    }
 }
 
 /// A server whose answers over UDP are truncated and whose bytes over TCP are those of `answer`;
