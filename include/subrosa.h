@@ -3013,6 +3013,11 @@ subrosa_status subrosa_safety_number_verify_scanned(const struct subrosa_safety_
  * The SRTP suites by their names in SDP, with commas between them, the preferred one first, for
  * example "AEAD_AES_256_GCM,AES_CM_128_HMAC_SHA1_80": offered in this order, and no other is
  * accepted. Empty: the engine's own list, and all are accepted.
+ *
+ * The engine's own list is AEAD_AES_256_GCM, AEAD_AES_128_GCM, AES_256_CM_HMAC_SHA1_80,
+ * AES_CM_128_HMAC_SHA1_80. Offered only where they are named: AES_192_CM_HMAC_SHA1_80,
+ * AES_256_CM_HMAC_SHA1_32, AES_192_CM_HMAC_SHA1_32, AES_CM_128_HMAC_SHA1_32 and, for old
+ * equipment, F8_128_HMAC_SHA1_80.
  */
 subrosa_status subrosa_config_set_srtp_suites(struct subrosa_config *config,
                                               struct subrosa_str names);

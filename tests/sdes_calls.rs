@@ -494,3 +494,60 @@ fn a_new_key_in_our_answer_waits_until_the_peer_has_heard_of_it_or_a_second() {
         assert_eq!((stats.auth_failures(), stats.protect_failures), (0, 0));
     }
 }
+
+#[test]
+fn f8_carries_a_call_where_it_is_asked_for() {
+    let f8 = Suite::F8_128HmacSha1_80;
+    let mut lab = Lab::new(
+        |config| config.srtp_suites = vec![Suite::AeadAes256Gcm, Suite::F8_128HmacSha1_80],
+        move |m| match is_invite(m) {
+            true => {
+                let line = line(tag_of(m.body(), f8), f8, 1, "");
+                vec![response(m, 200, "bob", &description(4000, "RTP/SAVP", &[line]))]
+            }
+            false => vec![],
+        },
+    );
+    lab.run(500);
+    let offer = lab.offer(0);
+    let offered: Vec<_> = offer.media[0].crypto.iter().map(|line| line.suite.as_str()).collect();
+    assert_eq!(offered, ["AEAD_AES_256_GCM", "F8_128_HMAC_SHA1_80"]);
+    let mut voice = Voice::new(&keys(f8, 1), 7, 65_530, 4000);
+    voice.speak(&mut lab, 300);
+    let (to, feedback) = (lab.phone_rtp(), voice.report());
+    lab.world.act(lab.peer, |_, net| net.send(4000, to, &feedback));
+    lab.run(6000);
+    // Both directions, RTP over a wrap and RTCP.
+    let (state, facts, stats) = report(&mut lab);
+    assert_eq!(state, CallState::Established);
+    for leg in [facts.media_out.as_ref(), facts.media_in.as_ref()].map(Option::unwrap) {
+        assert_eq!((leg.suite, leg.keying), (Some(f8), Keying::Sdes));
+    }
+    assert!(format!("{facts:#}").contains("F8_128_HMAC_SHA1_80"), "{facts:#}");
+    assert_eq!((stats.packets_received, stats.auth_failures()), (300, 0));
+    let sent = lab.peer().media.len();
+    let (rtp, rtcp) = lab.peer().opened(4000, 0, &keys_of(&offer, f8));
+    assert!(rtp > 500 && rtcp >= 1 && rtp + rtcp == sent, "{rtp} {rtcp} of {sent}");
+}
+
+#[test]
+fn f8_is_not_offered_unless_asked_for_but_answered() {
+    let f8 = Suite::F8_128HmacSha1_80;
+    let mut lab = answering(CM, 1, "");
+    lab.run(500);
+    assert!(lab.offer(0).media[0].crypto.iter().all(|line| line.suite != f8.sdp_name()));
+    let offer = description(4000, "RTP/SAVP", &[line(3, f8, 2, "")]);
+    lab.reinvite(10, &offer);
+    let answer = lab.peer().seen.iter().rev().find(|m| m.status() == Some(200)).unwrap();
+    let answer = SessionDescription::parse(answer.body()).unwrap();
+    let lines: Vec<_> =
+        answer.media[0].crypto.iter().map(|line| (line.tag, line.suite.as_str())).collect();
+    assert_eq!(lines, [(3, "F8_128_HMAC_SHA1_80")]);
+    Voice::new(&keys(f8, 2), 8, 100, 4000).speak(&mut lab, 50);
+    let from = lab.peer().media.len();
+    lab.run(1000);
+    let (_, facts, stats) = report(&mut lab);
+    assert_eq!(facts.media_in.unwrap().suite, Some(f8));
+    assert_eq!((stats.packets_received, stats.auth_failures()), (50, 0));
+    assert!(lab.peer().opened(4000, from, &keys_of(&answer, f8)).0 > 40);
+}

@@ -40,7 +40,8 @@ pub struct Config {
     /// Versions of DTLS that are offered and accepted.
     pub dtls_versions: DtlsVersions,
     /// SRTP suites, the preferred one first: offered in this order, and no other is accepted.
-    /// Empty: AES-256 before AES-128 and GCM before AES-CM are offered, and all are accepted.
+    /// Empty: AES-256 before AES-128 and GCM before AES-CM are offered, and all are accepted. Offered
+    /// only where they are named here: AES-192, the 32-bit tags, [`Suite::F8_128HmacSha1_80`].
     pub srtp_suites: Vec<Suite>,
     /// How many packets one SDES key of ours may protect; our a=crypto lines say so (RFC 4568
     /// §6.1), and new keys are agreed on before. `None`: as many as SRTP allows, 2^48.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{
     KeyError, Keys, SrtpReceiver, SrtpSender, Suite,
+    f8::F8,
     kdf::{self, AesCtr, SessionKeys},
     keyring::{Identity, Key},
 };
@@ -13,6 +14,13 @@ use super::{
 /// `None` unless the key has 16, 24 or 32 bytes.
 pub fn apply_key_stream(key: &[u8], iv: u128, data: &mut [u8]) -> Option<()> {
     AesCtr::new(key)?.apply(iv, data);
+    Some(())
+}
+
+/// XORs `data` with the key stream of AES in f8-mode for this IV (RFC 3711 §4.1.2). `None` unless the
+/// key has 16 bytes and the salt no more than that.
+pub fn apply_f8_key_stream(key: &[u8], salt: &[u8], iv: u128, data: &mut [u8]) -> Option<()> {
+    F8::new(key, salt)?.apply(iv, data);
     Some(())
 }
 

@@ -4,7 +4,7 @@
 //! Differences that a comparison must know: libsrtp's first SRTCP index is 1 (RFC 3711 §3.2.1 has
 //! 0), its senders take sequence numbers out of order, and it does not look at RTP's version. Its
 //! AES-192 suites are not those of RFC 6188: session keys come from AES-256 on a padded key where
-//! §3 asks for AES-192, so they are refused here.
+//! §3 asks for AES-192, so they are refused here. It has no f8-mode.
 
 use super::{
     Egress, KeyError, MAX_PACKET_LEN, MasterKey, ProtectError, ProtectPackets, REPLAY_WINDOW,
@@ -32,7 +32,7 @@ impl LibsrtpSender {
     /// A context for the packets that this key protects.
     ///
     /// # Errors
-    /// [`KeyError::Refused`] for AES-192, and if libsrtp refuses the key.
+    /// [`KeyError::Refused`] for AES-192 and f8, and if libsrtp refuses the key.
     pub fn new(key: &MasterKey) -> Result<Self, KeyError> {
         Context::new(key, Session::with_outbound_template).map(Self)
     }
@@ -42,7 +42,7 @@ impl LibsrtpReceiver {
     /// A context for the packets that this key protects.
     ///
     /// # Errors
-    /// [`KeyError::Refused`] for AES-192, and if libsrtp refuses the key.
+    /// [`KeyError::Refused`] for AES-192 and f8, and if libsrtp refuses the key.
     pub fn new(key: &MasterKey) -> Result<Self, KeyError> {
         Context::new(key, Session::with_inbound_template).map(Self)
     }
@@ -87,7 +87,9 @@ fn policies(suite: Suite) -> Option<(CryptoPolicy, CryptoPolicy)> {
     Some(match suite {
         Suite::AesCm128HmacSha1_80 => both(P::aes_cm_128_hmac_sha1_80()),
         Suite::AesCm128HmacSha1_32 => (P::aes_cm_128_hmac_sha1_32(), P::aes_cm_128_hmac_sha1_80()),
-        Suite::AesCm192HmacSha1_80 | Suite::AesCm192HmacSha1_32 => return None,
+        Suite::AesCm192HmacSha1_80 | Suite::AesCm192HmacSha1_32 | Suite::F8_128HmacSha1_80 => {
+            return None;
+        }
         Suite::AesCm256HmacSha1_80 => both(P::aes_cm_256_hmac_sha1_80()),
         Suite::AesCm256HmacSha1_32 => (P::aes_cm_256_hmac_sha1_32(), P::aes_cm_256_hmac_sha1_80()),
         Suite::AeadAes128Gcm => both(P::aes_gcm_128_16_auth()),

@@ -35,8 +35,8 @@
 //! [`KeyUsage::rekey_due`] says when the lifetime of a key nears its end.
 //!
 //! Not here: key derivation rates other than 0 (RFC 3711 §4.3.1), because no other implementation
-//! has them to test against: a line of `a=crypto` that asks for one is passed over and counted; F8 mode and the NULL cipher (§4.1.2, §4.1.3): no peer that has F8
-//! lacks AES-CM, and NULL protects nothing.
+//! has them to test against: a line of `a=crypto` that asks for one is passed over and counted; the
+//! NULL cipher (§4.1.3), which protects nothing.
 //!
 //! # Sources
 //! At most [`MAX_SSRCS`] sources are live in a context and [`MAX_KNOWN_SSRCS`] are remembered.
@@ -52,6 +52,7 @@
 mod egress;
 mod epoch;
 mod error;
+mod f8;
 pub mod hazmat;
 mod kdf;
 mod key;

@@ -2,7 +2,7 @@
 
 use core::{fmt, str::FromStr};
 
-/// A crypto suite: cipher, authentication and tag length (RFC 3711, 6188, 7714).
+/// A crypto suite: cipher, authentication and tag length (RFC 3711, 4568, 6188, 7714).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Suite {
@@ -22,11 +22,14 @@ pub enum Suite {
     AeadAes128Gcm,
     /// AES-256 in Galois/counter mode, 128-bit tag (RFC 7714).
     AeadAes256Gcm,
+    /// AES-128 in f8-mode, 80-bit HMAC-SHA1 tag (RFC 3711 §4.1.2, RFC 4568 §6.2.3): for old
+    /// equipment. DTLS-SRTP has no profile for it.
+    F8_128HmacSha1_80,
 }
 
 impl Suite {
-    /// Every suite, strongest first.
-    pub const ALL: [Self; 8] = [
+    /// Every suite, strongest first, and at the end the one for old equipment.
+    pub const ALL: [Self; 9] = [
         Self::AeadAes256Gcm,
         Self::AeadAes128Gcm,
         Self::AesCm256HmacSha1_80,
@@ -35,6 +38,7 @@ impl Suite {
         Self::AesCm256HmacSha1_32,
         Self::AesCm192HmacSha1_32,
         Self::AesCm128HmacSha1_32,
+        Self::F8_128HmacSha1_80,
     ];
 
     /// The name in `a=crypto` (RFC 4568 §6.2, RFC 6188 §4, RFC 7714 §14.2).
@@ -48,6 +52,7 @@ impl Suite {
             Self::AesCm256HmacSha1_32 => "AES_256_CM_HMAC_SHA1_32",
             Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
             Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+            Self::F8_128HmacSha1_80 => "F8_128_HMAC_SHA1_80",
         }
     }
 
@@ -60,7 +65,10 @@ impl Suite {
     /// Bytes of the master key (and of the session encryption keys).
     pub const fn key_len(self) -> usize {
         match self {
-            Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 | Self::AeadAes128Gcm => 16,
+            Self::AesCm128HmacSha1_80
+            | Self::AesCm128HmacSha1_32
+            | Self::AeadAes128Gcm
+            | Self::F8_128HmacSha1_80 => 16,
             Self::AesCm192HmacSha1_80 | Self::AesCm192HmacSha1_32 => 24,
             Self::AesCm256HmacSha1_80 | Self::AesCm256HmacSha1_32 | Self::AeadAes256Gcm => 32,
         }
@@ -130,7 +138,8 @@ mod tests {
             assert_eq!(suite.to_string().parse(), Ok(suite));
             assert_eq!(suite.sdp_name().to_lowercase().parse(), Ok(suite));
         }
-        assert_eq!("F8_128_HMAC_SHA1_80".parse::<Suite>(), Err(UnknownSuite));
+        // In the ABNF of RFC 4568 §9.2, but defined nowhere.
+        assert_eq!("F8_128_HMAC_SHA1_32".parse::<Suite>(), Err(UnknownSuite));
         assert_eq!("".parse::<Suite>(), Err(UnknownSuite));
     }
 
@@ -141,6 +150,7 @@ mod tests {
         assert_eq!(sizes(Suite::AesCm128HmacSha1_32), (16, 14, 4, 14));
         assert_eq!(sizes(Suite::AesCm192HmacSha1_80), (24, 14, 10, 14));
         assert_eq!(sizes(Suite::AesCm256HmacSha1_32), (32, 14, 4, 14));
+        assert_eq!(sizes(Suite::F8_128HmacSha1_80), (16, 14, 10, 14));
         assert_eq!(sizes(Suite::AeadAes128Gcm), (16, 12, 16, 20));
         assert_eq!(sizes(Suite::AeadAes256Gcm), (32, 12, 16, 20));
     }

@@ -1,17 +1,19 @@
-//! The packet transforms: AES-CM with HMAC-SHA1 (RFC 3711 §4) and AES-GCM (RFC 7714), in place.
+//! The packet transforms: AES-CM or AES-f8 with HMAC-SHA1 (RFC 3711 §4) and AES-GCM (RFC 7714), in
+//! place.
 //!
 //! Each knows only bytes: the contexts say which index a packet has and whether it may pass.
 //!
 //! ```text
-//! SRTP, AES-CM   header | encrypted payload | MKI | tag
-//! SRTP, GCM      header | encrypted payload | tag | MKI
-//! SRTCP, AES-CM  8 bytes | encrypted rest | E and index | MKI | tag
-//! SRTCP, GCM     8 bytes | encrypted rest | tag | E and index | MKI
+//! SRTP, HMAC-SHA1   header | encrypted payload | MKI | tag
+//! SRTP, GCM         header | encrypted payload | tag | MKI
+//! SRTCP, HMAC-SHA1  8 bytes | encrypted rest | E and index | MKI | tag
+//! SRTCP, GCM        8 bytes | encrypted rest | tag | E and index | MKI
 //! ```
 //! The MKI has no bytes unless one was agreed on; it is not authenticated (RFC 3711 §3.1).
 
 use super::{
     KeyError, Suite,
+    f8::{self, F8},
     kdf::{AesCtr, SessionKeys, salt_block},
 };
 use core::fmt;
@@ -34,12 +36,12 @@ pub(crate) struct Failed;
 /// One protocol's session keys, expanded once.
 #[allow(clippy::large_enum_variant)] // one per context: a Box would only add a cache miss
 pub(crate) enum Transform {
-    Cm(Cm),
+    HmacSha1(HmacSha1),
     Gcm(Gcm),
 }
 
 impl Transform {
-    /// `tag_len` is the length of the tag in AES-CM; GCM has 16 bytes always.
+    /// `tag_len` is the length of an HMAC-SHA1 tag; GCM has 16 bytes always.
     pub(crate) fn new(suite: Suite, keys: &SessionKeys, tag_len: usize) -> Result<Self, KeyError> {
         let refused = KeyError::Refused(suite);
         if suite.is_aead() {
@@ -51,22 +53,29 @@ impl Transform {
             let salt = Zeroizing::new(salt_block(keys.salt.as_ref()) >> 32);
             return Ok(Self::Gcm(Gcm { key: LessSafeKey::new(key), salt }));
         }
-        let cipher = AesCtr::new(keys.key()).ok_or(refused)?;
+        let salt = keys.salt.as_ref();
+        let cipher = match suite {
+            Suite::F8_128HmacSha1_80 => F8::new(keys.key(), salt).map(KeyStream::F8),
+            _ => AesCtr::new(keys.key()).map(|aes| {
+                let salt = Zeroizing::new(salt_block(salt));
+                KeyStream::Counter(Counter { aes, salt })
+            }),
+        };
+        let cipher = cipher.ok_or(refused)?;
         let mac = Hmac::new_from_slice(keys.auth.as_ref()).map_err(|_| refused)?;
-        let salt = Zeroizing::new(salt_block(keys.salt.as_ref()));
-        Ok(Self::Cm(Cm { cipher, mac, salt, tag_len }))
+        Ok(Self::HmacSha1(HmacSha1 { cipher, mac, tag_len }))
     }
 
     /// True if a packet that fails to open is left as it was.
     pub(crate) fn failure_is_harmless(&self) -> bool {
-        matches!(self, Self::Cm(_)) // checked first, decrypted then; ring does both at once
+        matches!(self, Self::HmacSha1(_)) // checked first, decrypted then; ring does both at once
     }
 
     /// The master key identifier of an SRTP or SRTCP packet. Not authenticated.
     #[inline]
     pub(crate) fn mki<'p>(&self, packet: &'p [u8], mki_len: usize) -> Option<&'p [u8]> {
         let behind = match self {
-            Self::Cm(cm) => cm.tag_len,
+            Self::HmacSha1(sha1) => sha1.tag_len,
             Self::Gcm(_) => 0,
         };
         let end = packet.len().checked_sub(behind)?;
@@ -84,12 +93,12 @@ impl Transform {
         packet: &mut [u8],
     ) -> Result<(), Failed> {
         match self {
-            Self::Cm(cm) => {
-                let (rest, tag) = split_tail(packet, cm.tag_len)?;
+            Self::HmacSha1(sha1) => {
+                let (rest, tag) = split_tail(packet, sha1.tag_len)?;
                 let (body, place) = split_tail(rest, mki.len())?;
-                cm.apply(ssrc, index, body.get_mut(header_len..).ok_or(Failed)?);
+                sha1.apply_rtp(ssrc, index, header_len, body)?;
                 copy(place, mki)?;
-                copy(tag, &cm.tag(body, &roc(index)))
+                copy(tag, &sha1.tag(body, &roc(index)))
             }
             Self::Gcm(gcm) => {
                 let (packet, place) = split_tail(packet, mki.len())?;
@@ -113,11 +122,11 @@ impl Transform {
         packet: &mut [u8],
     ) -> Result<usize, Failed> {
         match self {
-            Self::Cm(cm) => {
-                let (rest, tag) = split_tail(packet, cm.tag_len)?;
+            Self::HmacSha1(sha1) => {
+                let (rest, tag) = split_tail(packet, sha1.tag_len)?;
                 let (body, _) = split_tail(rest, mki_len)?;
-                cm.verify(body, &roc(index), tag)?;
-                cm.apply(ssrc, index, body.get_mut(header_len..).ok_or(Failed)?);
+                sha1.verify(body, &roc(index), tag)?;
+                sha1.apply_rtp(ssrc, index, header_len, body)?;
                 Ok(body.len())
             }
             Self::Gcm(gcm) => {
@@ -138,25 +147,26 @@ impl Transform {
         mki: &[u8],
         packet: &mut [u8],
     ) -> Result<(), Failed> {
-        let word = (index | E_BIT).to_be_bytes();
+        let word = index | E_BIT;
+        let word_bytes = word.to_be_bytes();
         match self {
-            Self::Cm(cm) => {
-                let (rest, tag) = split_tail(packet, cm.tag_len)?;
+            Self::HmacSha1(sha1) => {
+                let (rest, tag) = split_tail(packet, sha1.tag_len)?;
                 let (signed, place) = split_tail(rest, mki.len())?;
                 copy(place, mki)?;
                 let (body, place) = split_tail(signed, 4)?;
-                cm.apply(ssrc, index.into(), body.get_mut(RTCP_CLEAR_LEN..).ok_or(Failed)?);
-                copy(place, &word)?;
-                copy(tag, &cm.tag(signed, &[]))
+                sha1.apply_rtcp(ssrc, word, body)?;
+                copy(place, &word_bytes)?;
+                copy(tag, &sha1.tag(signed, &[]))
             }
             Self::Gcm(gcm) => {
                 let (packet, place) = split_tail(packet, mki.len())?;
                 copy(place, mki)?;
                 let (body, place) = split_tail(packet, 4)?;
-                copy(place, &word)?;
+                copy(place, &word_bytes)?;
                 let (body, tag) = split_tail(body, GCM_TAG_LEN)?;
                 let (clear, payload) = body.split_at_mut_checked(RTCP_CLEAR_LEN).ok_or(Failed)?;
-                let aad = rtcp_aad(clear, word)?;
+                let aad = rtcp_aad(clear, word_bytes)?;
                 copy(tag, gcm.seal(ssrc, index.into(), &aad, payload)?.as_ref())
             }
         }
@@ -165,7 +175,7 @@ impl Transform {
     /// The word with E bit and index. Not authenticated yet.
     pub(crate) fn rtcp_index_word(&self, packet: &[u8], mki_len: usize) -> Option<u32> {
         let behind = match self {
-            Self::Cm(cm) => cm.tag_len.checked_add(mki_len)?,
+            Self::HmacSha1(sha1) => sha1.tag_len.checked_add(mki_len)?,
             Self::Gcm(_) => mki_len,
         };
         let body = packet.get(..packet.len().checked_sub(behind)?)?;
@@ -184,14 +194,13 @@ impl Transform {
         let encrypted = word & E_BIT != 0;
         let index = u64::from(word & !E_BIT);
         match self {
-            Self::Cm(cm) => {
-                let (rest, tag) = split_tail(packet, cm.tag_len)?;
+            Self::HmacSha1(sha1) => {
+                let (rest, tag) = split_tail(packet, sha1.tag_len)?;
                 let (signed, _) = split_tail(rest, mki_len)?;
-                cm.verify(signed, &[], tag)?;
+                sha1.verify(signed, &[], tag)?;
                 let (body, _) = split_tail(signed, 4)?;
-                let payload = body.get_mut(RTCP_CLEAR_LEN..).ok_or(Failed)?;
                 if encrypted {
-                    cm.apply(ssrc, index, payload);
+                    sha1.apply_rtcp(ssrc, word, body)?;
                 }
                 Ok(body.len())
             }
@@ -226,20 +235,62 @@ impl fmt::Debug for Transform {
     }
 }
 
-/// AES counter mode and HMAC-SHA1; the HMAC is kept with its key already absorbed.
-pub(crate) struct Cm {
-    cipher: AesCtr,
-    mac: Hmac<Sha1>,
+/// The salt and the key of AES counter mode.
+struct Counter {
+    aes: AesCtr,
     salt: Zeroizing<u128>,
-    tag_len: usize,
 }
 
-impl Cm {
+impl Counter {
     /// RFC 3711 §4.1.1: the salt, the SSRC at bit 64 and the index at bit 16.
     #[inline]
     fn apply(&self, ssrc: u32, index: u64, data: &mut [u8]) {
         let iv = *self.salt ^ (u128::from(ssrc) << 64) ^ (u128::from(index) << 16);
-        self.cipher.apply(iv, data);
+        self.aes.apply(iv, data);
+    }
+}
+
+/// The cipher of a suite with HMAC-SHA1.
+#[allow(clippy::large_enum_variant)] // one per context: a Box would only add a cache miss
+enum KeyStream {
+    Counter(Counter),
+    F8(F8),
+}
+
+/// A key stream and HMAC-SHA1; the HMAC is kept with its key already absorbed.
+pub(crate) struct HmacSha1 {
+    cipher: KeyStream,
+    mac: Hmac<Sha1>,
+    tag_len: usize,
+}
+
+impl HmacSha1 {
+    /// Encrypts or decrypts what follows the header of an RTP packet.
+    #[inline]
+    fn apply_rtp(
+        &self,
+        ssrc: u32,
+        index: u64,
+        header_len: usize,
+        body: &mut [u8],
+    ) -> Result<(), Failed> {
+        let (header, payload) = body.split_at_mut_checked(header_len).ok_or(Failed)?;
+        match &self.cipher {
+            KeyStream::Counter(counter) => counter.apply(ssrc, index, payload),
+            KeyStream::F8(f8) => f8.apply(f8::rtp_iv(header, roc(index)).ok_or(Failed)?, payload),
+        }
+        Ok(())
+    }
+
+    /// Encrypts or decrypts what follows the first eight bytes of a compound RTCP packet; `word` is
+    /// its E bit and index.
+    fn apply_rtcp(&self, ssrc: u32, word: u32, body: &mut [u8]) -> Result<(), Failed> {
+        let (clear, payload) = body.split_at_mut_checked(RTCP_CLEAR_LEN).ok_or(Failed)?;
+        match &self.cipher {
+            KeyStream::Counter(counter) => counter.apply(ssrc, (word & !E_BIT).into(), payload),
+            KeyStream::F8(f8) => f8.apply(f8::rtcp_iv(clear, word).ok_or(Failed)?, payload),
+        }
+        Ok(())
     }
 
     #[inline]
@@ -302,7 +353,7 @@ fn rtcp_aad(clear: &[u8], word: [u8; 4]) -> Result<[u8; 12], Failed> {
     Ok([a, b, c, d, e, f, g, h, w, x, y, z])
 }
 
-/// The roll-over counter, which AES-CM authenticates though it does not travel.
+/// The roll-over counter, which HMAC-SHA1 covers though it does not travel.
 fn roc(index: u64) -> [u8; 4] {
     let [_, _, a, b, c, d, _, _] = index.to_be_bytes();
     [a, b, c, d]

@@ -97,7 +97,7 @@ fn lines_that_weaken_or_break_are_refused() {
 #[test]
 fn the_first_acceptable_line_is_answered_with_its_tag() {
     let offered = [
-        line(1, "F8_128_HMAC_SHA1_80"),
+        line(1, "SEED_CTR_128_HMAC_SHA1_80"),
         format!("{} UNENCRYPTED_SRTP", line(2, SUITE_80)),
         format!("{} KDR=4", line(3, SUITE_80)),
         format!("{} -KDR=4", line(5, SUITE_32)),
@@ -274,9 +274,9 @@ fn identifiers_are_answered_in_kind_and_several_keys_taken() {
 
 #[test]
 fn every_suite_of_the_rfcs_is_negotiated_in_the_offerers_order() {
-    // RFC 4568 §6.2, RFC 6188 §4, RFC 7714 §14.2; F8 alone is not taken.
+    // RFC 4568 §6.2, RFC 6188 §4, RFC 7714 §14.2; and first one of RFC 5669, which is not taken.
     let suites = [
-        ("F8_128_HMAC_SHA1_80", 30),
+        ("SEED_CTR_128_HMAC_SHA1_80", 30),
         ("AEAD_AES_256_GCM", 44),
         ("AES_256_CM_HMAC_SHA1_80", 46),
         ("AES_256_CM_HMAC_SHA1_32", 46),
@@ -285,16 +285,17 @@ fn every_suite_of_the_rfcs_is_negotiated_in_the_offerers_order() {
         ("AEAD_AES_128_GCM", 28),
         (SUITE_80, 30),
         (SUITE_32, 30),
+        ("F8_128_HMAC_SHA1_80", 30),
     ];
     let key_line = |tag: usize, (suite, len): (&str, usize), fill: u8| {
         CryptoAttribute::new(tag as u32, suite, Secret::new(vec![fill; len]))
     };
-    // We have all but F8, in the opposite order.
-    let ours = (1..9).rev().map(|n| key_line(20 - n, suites[n], 1)).collect();
+    // We have all but the first, in the opposite order.
+    let ours = (1..10).rev().map(|n| key_line(20 - n, suites[n], 1)).collect();
     let local = local(MediaSecurity::sdes(ours));
-    for from in 0..9 {
+    for from in 0..10 {
         let text = |n: usize| key_line(n + 1, suites[n], 2).to_value().to_string();
-        let offered: Vec<String> = (from..9).chain(0..from).map(text).collect();
+        let offered: Vec<String> = (from..10).chain(0..from).map(text).collect();
         let (_, media) = answer(audio("RTP/SAVP", &offered), &local).unwrap();
         let keys = media.keys.unwrap().sdes().unwrap().clone();
         let expected = from.max(1);
@@ -302,8 +303,8 @@ fn every_suite_of_the_rfcs_is_negotiated_in_the_offerers_order() {
         assert_eq!(keys.local.suite, suites[expected].0);
         assert_eq!(keys.local.keys[0].key_and_salt.expose().len(), suites[expected].1);
     }
-    let only_f8 = audio("RTP/SAVP", &[key_line(1, suites[0], 2).to_value().to_string()]);
-    assert_eq!(answer(only_f8, &local).unwrap_err(), NegotiationError::NoCommonSuite);
+    let only_seed = audio("RTP/SAVP", &[key_line(1, suites[0], 2).to_value().to_string()]);
+    assert_eq!(answer(only_seed, &local).unwrap_err(), NegotiationError::NoCommonSuite);
 }
 
 #[test]
