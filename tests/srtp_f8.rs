@@ -141,7 +141,6 @@ fn rtp(rng: &mut SeededRng, ssrc: u32, sequence_number: u16) -> (Vec<u8>, usize)
         ssrc,
         csrc: &csrc,
         extension: (rng.below(2) == 1).then_some(extension),
-        ..Default::default()
     };
     let mut buffer = vec![0; 400];
     let payload = &payload[..rng.below(200) as usize];

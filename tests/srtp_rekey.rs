@@ -342,3 +342,106 @@ fn packets_longer_than_the_copy_are_still_taken_in_turn() {
     let mut wire = sender.protect_rtp(&mut buffer, len).unwrap().bytes().to_vec();
     assert_eq!(receiver.unprotect_rtp(&mut wire).unwrap().len(), len);
 }
+
+#[test]
+fn a_wrap_that_is_lost_with_the_change_of_keys_is_found_by_rtp_alone() {
+    for suite in Suite::ALL {
+        let (mut sender, mut receiver) = pair(&set(suite, 1));
+        take(&mut receiver, &send(&mut sender, 65_530)).unwrap();
+        sender.rekey(&set(suite, 2)).unwrap();
+        receiver.rekey(&set(suite, 2)).unwrap();
+        send(&mut sender, 65_535);
+        let (first, second) = (send(&mut sender, 3), send(&mut sender, 4));
+        let mut forged = first.clone();
+        forged[20] ^= 1;
+        assert_eq!(take(&mut receiver, &forged), Err(UnprotectError::AuthFailed), "{suite}");
+        assert_eq!(receiver.roll_over_counter(SSRC), None);
+        assert_eq!(take(&mut receiver, &first), Ok(3), "{suite}");
+        assert_eq!(receiver.roll_over_counter(SSRC), Some(1));
+        assert_eq!(take(&mut receiver, &first), Err(UnprotectError::Replayed));
+        assert_eq!(take(&mut receiver, &second), Ok(4));
+        receiver.end_overlap();
+        assert_eq!(take(&mut receiver, &send(&mut sender, 5)), Ok(5));
+    }
+}
+
+#[test]
+fn no_wrap_is_looked_for_where_none_can_have_been_lost() {
+    let suite = Suite::AesCm128HmacSha1_80;
+    // The last one under the old keys is far from the wrap, or there was none.
+    for last in [Some(20_000), None] {
+        let (mut sender, mut receiver) = pair(&set(suite, 1));
+        if let Some(last) = last {
+            take(&mut receiver, &send(&mut sender, last)).unwrap();
+        }
+        receiver.rekey(&set(suite, 2)).unwrap();
+        let mut ahead = SrtpSender::with_keys(&set(suite, 2)).unwrap();
+        ahead.start_at(SSRC, 1, 0).unwrap();
+        assert!(take(&mut receiver, &send(&mut ahead, 3)).is_err());
+        assert_eq!(receiver.roll_over_counter(SSRC), None);
+        sender.rekey(&set(suite, 2)).unwrap();
+        assert_eq!(take(&mut receiver, &send(&mut sender, 3)), Ok(3));
+        assert_eq!(receiver.roll_over_counter(SSRC), Some(0));
+    }
+}
+
+/// How far behind the highest a packet of a new source is still taken, RTP and RTCP.
+fn reach(receiver: &mut SrtpReceiver, keys: &KeySet, ssrc: u32) -> [u32; 2] {
+    let mut sender = SrtpSender::with_keys(keys).unwrap();
+    let wires: Vec<_> = (0..600).map(|s| from(&mut sender, ssrc, s)).collect();
+    receiver.unprotect_rtp(&mut wires[599].0.clone()).unwrap();
+    receiver.unprotect_rtcp(&mut wires[599].1.clone()).unwrap();
+    let mut reach = [0, 0];
+    for (behind, (rtp, rtcp)) in (1..).zip(wires.iter().rev().skip(1)) {
+        match receiver.unprotect_rtp(&mut rtp.clone()) {
+            Ok(_) => reach[0] = behind,
+            Err(error) => assert_eq!(error, UnprotectError::TooOld),
+        }
+        match receiver.unprotect_rtcp(&mut rtcp.clone()) {
+            Ok(_) => reach[1] = behind,
+            Err(error) => assert_eq!(error, UnprotectError::TooOld),
+        }
+    }
+    reach
+}
+
+/// An RTP and an SRTCP packet of a source, with the next index.
+fn from(sender: &mut SrtpSender, ssrc: u32, sequence_number: u16) -> (Vec<u8>, Vec<u8>) {
+    let fields = RtpHeaderFields { ssrc, sequence_number, ..Default::default() };
+    let mut rtp = [0; 200];
+    let len = fields.write_packet(b"twenty milliseconds", 0, &mut rtp).unwrap();
+    let mut rtcp = [0; 200];
+    rtcp[..4].copy_from_slice(&[0x80, 201, 0, 1]);
+    rtcp[4..8].copy_from_slice(&ssrc.to_be_bytes());
+    let rtp = sender.protect_rtp(&mut rtp, len).unwrap().bytes().to_vec();
+    (rtp, sender.protect_rtcp(&mut rtcp, 8).unwrap().bytes().to_vec())
+}
+
+#[test]
+fn a_new_source_has_the_replay_window_of_the_last_description() {
+    let suite = Suite::AeadAes128Gcm;
+    let (one, both) = (named(suite, &[1]), named(suite, &[1, 2]));
+    let with = |keys: &KeySet, hint| keys.clone().with_window(hint);
+    let mut receiver = SrtpReceiver::with_keys(&one).unwrap();
+    assert_eq!(reach(&mut receiver, &one, 1), [127; 2]);
+    let mut receiver = SrtpReceiver::with_keys(&with(&one, 400)).unwrap();
+    assert_eq!(reach(&mut receiver, &one, 1), [399; 2]);
+    // The same keys with another hint, more keys with another one, other keys.
+    assert_eq!(receiver.rekey(&with(&one, 200)), Ok(KeyChange::Unchanged));
+    assert_eq!(reach(&mut receiver, &one, 2), [199; 2]);
+    assert_eq!(receiver.rekey(&with(&both, 300)), Ok(KeyChange::Continued));
+    assert_eq!(reach(&mut receiver, &one, 3), [299; 2]);
+    let other = named(suite, &[3]);
+    assert_eq!(receiver.rekey(&with(&other, 9999)), Ok(KeyChange::Fresh));
+    assert_eq!(reach(&mut receiver, &other, 4), [511; 2]);
+    // Back to the keys before, while they are still there; and once they are not.
+    assert_eq!(receiver.rekey(&with(&both, 250)), Ok(KeyChange::Continued));
+    assert_eq!(reach(&mut receiver, &both, 4), [249; 2]);
+    receiver.end_overlap();
+    assert_eq!(receiver.rekey(&with(&other, 450)), Ok(KeyChange::Continued));
+    assert_eq!(reach(&mut receiver, &other, 5), [449; 2]);
+    // A source joined late, and one that is not hinted at.
+    assert_eq!(receiver.rekey(&other), Ok(KeyChange::Unchanged));
+    receiver.start_at(6, 0).unwrap();
+    assert_eq!(reach(&mut receiver, &other, 6), [127; 2]);
+}

@@ -126,7 +126,8 @@ impl SrtpReceiver {
     /// roll-over counter 0 (RFC 4568 §6.4), beside which the old one takes the packets that are
     /// still on their way, until [`OVERLAP_PACKETS`] of the new keys have come or
     /// [`end_overlap`](Self::end_overlap) is called. If the peer comes back to a former key, the
-    /// replay windows of that key are still there.
+    /// replay windows of that key are still there. The set's [window](KeySet::window) is that of the
+    /// sources which appear from now on.
     ///
     /// # Errors
     /// [`KeyError`] if the cipher refuses a key; no [`MasterKey`] is known to cause it.
@@ -134,6 +135,7 @@ impl SrtpReceiver {
         let mut new = keyring::expand(keys)?;
         let mut change = self.current.compare(&mut new);
         if change == KeyChange::Unchanged {
+            self.current.window = keys.window();
             return Ok(change);
         }
         let mut older = self.overlap.take().and_then(|overlap| overlap.old);
@@ -163,6 +165,7 @@ impl SrtpReceiver {
                 self.remember(epoch);
             }
         }
+        self.current.window = keys.window();
         self.past.reserve(1); // the end of the overlap must not allocate
         self.overlap = (older.is_some() || self.current.has_retiring()).then(|| Overlap {
             old: older,

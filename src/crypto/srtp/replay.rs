@@ -154,10 +154,23 @@ mod tests {
     fn a_window_touches_no_more_than_its_own_words() {
         for (size, words) in [(128, 2), (200, 4), (256, 4), (257, 8), (512, 8)] {
             let mut w = ReplayWindow::new(size);
-            (0..2000).for_each(|index| w.accept(index));
-            let (used, rest) = w.seen.split_at(words);
-            assert!(used.iter().all(|word| *word == u64::MAX), "{size}");
-            assert!(rest.iter().all(|word| *word == 0), "{size}");
+            // What is written where nothing is to be written is seen, zeros too.
+            const MARK: u64 = 0x5555_5555_5555_5555;
+            w.seen.iter_mut().skip(words).for_each(|word| *word = MARK);
+            let mut untouched = |index: u64, seen: u32| {
+                w.accept(index);
+                assert_eq!(w.check(index), Err(Refused::Replayed), "{size} {index}");
+                let (used, rest) = w.seen.split_at(words);
+                let ones: u32 = used.iter().map(|word| word.count_ones()).sum();
+                assert!(ones == seen && rest.iter().all(|word| *word == MARK), "{size} {index}");
+            };
+            let places = 64 * words as u64;
+            (0..2000).for_each(|index| untouched(index, (index + 1).min(places) as u32));
+            // Over all places at once, over some of them, and back.
+            untouched(5000, 1);
+            untouched(5000 + places, 1);
+            untouched(5010 + places, 2);
+            untouched(5005 + places, 3);
         }
     }
 
