@@ -14,7 +14,7 @@ fn every_suite_has_its_name_in_the_header_and_is_taken_by_it() {
     let seed = [7; 32];
     unsafe {
         assert_eq!(subrosa_config_new(seed.as_ptr(), 32, 1_800_000_000_000_000, &mut config), 0);
-        let mut set = |names: &str| {
+        let set = |names: &str| {
             let names = subrosa_str { ptr: names.as_ptr().cast(), len: names.len() };
             subrosa_config_set_srtp_suites(config, names)
         };
