@@ -1,11 +1,19 @@
-//! What TLS demands, between two engines in virtual time: pins, client certificates, the key log,
-//! two domains behind one address, and (feature `aws-lc`) hybrid key exchange.
+//! What TLS demands, between two engines in virtual time: pins, client certificates, versions,
+//! revocation lists, key purposes, the key log, two domains behind one address, and (feature
+//! `aws-lc`) hybrid key exchange.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
+#[path = "support/tls_pair.rs"]
+mod tls_pair;
+
+use rcgen::{ExtendedKeyUsagePurpose, SerialNumber};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use subrosa::crypto::tls::{PinSet, PinnedKey, SpkiPin, TlsFacts, TlsIdentity, TrustAnchors};
+use subrosa::crypto::tls::{
+    KeyPurposes, PinSet, PinnedKey, SpkiPin, TlsFacts, TlsIdentity, TlsVersion, TlsVersions,
+    TrustAnchors,
+};
 use subrosa::engine::{
     AccountConfig, AccountId, CallId, CallOptions, Config, EndReason, Event, Padlock,
     SecurityPolicy, SecurityReport,
@@ -212,6 +220,86 @@ fn a_client_without_the_certificate_that_is_required_gets_no_call_through() {
         assert_eq!(run.ended(call).is_none(), through, "{identity} {domains:?}");
         assert_eq!(run.incoming().len(), usize::from(through));
     }
+}
+
+#[test]
+fn the_versions_of_the_configuration_hold_on_both_sides() {
+    use TlsVersions::{V1_2AndV1_3 as Both, V1_2Only, V1_3Only};
+    for (ours, theirs, agreed) in [
+        (V1_2Only, Both, Some(TlsVersion::V1_2)),
+        (Both, V1_2Only, Some(TlsVersion::V1_2)),
+        (V1_2Only, V1_3Only, None),
+        (V1_3Only, V1_2Only, None),
+    ] {
+        let mut run = two(|alice| alice.tls.versions = ours, |bob| bob.tls.versions = theirs);
+        let call = run.call("sip:bob@bob.test");
+        assert_eq!(run.ended(call).is_none(), agreed.is_some(), "{ours:?} {theirs:?}");
+        if let Some(agreed) = agreed {
+            assert_eq!(run.facts(call).0.version, agreed);
+        }
+    }
+}
+
+/// Whether Alice's call gets through if each has a certificate that this makes of the parameters
+/// for its domain, and each judges the other by this.
+fn certified(
+    issue: impl Fn(&str, &mut rcgen::CertificateParams),
+    judge: impl Fn(&str, &mut Config, &tls_pair::Authority),
+) -> bool {
+    let ca = tls_pair::authority("Test CA");
+    let ready = |name: &str, config: &mut Config| {
+        let mut params = tls_pair::params(vec![tls_pair::dns(name)]);
+        issue(name, &mut params);
+        config.identity = Some(ca.sign(&params, ""));
+        config.trust = ca.anchors();
+        config.tls.require_client_certificate = true;
+        judge(name, config, &ca);
+    };
+    let mut run = two(|alice| ready("alice.test", alice), |bob| ready("bob.test", bob));
+    let call = run.call("sip:bob@bob.test");
+    assert_eq!(run.ended(call).is_none(), run.incoming().len() == 1);
+    run.ended(call).is_none()
+}
+
+#[test]
+fn a_revoked_certificate_of_either_side_gets_no_call_through() {
+    let through = |judging: &str, revoked: u64| {
+        let issue = |name: &str, params: &mut rcgen::CertificateParams| {
+            let serial = if name == "alice.test" { 1 } else { 2 };
+            params.serial_number = Some(SerialNumber::from(serial));
+        };
+        certified(issue, |name, config, ca| {
+            if name == judging {
+                let list = ca.revoke(&[revoked], 2030);
+                config.tls.revocation.add_pem(list.as_bytes()).unwrap();
+            }
+        })
+    };
+    assert!(!through("alice.test", 2), "the caller knows that the server's is revoked");
+    assert!(!through("bob.test", 1), "the server knows that the caller's is revoked");
+    assert!(through("alice.test", 1) && through("bob.test", 2), "and one's own does not matter");
+}
+
+#[test]
+fn a_certificate_for_another_purpose_gets_no_call_through() {
+    let through = |named: &str, purpose: ExtendedKeyUsagePurpose, judging: &str| {
+        let issue = |name: &str, params: &mut rcgen::CertificateParams| {
+            if name == named {
+                params.extended_key_usages = vec![purpose.clone()];
+            }
+        };
+        certified(issue, |name, config, _| {
+            if name == judging {
+                config.tls.purposes = KeyPurposes::SipOnly;
+            }
+        })
+    };
+    use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
+    let (alice, bob) = ("alice.test", "bob.test");
+    assert!(through(bob, ServerAuth, "") && through(alice, ClientAuth, ""));
+    assert!(!through(bob, ServerAuth, alice), "the caller wants one for SIP");
+    assert!(!through(alice, ClientAuth, bob), "the server wants one for SIP");
+    assert!(through(bob, ServerAuth, bob) && through(alice, ClientAuth, alice));
 }
 
 #[test]
