@@ -224,6 +224,11 @@ fn requests_after_the_end_unknown_extensions_and_options_get_their_answers() {
     lab.send(&in_dialog("OPTIONS", 4, &invite, "peer", "").replace("Max-F", "Require: foo\nMax-F"));
     lab.run(200);
     assert_eq!(lab.statuses().last(), Some(&420));
+    let unsupported = |lab: &Lab| {
+        let (_, _, last) = lab.world.host(lab.peer).seen.last().unwrap();
+        last.header(HeaderName::Unsupported).map(str::to_string)
+    };
+    assert_eq!(unsupported(&lab).as_deref(), Some("foo"));
     lab.hang_up(id);
     lab.send(&in_dialog("INVITE", 5, &invite, "peer", &sdp(3, "")));
     lab.run(200);
@@ -238,6 +243,37 @@ fn requests_after_the_end_unknown_extensions_and_options_get_their_answers() {
     assert_eq!(last.status(), Some(200));
     assert!(last.header(HeaderName::Allow).unwrap().contains("INVITE"));
     assert_eq!(last.header(HeaderName::Accept), Some("application/sdp"));
+}
+
+#[test]
+fn a_call_that_needs_prack_and_a_dialog_that_nobody_has_are_refused() {
+    let mut lab = Lab::new(|turn, m| match m.method() {
+        Method::Invite if m.is_request() => turn.send(ok(m, "peer", SDP)),
+        _ => {}
+    });
+    lab.call();
+    lab.run(500);
+    let invite = lab.heard("INVITE")[0].clone();
+    let answer = |lab: &Lab, method: &str, number: u32| {
+        let seen = lab.world.host(lab.peer).seen.iter().map(|(_, _, m)| m);
+        let mut answers = seen.filter(|m| {
+            !m.is_request() && m.method().as_str() == method && m.cseq().number == number
+        });
+        answers.next().cloned().unwrap_or_else(|| panic!("{method}\n{}", lab.world.ladder()))
+    };
+    // Reliable provisional responses (RFC 3262 §3): no PRACK here.
+    lab.send(&their_invite().replace("Max-F", "Require: 100rel\nMax-F"));
+    lab.run(200);
+    let refusal = answer(&lab, "INVITE", 1);
+    assert_eq!(refusal.status(), Some(420));
+    assert_eq!(refusal.header(HeaderName::Unsupported), Some("100rel"));
+    let rang = |e: &Event| matches!(e, Event::IncomingCall { .. });
+    assert!(!lab.world.host(lab.alice).events().iter().any(|(_, e)| rang(e)));
+    for (number, method) in (40..).zip(["BYE", "INVITE", "UPDATE", "OPTIONS", "INFO"]) {
+        lab.send(&in_dialog(method, number, &invite, "nobody", ""));
+        lab.run(200);
+        assert_eq!(answer(&lab, method, number).status(), Some(481), "{method}");
+    }
 }
 
 #[test]

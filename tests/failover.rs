@@ -321,3 +321,48 @@ fn a_server_that_takes_connections_and_drops_them_is_asked_ever_more_rarely() {
     };
     assert!(failures.iter().filter(told).count() >= 1, "{failures:?}");
 }
+
+/// How long the phone waits after each attempt to reach a registrar that is not there, for an
+/// hour, and after the one that follows a success.
+fn waits(seed: u64) -> (Vec<u64>, u64) {
+    let mut world = World::new(seed);
+    let alice = phone(&mut world);
+    let away = world.add_host("away", Peer::new(false, false, willing));
+    servers(&mut world, &[away], "_sip._tcp");
+    account(&mut world, alice, |a| a.register = true);
+    let told = |world: &World| -> Vec<u64> {
+        let waits = events(world, alice).into_iter().filter_map(|e| match e {
+            Event::RegistrationFailed { retry_in, .. } => {
+                Some(retry_in.unwrap().as_millis() as u64)
+            }
+            _ => None,
+        });
+        waits.collect()
+    };
+    world.run_for(Duration::from_secs(3_600));
+    let before = told(&world);
+    world.act(away, |_, net| net.listen(5060).unwrap());
+    world.run_for(Duration::from_secs(90));
+    assert!(events(&world, alice).iter().any(|e| matches!(e, Event::Registered { .. })));
+    let registers = world.host(away).seen.len();
+    world.break_connections(alice, away);
+    let broken = world.now();
+    world.run_for(Duration::from_secs(90));
+    let (again, ..) = world.host(away).seen[registers];
+    (before, again.duration_since(broken).as_millis() as u64)
+}
+
+#[test]
+fn a_registrar_that_is_away_is_asked_ever_more_rarely_and_once_a_minute_at_least() {
+    let (waits, after_success) = self::waits(11);
+    // Of 1, 2, 4 .. 60 seconds, half to all by chance.
+    for (wait, longest) in waits.iter().zip([1, 2, 4, 8, 16, 32].into_iter().chain([60; 200])) {
+        assert!((longest * 500..=longest * 1000).contains(wait), "{waits:?}");
+    }
+    assert!((60..=130).contains(&waits.len()), "{waits:?}");
+    let late = &waits[7..];
+    assert!(late.iter().any(|w| *w != late[0]), "phones would come all at once: {waits:?}");
+    assert!(after_success < 2_000, "after a success it begins anew: {after_success} ms");
+    assert_eq!(self::waits(11), (waits.clone(), after_success), "the same seed, the same waits");
+    assert_ne!(self::waits(12).0, waits, "another phone, other waits");
+}

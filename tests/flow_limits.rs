@@ -46,8 +46,11 @@ fn accepted_connections_are_limited_in_number_and_patience() {
     end.flows.handle_data(at(20), streams[2], b"OPTIONS", &mut rng);
     end.flows.handle_timeout(at(32), &mut rng);
     assert_eq!(end.flows.len(), 1);
+    // 900 s after its last message, the one that spoke goes too.
     assert_eq!(end.flows.next_timeout(), Some(at(900)));
-    end.flows.handle_timeout(at(900), &mut rng);
+    end.flows.handle_data(at(800), streams[0], message.as_bytes(), &mut rng);
+    assert_eq!(end.flows.next_timeout(), Some(at(1700)));
+    end.flows.handle_timeout(at(1700), &mut rng);
     assert!(end.flows.is_empty() && end.flows.next_timeout().is_none());
     let closes = end.drain();
     assert_eq!(
@@ -81,6 +84,55 @@ fn a_source_that_nobody_here_asked_for_is_forgotten_without_a_word() {
     let end = &mut w.ends[B];
     assert_eq!((end.flows.len(), end.flows.next_timeout()), (1, None));
     assert!(end.flows.is_up(own) && end.events.is_empty());
+}
+
+#[test]
+fn strangers_make_way_before_what_was_opened_here() {
+    let mut w = World::new(27);
+    let message = request("UDP", "h", 1, 0);
+    let mut own = Vec::new();
+    for n in 0..(MAX_FLOWS - MAX_UDP_SOURCES) as u16 {
+        let end = &mut w.ends[A];
+        own.push(end.flows.open(w.now, Transport::Udp, addr(B, 1000 + n), "").unwrap());
+    }
+    // Strangers who were heard later, and answered.
+    w.now += Duration::from_secs(1);
+    for n in 0..MAX_UDP_SOURCES as u16 {
+        let end = &mut w.ends[A];
+        end.flows.handle_datagram(w.now, end.socket, addr(B, 10_000 + n), message.as_bytes());
+        end.collect();
+        let (flow, request) = w.message(A);
+        w.send(A, flow, &request.response(200, "OK").to_tag("x").finish().unwrap());
+        w.ends[A].drain();
+    }
+    let end = &mut w.ends[A];
+    assert_eq!(end.flows.len(), MAX_FLOWS);
+    end.flows.open(w.now, Transport::Udp, addr(B, 9), "").unwrap();
+    assert_eq!(end.flows.len(), MAX_FLOWS);
+    assert!(own.iter().all(|flow| end.flows.is_up(*flow)));
+}
+
+#[test]
+fn connections_for_responses_alone_are_few() {
+    let mut w = World::new(28);
+    let end = &mut w.ends[A];
+    let mut opened = Vec::new();
+    let full = loop {
+        let port = 1000 + opened.len() as u16;
+        match end.flows.open_for_response(w.now, Transport::Tcp, addr(B, port), "") {
+            Ok(flow) => opened.push(flow),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((full, opened.len(), end.flows.len()), (FlowError::Full, 16, 16));
+    // One of them serves another response, and who wants a connection for itself gets it.
+    let again = end.flows.open_for_response(w.now, Transport::Tcp, addr(B, 1000), "");
+    assert_eq!(again, Ok(opened[0]));
+    end.flows.open(w.now, Transport::Tcp, addr(B, 9), "").unwrap();
+    // One that is wanted for itself is no longer one of the few.
+    assert_eq!(end.flows.open(w.now, Transport::Tcp, addr(B, 1000), ""), Ok(opened[0]));
+    end.flows.open_for_response(w.now, Transport::Tcp, addr(B, 8), "").unwrap();
+    assert_eq!(end.flows.len(), 18);
 }
 
 #[test]

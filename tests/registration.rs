@@ -227,6 +227,23 @@ fn a_wrong_password_is_one_clear_failure_and_no_loop() {
 }
 
 #[test]
+fn an_account_without_a_password_answers_no_challenge_and_says_so() {
+    let server = Shared::new("one.test", &[("alice", "")], &[("SHA-256", "auth")]);
+    let mut lab = Lab::new();
+    lab.serve("one.test", &server);
+    lab.add("sip:alice@one.test", "", |a| a.password = None);
+    lab.run(7_200);
+    assert_eq!(server.verdicts(), [Verdict::Challenged]);
+    let told = |e: &Event| {
+        matches!(
+            e,
+            Event::RegistrationFailed { reason: FailureReason::NoCredentials, retry_in: None, .. }
+        )
+    };
+    assert_eq!(lab.count(told), 1);
+}
+
+#[test]
 fn a_stale_nonce_is_replaced_without_a_word_to_the_user() {
     let server = Shared::new("one.test", &ALICE, &[("SHA-512-256", "auth")]);
     server.get().uses = 2;

@@ -570,8 +570,8 @@ impl Engine {
         let by_proxy = account.config.outbound_proxy.is_some() || account.config.realm.is_some();
         let ours = entry.machine.direction == Direction::Outgoing && by_proxy;
         let own = account.flow.is_some_and(same) || ours;
-        let realm = account.config.realm.clone();
-        let allowed = |asked: &str| own && realm.as_deref().is_none_or(|realm| realm == asked);
+        // The realm that the account names is in its credentials.
+        let allowed = |_: &str| own;
         let credentials = account.credentials();
         let Some(entry) = self.calls.get_mut(call) else { return Challenged::Refused };
         let auth = entry.auth.get_or_insert_with(|| DigestClient::new(credentials));

@@ -234,7 +234,7 @@ struct Space {
     ha1: Ha1,
     cnonce: String,
     nonce_count: u32,
-    /// A request with this nonce was accepted.
+    /// A request was accepted since the last challenge.
     accepted: bool,
     /// Fresh nonces since the last success.
     renewals: u8,
@@ -305,9 +305,9 @@ impl DigestClient {
         let mut renewals = 0;
         if let Some(nonce) = sent.nonce_for(field, &challenge.realm) {
             let space = known.and_then(|i| self.spaces.get(i));
-            // A nonce that worked before and is replaced has expired, even if the server forgot
-            // to say stale=true.
-            let worked = space.is_some_and(|s| s.accepted && s.challenge.nonce == nonce);
+            // A nonce that is replaced after the credentials worked has expired, even if the
+            // server forgot to say stale=true.
+            let worked = space.is_some_and(|s| s.accepted);
             renewals = space.map_or(0, |s| s.renewals).saturating_add(1);
             let fresh = challenge.nonce != nonce && (challenge.stale || worked);
             if !fresh || renewals > MAX_STALE {

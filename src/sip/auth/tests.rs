@@ -161,6 +161,20 @@ fn a_nonce_that_worked_may_be_replaced_without_stale() {
 }
 
 #[test]
+fn of_two_requests_with_an_old_nonce_the_later_refusal_is_no_refusal_of_the_password() {
+    let mut client = client(None);
+    let sent = step(&mut client, &Authorization::default(), &challenge("n1", "")).unwrap();
+    client.handle_accepted(&sent);
+    let (one, two) =
+        (client.authorize("INVITE", "sip:b", b""), client.authorize("BYE", "sip:b", b""));
+    let again = step(&mut client, &one, &challenge("n2", "")).unwrap();
+    client.handle_accepted(&again);
+    assert!(
+        value(&step(&mut client, &two, &challenge("n3", "")).unwrap()).contains("nonce=\"n3\"")
+    );
+}
+
+#[test]
 fn a_foreign_realm_gets_no_answer() {
     let response = refusal(401, &[&challenge("n1", "")]);
     let sent = Authorization::default();

@@ -167,3 +167,35 @@ fn failure(error: &TlsError) -> FlowFailure {
         other => FlowFailure::Tls(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::tls::{TlsVersions, TrustAnchors};
+    use crate::util::SeededRng;
+
+    #[test]
+    fn nothing_is_taken_to_be_sent_before_the_connection_is_ready() {
+        let mut connection = Connection::new(StreamId::from_raw(1));
+        assert!(!connection.write(b"OPTIONS sip:bob@secret SIP/2.0"));
+        assert!(connection.take_output().is_empty());
+        let settings =
+            TlsClientSettings::new(TrustAnchors::none(), None, TlsVersions::default()).unwrap();
+        let rng = &mut SeededRng::new(1);
+        connection.start_client(&settings, "example.com", UnixTime::from_secs(1), rng).unwrap();
+        assert!(!connection.write(b"OPTIONS sip:bob@secret SIP/2.0") && !connection.is_ready());
+        let hello = connection.take_output();
+        assert_eq!(hello.first(), Some(&22), "the handshake alone");
+        assert!(!hello.windows(6).any(|w| w == b"secret"));
+    }
+
+    #[test]
+    fn what_comes_before_the_host_says_connected_ends_the_connection() {
+        let mut connection = Connection::new(StreamId::from_raw(1));
+        let early = b"OPTIONS sip:a@h SIP/2.0\r\n\r\n";
+        let result = connection.read(early, UnixTime::from_secs(1), &mut SeededRng::new(1));
+        assert_eq!(result, Err(FlowFailure::Unreachable));
+        connection.start_plain();
+        assert!(connection.next_frame().is_none(), "nothing of it is kept");
+    }
+}

@@ -71,3 +71,20 @@ impl<T: Queued> Queue<T> {
         Some(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::StreamId;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn the_room_of_a_flood_is_given_back() {
+        let mut queue = Queue::new();
+        let stream = StreamId::from_raw(1);
+        while queue.push(FlowOutput::StreamData { stream, data: Vec::new() }) {}
+        assert_eq!(queue.items.len(), MAX_QUEUED);
+        while queue.pop().is_some() {}
+        assert!(queue.items.capacity() <= 16, "room for {}", queue.items.capacity());
+    }
+}

@@ -263,3 +263,22 @@ fn foreign_responses_change_nothing() {
     assert_eq!(changes.first(), Some(&RegistrationState::Registering));
     assert_eq!(changes.last(), Some(&state));
 }
+
+#[test]
+fn a_nonce_that_worked_may_be_replaced_without_the_word_stale() {
+    let challenge = |nonce: &str| {
+        format!("WWW-Authenticate: Digest realm=\"r\", nonce=\"{nonce}\", qop=\"auth\"\r\n")
+    };
+    let mut machine = machine();
+    machine.start();
+    let request = sent(&mut machine);
+    respond(&mut machine, T0, &request, 401, &challenge("n1"));
+    let request = sent(&mut machine);
+    respond(&mut machine, T0, &request, 200, "Expires: 100\r\n");
+    machine.handle_timeout(at(100));
+    let refresh = sent(&mut machine);
+    assert!(refresh.header(HeaderName::Authorization).unwrap().contains("nonce=\"n1\""));
+    respond(&mut machine, at(100), &refresh, 401, &challenge("n2"));
+    let again = sent(&mut machine);
+    assert!(again.header(HeaderName::Authorization).unwrap().contains("nonce=\"n2\""));
+}
