@@ -109,13 +109,83 @@ fn no_lint_is_switched_off_but_where_it_says_here() {
         let text = fs::read_to_string(&path).unwrap();
         // Tests may panic, and those of a file stand at its end.
         let code = text.split("#[cfg(test)]").next().unwrap();
-        for line in code.lines().filter(|l| l.contains("allow(") && l.trim().starts_with("#")) {
-            let strict = DENIED.iter().any(|lint| line.contains(&format!("clippy::{lint}")));
-            if !strict && !line.contains("unsafe_code") && !line.contains("arithmetic") {
-                continue;
-            }
+        for line in switched_off(code) {
             let known = |(file, lint): &(&str, &str)| name.starts_with(file) && line.contains(lint);
             assert!(EXCEPTIONS.iter().any(known), "{name}: {line}");
         }
     }
+}
+
+/// The attributes of this code that switch off a lint that is denied, each in one line.
+fn switched_off(code: &str) -> Vec<String> {
+    let strict = |attribute: &String| {
+        let lint = |lint: &&str| attribute.contains(&format!("clippy::{lint}"));
+        // Groups switch off what is in them.
+        let groups = ["clippy::all", "clippy::restriction", "clippy::style", "warnings"];
+        DENIED.iter().any(lint)
+            || groups.iter().any(|group| attribute.contains(group))
+            || attribute.contains("unsafe_code")
+            || attribute.contains("arithmetic")
+    };
+    let mut found = Vec::new();
+    let mut lines = code.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        if !line.starts_with("#[") && !line.starts_with("#![") {
+            continue;
+        }
+        let mut attribute = line.to_string();
+        while !attribute.contains(']') {
+            let Some(line) = lines.next() else { break };
+            attribute += line;
+        }
+        let off = ["allow(", "expect(", "warn("].iter().any(|word| attribute.contains(word));
+        found.extend(Some(attribute).filter(|attribute| off && strict(attribute)));
+    }
+    found
+}
+
+#[test]
+fn every_way_to_switch_a_lint_off_is_seen() {
+    for off in [
+        "#[allow(clippy::unwrap_used)]",
+        "    #![expect(clippy::panic)] // it never does",
+        "#[warn(clippy::indexing_slicing)]",
+        "#[allow(\n    missing_docs,\n    clippy::expect_used\n)]",
+        "#[cfg_attr(feature = \"x\", allow(unsafe_code))]",
+        "#![allow(clippy::arithmetic_side_effects)]",
+        "#[allow(clippy::restriction)]",
+        "#![allow(warnings)]",
+    ] {
+        assert_eq!(switched_off(&format!("fn a() {{}}\n{off}\nfn b() {{}}\n")).len(), 1, "{off}");
+    }
+    for on in ["#[allow(missing_docs)]", "#![deny(clippy::panic)]", "// #[allow(clippy::panic)]"] {
+        assert!(switched_off(on).is_empty(), "{on}");
+    }
+}
+
+/// What clippy keeps out of everything below the driver.
+const FORBIDDEN: [&str; 12] = [
+    "std::time::Instant::now",
+    "std::time::SystemTime::now",
+    "rustls::pki_types::UnixTime::now",
+    "std::thread::spawn",
+    "std::thread::sleep",
+    "subrosa::crypto::srtp::PlainPermit::issue",
+    "std::net::TcpStream",
+    "std::net::TcpListener",
+    "std::net::UdpSocket",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "ring::rand::SystemRandom",
+];
+
+#[test]
+fn sockets_threads_clocks_randomness_and_plain_media_are_forbidden_by_name() {
+    let rules = fs::read_to_string(source().join("../clippy.toml")).unwrap();
+    for path in FORBIDDEN {
+        assert!(rules.contains(&format!("{{ path = \"{path}\", ")), "{path}");
+    }
+    // And whoever runs the checks is stopped by a warning, too.
+    let ci = fs::read_to_string(source().join("../ci.sh")).unwrap();
+    assert!(ci.lines().any(|l| l.contains("clippy") && l.contains("-D warnings")));
 }
