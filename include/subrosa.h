@@ -749,6 +749,11 @@
 #define SUBROSA_FAILURE_FOREIGN_REALM 16
 
 /**
+ * The far end's DTLS certificate or ciphers are not supported: elliptic curves only, not RSA.
+ */
+#define SUBROSA_FAILURE_KEYING_UNSUPPORTED 17
+
+/**
  * Not known.
  */
 #define SUBROSA_LEVEL_NONE -1

@@ -11,13 +11,13 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
 use subrosa::crypto::dtls::{
-    DtlsIdentity, DtlsRole, DtlsSession, DtlsState, DtlsVersion, DtlsVersions, Fingerprint,
-    FingerprintHash,
+    DtlsFailure, DtlsIdentity, DtlsRole, DtlsSession, DtlsState, DtlsVersion, DtlsVersions,
+    Fingerprint, FingerprintHash,
 };
 use subrosa::crypto::srtp::Suite;
 use subrosa::time::{Duration, Instant, UnixTime};
@@ -37,8 +37,13 @@ fn openssl(directory: &Path, args: &[&str]) -> Command {
 
 /// A certificate made by OpenSSL, with its fingerprint as OpenSSL computes it.
 fn certificate(directory: &Path, curve: &str) -> Fingerprint {
-    let curve = format!("ec_paramgen_curve:{curve}");
-    let made = openssl(directory, &["req", "-x509", "-newkey", "ec", "-pkeyopt", &curve])
+    let elliptic = format!("ec_paramgen_curve:{curve}");
+    let key: &[&str] = match curve {
+        "rsa" => &["-newkey", "rsa:2048"],
+        _ => &["-newkey", "ec", "-pkeyopt", &elliptic],
+    };
+    let made = openssl(directory, &["req", "-x509"])
+        .args(key)
         .args(["-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"])
         .args(["-subj", "/CN=peer"])
         .output()
@@ -87,13 +92,31 @@ fn exported(child: &mut Child) -> mpsc::Receiver<String> {
     told
 }
 
-fn meet(role: DtlsRole, versions: DtlsVersions, curve: &str, profile: &str, suite: Suite) {
-    let directory = std::env::temp_dir()
-        .join(format!("subrosa-dtls-{}-{role:?}-{versions:?}-{profile}", std::process::id()));
+/// Our session, OpenSSL at the other end of its socket, and the fingerprint of its certificate.
+struct Meeting {
+    directory: PathBuf,
+    socket: UdpSocket,
+    child: Child,
+    session: DtlsSession,
+    identity: DtlsIdentity,
+    theirs: Fingerprint,
+}
+
+fn arrange(
+    role: DtlsRole,
+    versions: DtlsVersions,
+    curve: &str,
+    profile: &str,
+    len: usize,
+) -> Meeting {
+    let directory = std::env::temp_dir().join(format!(
+        "subrosa-dtls-{}-{role:?}-{versions:?}-{curve}-{profile}",
+        std::process::id()
+    ));
     std::fs::create_dir_all(&directory).unwrap();
     let theirs = certificate(&directory, curve);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let len = (2 * suite.master_len()).to_string();
+    let len = len.to_string();
     let target = match role {
         DtlsRole::Passive => socket.local_addr().unwrap().to_string(),
         DtlsRole::Active => {
@@ -106,7 +129,7 @@ fn meet(role: DtlsRole, versions: DtlsVersions, curve: &str, profile: &str, suit
         DtlsRole::Passive => &["s_client", "-connect", &target],
         DtlsRole::Active => &["s_server", "-Verify", "1", "-accept", &target],
     };
-    let mut child = openssl(&directory, program)
+    let child = openssl(&directory, program)
         .args(["-dtls1_2", "-cert", "cert.pem", "-key", "key.pem", "-use_srtp", profile])
         .args(["-keymatexport", "EXTRACTOR-dtls_srtp", "-keymatexportlen", &len])
         .stdin(Stdio::piped())
@@ -114,13 +137,18 @@ fn meet(role: DtlsRole, versions: DtlsVersions, curve: &str, profile: &str, suit
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let material = exported(&mut child);
     let mut rng = SeededRng::new(1);
     let now = UnixTime::from_secs(1_800_000_000);
     let identity = DtlsIdentity::generate(now, &mut rng).unwrap();
     let expected = Some(theirs.into());
-    let mut session =
-        DtlsSession::new(role, versions, &identity, expected, Instant::ZERO, &mut rng);
+    let session = DtlsSession::new(role, versions, &identity, expected, Instant::ZERO, &mut rng);
+    Meeting { directory, socket, child, session, identity, theirs }
+}
+
+fn meet(role: DtlsRole, versions: DtlsVersions, curve: &str, profile: &str, suite: Suite) {
+    let Meeting { directory, socket, mut child, mut session, identity, theirs } =
+        arrange(role, versions, curve, profile, 2 * suite.master_len());
+    let material = exported(&mut child);
     drive(&socket, &mut session, |s| !matches!(s.state(), DtlsState::Handshaking));
     let DtlsState::Established { keys, fingerprint, version } = session.state().clone() else {
         let _ = child.kill();
@@ -162,4 +190,27 @@ fn the_keying_material_is_openssls() {
     // As a server, OpenSSL wants to see the curve among the key exchange groups, which it is not.
     let (profile, suite) = PROFILES[0];
     meet(DtlsRole::Passive, DtlsVersions::All, "secp384r1", profile, suite);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn an_rsa_certificate_is_refused_within_seconds_and_named() {
+    for role in [DtlsRole::Active, DtlsRole::Passive] {
+        for versions in [DtlsVersions::All, DtlsVersions::Only12] {
+            let (profile, suite) = PROFILES[2];
+            let len = 2 * suite.master_len();
+            let mut met = arrange(role, versions, "rsa", profile, len);
+            let start = std::time::Instant::now();
+            let done = |s: &DtlsSession| !matches!(s.state(), DtlsState::Handshaking);
+            // Nobody reads what OpenSSL prints.
+            let _printed = exported(&mut met.child);
+            drive(&met.socket, &mut met.session, done);
+            let _ = met.child.kill();
+            let _ = met.child.wait();
+            let _ = std::fs::remove_dir_all(&met.directory);
+            let failed = DtlsState::Failed(DtlsFailure::Unsupported);
+            assert_eq!(*met.session.state(), failed, "{role:?} {versions:?} {:?}", met.session);
+            println!("{role:?} {versions:?} RSA: refused after {:?}", start.elapsed());
+        }
+    }
 }

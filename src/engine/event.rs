@@ -231,6 +231,13 @@ pub enum FailureReason {
     /// The keys of the media could not be agreed by DTLS.
     #[error("the media could not be encrypted: {0}")]
     Keying(String),
+    /// The far end's DTLS certificate or ciphers are none that this engine has: it takes elliptic
+    /// curves only, and the far end probably has an RSA certificate.
+    #[error(
+        "the media could not be encrypted: the far end's DTLS certificate or ciphers are not \
+         supported (elliptic curves only, not RSA)"
+    )]
+    KeyingUnsupported,
     /// A media session that was taken could not be changed to what was agreed.
     #[error("the media could not be changed: {0}")]
     MediaUpdate(String),

@@ -1,6 +1,5 @@
 //! The DTLS handshake of a call's stream, and what came of it before its time.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -13,23 +12,19 @@ use crate::time::Instant;
 /// Datagrams of an early flight that are kept: a ClientHello is one, or two if it is long.
 const MAX_EARLY: usize = 4;
 
-/// Answers that wait to be polled at most.
-const MAX_ANSWERS: usize = 64;
-
 /// The DTLS handshake of a call's stream.
 #[derive(Debug)]
 pub(super) struct DtlsLeg {
     pub(super) session: DtlsSession,
+    /// Where the peer is, as signalled.
     remote: SocketAddr,
-    /// Answers, each for who was heard.
-    answers: VecDeque<(SocketAddr, Vec<u8>)>,
     /// Its keys are in use, or it has failed: nothing more is to be learnt.
     pub(super) settled: bool,
 }
 
 impl DtlsLeg {
     pub(super) fn new(session: DtlsSession, remote: SocketAddr) -> Self {
-        Self { session, remote, answers: VecDeque::new(), settled: false }
+        Self { session, remote, settled: false }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
@@ -42,22 +37,11 @@ impl DtlsLeg {
         }
     }
 
-    /// A DTLS record came. Until the handshake is done the answer goes to where it came from: an
-    /// address behind a NAT is not the one that was signalled.
+    /// A DTLS record came. The answer goes to where it came from: an address behind a NAT is not
+    /// the one that was signalled, and until one has proved itself, several may claim to be the
+    /// peer.
     pub(super) fn handle_datagram(&mut self, now: Instant, remote: SocketAddr, payload: &[u8]) {
-        self.session.handle_datagram(now, payload);
-        if !self.settled {
-            self.remote = remote;
-        }
-        // Until one has proved itself, several may claim to be the peer.
-        let mut buffer = [0; MAX_DATAGRAM];
-        while let Some(len) = self.session.poll_output(&mut buffer) {
-            let answer = buffer.get(..len).unwrap_or_default().to_vec();
-            if self.answers.len() >= MAX_ANSWERS {
-                self.answers.pop_front();
-            }
-            self.answers.push_back((self.remote, answer));
-        }
+        self.session.handle_datagram_from(now, Some(remote), payload);
     }
 
     /// The certificate with which the peer agreed on the keys, SHA-256.
@@ -76,18 +60,13 @@ impl DtlsLeg {
     }
 
     pub(super) fn has_output(&self) -> bool {
-        self.session.has_output() || !self.answers.is_empty()
+        self.session.has_output()
     }
 
     /// The next datagram to send, written into `buf`.
     pub(super) fn poll_output(&mut self, buf: &mut [u8]) -> Option<(SocketAddr, usize)> {
-        if let Some((remote, answer)) = self.answers.pop_front() {
-            let slot = buf.get_mut(..answer.len())?;
-            slot.copy_from_slice(&answer);
-            return Some((remote, answer.len()));
-        }
-        let len = self.session.poll_output(buf)?;
-        Some((self.remote, len))
+        let (to, len) = self.session.poll_output_to(buf)?;
+        Some((to.unwrap_or(self.remote), len))
     }
 }
 

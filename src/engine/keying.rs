@@ -11,7 +11,7 @@ use super::gate::{Trust, plain_permit};
 use super::handshake::DtlsLeg;
 use super::report::{Keying, MediaLeg, RtcpLeg};
 use super::{CallId, Engine};
-use crate::crypto::dtls::{DtlsRole, DtlsSession, DtlsState};
+use crate::crypto::dtls::{DtlsFailure, DtlsRole, DtlsSession, DtlsState};
 use crate::crypto::srtp::{KeySet, SrtpReceiver, SrtpSender};
 use crate::media::codec::CodecId;
 use crate::media::session::{
@@ -138,7 +138,10 @@ impl Engine {
             DtlsState::Failed(why) => {
                 leg.settled = true;
                 // Never in the clear instead: whoever broke the handshake would have won.
-                let reason = FailureReason::Keying(why.to_string());
+                let reason = match why {
+                    DtlsFailure::Unsupported => FailureReason::KeyingUnsupported,
+                    _ => FailureReason::Keying(why.to_string()),
+                };
                 entry.machine.fail(reason);
                 true
             }

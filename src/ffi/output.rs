@@ -159,6 +159,8 @@ pub const SUBROSA_FAILURE_MEDIA_UPDATE: i32 = 15;
 pub const SUBROSA_FAILURE_KEYING: i32 = 14;
 /// A challenge came from a realm that the account does not belong to.
 pub const SUBROSA_FAILURE_FOREIGN_REALM: i32 = 16;
+/// The far end's DTLS certificate or ciphers are not supported: elliptic curves only, not RSA.
+pub const SUBROSA_FAILURE_KEYING_UNSUPPORTED: i32 = 17;
 
 const EMPTY: subrosa_str = subrosa_str::borrowed("");
 
@@ -446,6 +448,7 @@ fn failure_number(reason: &FailureReason) -> i32 {
         FailureReason::MediaUpdate(_) => SUBROSA_FAILURE_MEDIA_UPDATE,
         FailureReason::Policy(_) => SUBROSA_FAILURE_POLICY,
         FailureReason::Keying(_) => SUBROSA_FAILURE_KEYING,
+        FailureReason::KeyingUnsupported => SUBROSA_FAILURE_KEYING_UNSUPPORTED,
         FailureReason::NoMediaPort => SUBROSA_FAILURE_NO_MEDIA_PORT,
         FailureReason::ConnectionLost => SUBROSA_FAILURE_CONNECTION_LOST,
         #[allow(unreachable_patterns)]

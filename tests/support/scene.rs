@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use subrosa::engine::{
-    CallId, CallState, EndReason, EngineStats, Event, Padlock, SecurityPolicy, SecurityReport,
+    CallId, CallState, Config, EndReason, EngineStats, Event, Padlock, SecurityPolicy,
+    SecurityReport,
 };
 use subrosa::media::session::MediaStats;
 use subrosa::sim::wiretap::{Kind, Packet};
@@ -252,7 +253,16 @@ impl Scene {
         setup: Setup,
         hand: impl FnMut(&mut Net<'_>, &mut Piece<'_>) -> Fate + Send + 'static,
     ) -> Self {
-        let mut pair = Pair::new(setup);
+        Self::configured(setup, |_| {}, hand)
+    }
+
+    /// The same with phones that are configured otherwise.
+    pub fn configured(
+        setup: Setup,
+        change: impl Fn(&mut Config),
+        hand: impl FnMut(&mut Net<'_>, &mut Piece<'_>) -> Fate + Send + 'static,
+    ) -> Self {
+        let mut pair = Pair::with(setup, change);
         // In order, so that what comes before something is there before it.
         pair.world.set_default_link(Link::perfect());
         let mallory = pair.world.add_host("mallory", OnPath::new(hand));

@@ -18,10 +18,18 @@
 //!   authenticated `close_notify`.
 //! - One session is one association with one peer address (RFC 5764 §3): the caller gives it the
 //!   datagrams of that address only. Whoever answers first from elsewhere is another session.
-//! - Who forges datagrams without seeing ours (a ClientHello before, during or after the
-//!   handshake, alerts, garbage) gets neither keys nor an answer worth having, and does not shut
-//!   the peer out; at worst, with answers to our first ClientHello that arrive before the peer's,
-//!   the handshake fails.
+//! - Who forges datagrams in the peer's name (a ClientHello before, during or after the handshake,
+//!   answers to ours, alerts, garbage) gets neither keys nor an answer worth having, and does not
+//!   shut the peer out. A passive session shakes hands with each client that says hello, until one
+//!   shows the announced certificate; an active one begins anew with another hello when a
+//!   handshake went wrong or two answers contradict each other, until 30 s are over. An alert that
+//!   is not authenticated ends nothing by itself (RFC 6347 §4.1.2.7).
+//! - What ends a session before the time-out ends it only after 4 s in which nobody did better: a
+//!   certificate that is not the announced one; a peer that has no elliptic curves to show
+//!   ([`DtlsFailure::Unsupported`]: it returned its cookie and has no certificate or suite of ours,
+//!   or it refused three hellos of ours by an alert; 6 s if it refused fewer and is silent since).
+//! - What strangers may cost is bounded: 16 handshakes at a time, 4 of them with clients that
+//!   returned their cookie, in less than 256 KiB; 16 key exchanges, and after those one each 500 ms.
 //!
 //! # Limits
 //! - dimpl takes `std::time::Instant`: an origin is read from the operating system's clock once
@@ -36,19 +44,28 @@
 //! - dimpl does not zeroize its buffers. What stays in them are the secrets of its own records;
 //!   the private key never reaches it, nor do the shared secret, the master secret, the exporter's
 //!   secrets and the SRTP keys: it works with handles for them.
+//! - dimpl has no RSA, neither in its suites nor among the signatures that it asks for in a
+//!   CertificateRequest.
+//! - A foreign server in the middle of a handshake may take the other hello of a new try for none
+//!   of its business. And an attacker who sees our datagrams can keep a handshake from its end, as
+//!   it could by dropping them.
 //! - Only X25519 and P-256 for key exchange, so that OpenSSL, as the passive end of DTLS 1.2,
 //!   does not use a P-384 certificate with us.
 
+mod attempt;
+mod candidates;
 mod config;
 mod der;
+mod doubt;
 mod fingerprint;
+mod handshakes;
 mod identity;
 mod keys;
 mod lend;
 mod provider;
 mod records;
-mod rivals;
 mod session;
+mod state;
 #[cfg(test)]
 mod tests;
 mod vault;
@@ -58,7 +75,5 @@ pub use identity::{DtlsIdentity, DtlsIdentityError};
 pub use keys::DtlsSrtpKeys;
 pub(crate) use records::has_client_hello;
 pub use records::is_dtls;
-pub use session::{
-    DtlsCounters, DtlsFailure, DtlsRole, DtlsSession, DtlsState, DtlsVersion, DtlsVersions,
-    MAX_DATAGRAM,
-};
+pub use session::{DtlsSession, MAX_DATAGRAM};
+pub use state::{DtlsCounters, DtlsFailure, DtlsRole, DtlsState, DtlsVersion, DtlsVersions};

@@ -1,7 +1,7 @@
 //! What a datagram is before it is decrypted (RFC 7983, RFC 6347 §4.1, RFC 9147 §4).
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::rivals::HelloRandom;
+use alloc::vec::Vec;
 
 /// Length of a plaintext record's header (RFC 6347 §4.1).
 const HEADER_LEN: usize = 13;
@@ -9,11 +9,15 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
+const HELLO_VERIFY_REQUEST: u8 = 3;
 /// The random that makes a ServerHello a HelloRetryRequest (RFC 8446 §4.1.3).
 const HELLO_RETRY_REQUEST: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
+
+/// The random of a ClientHello: the same in a handshake's first and second one.
+pub(super) type HelloRandom = [u8; 32];
 
 /// True for what belongs to DTLS on a port that RTP, RTCP and STUN share (RFC 7983 §7).
 pub fn is_dtls(datagram: &[u8]) -> bool {
@@ -92,11 +96,60 @@ pub(super) fn is_server_hello(datagram: &[u8]) -> bool {
     }
 }
 
-/// True if a datagram starts with what a client may get as the first answer: a ServerHello or a
-/// HelloVerifyRequest.
-pub(super) fn starts_with_server_answer(datagram: &[u8]) -> bool {
-    let first = split_record(datagram);
-    matches!(first, Some((HANDSHAKE, 0, [2 | 3, ..], _)))
+/// What a server answers to a ClientHello: a ServerHello (a HelloRetryRequest is one) or a
+/// HelloVerifyRequest, or its first fragment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ServerAnswer<'a> {
+    /// The message's number in the handshake (RFC 6347 §4.2.2).
+    number: u16,
+    kind: u8,
+    body: &'a [u8],
+}
+
+impl ServerAnswer<'_> {
+    /// True for a ServerHello with which the server goes on with the handshake.
+    pub(super) fn goes_on(&self) -> bool {
+        let random = self.body.get(2..34);
+        self.kind == SERVER_HELLO && random.is_some_and(|random| random != HELLO_RETRY_REQUEST)
+    }
+}
+
+/// The server's answer that a datagram starts with.
+pub(super) fn server_answer(datagram: &[u8]) -> Option<ServerAnswer<'_>> {
+    let (HANDSHAKE, 0, message, _) = split_record(datagram)? else { return None };
+    let (header, body) = message.split_at_checked(12)?;
+    let &[kind @ (SERVER_HELLO | HELLO_VERIFY_REQUEST), _, _, _, n0, n1, 0, 0, 0, ..] = header
+    else {
+        return None;
+    };
+    Some(ServerAnswer { number: u16::from_be_bytes([n0, n1]), kind, body })
+}
+
+/// The answers that a client took in one handshake: at most one of each number.
+#[derive(Default)]
+pub(super) struct Answers(Vec<(u16, u8, Vec<u8>)>);
+
+impl Answers {
+    /// No handshake has more: a request for a cookie, one for another share, the ServerHello.
+    const MAX: usize = 3;
+
+    /// Takes an answer. False if it contradicts one that was taken: one of the two is forged.
+    pub(super) fn take(&mut self, answer: ServerAnswer<'_>) -> bool {
+        let ServerAnswer { number, kind, body } = answer;
+        match self.0.iter().find(|(taken, ..)| *taken == number) {
+            // The fragments of a retransmission may be of another length.
+            Some((_, taken, first)) => {
+                *taken == kind && first.iter().zip(body).all(|(one, other)| one == other)
+            }
+            None => {
+                let fits = self.0.len() < Self::MAX;
+                if fits {
+                    self.0.push((number, kind, body.to_vec()));
+                }
+                fits
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -128,8 +181,32 @@ mod tests {
         assert!(has_client_hello(&[record(HANDSHAKE, 1, &[1]), hello.clone()].concat()));
         assert!(!has_client_hello(&record(HANDSHAKE, 1, &[CLIENT_HELLO])));
         assert!(!has_client_hello(&hello[..13]));
-        assert!(starts_with_server_answer(&record(HANDSHAKE, 0, &[3])));
-        assert!(!starts_with_server_answer(&hello));
+    }
+
+    #[test]
+    fn a_client_takes_one_answer_of_each_number() {
+        let answer = |kind: u8, number: u8, offset: u8, body: &[u8]| {
+            let header = [kind, 0, 0, 40, 0, number, 0, 0, offset, 0, 0, 40];
+            record(HANDSHAKE, 0, &[&header[..], body].concat())
+        };
+        let body = |random: [u8; 32]| [&[0xfe, 0xfd][..], &random].concat();
+        let mut answers = Answers::default();
+        let mut take = |raw: &[u8]| server_answer(raw).map(|answer| answers.take(answer));
+        let retry = answer(2, 0, 0, &body(HELLO_RETRY_REQUEST));
+        assert_eq!(take(&retry), Some(true));
+        assert_eq!(take(&retry[..HEADER_LEN + 11]), None);
+        assert_eq!(take(&answer(2, 0, 9, &[1])), None, "a later fragment");
+        assert_eq!(take(&answer(1, 0, 0, &[1])), None, "no answer");
+        assert_eq!(take(&answer(2, 0, 0, &body([7; 32]))), Some(false));
+        assert_eq!(take(&answer(3, 0, 0, &body(HELLO_RETRY_REQUEST))), Some(false));
+        assert_eq!(take(&answer(2, 1, 0, &body([7; 32]))), Some(true));
+        assert_eq!(take(&answer(2, 1, 0, &body([7; 32])[..20])), Some(true), "less of the same");
+        assert_eq!(take(&retry), Some(true), "once more");
+        assert_eq!(take(&answer(2, 2, 0, &[1])), Some(true));
+        assert_eq!(take(&answer(2, 3, 0, &[1])), Some(false), "too many");
+        assert!(server_answer(&answer(2, 1, 0, &body([7; 32]))).unwrap().goes_on());
+        assert!(!server_answer(&retry).unwrap().goes_on());
+        assert!(!server_answer(&answer(3, 0, 0, &body([7; 32]))).unwrap().goes_on());
     }
 
     #[test]
@@ -161,7 +238,7 @@ mod tests {
             has_client_hello(&raw);
             client_hello_random(&raw);
             is_server_hello(&raw);
-            starts_with_server_answer(&raw);
+            server_answer(&raw);
         }
     }
 }
