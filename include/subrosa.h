@@ -579,6 +579,13 @@
 #define SUBROSA_EVENT_INCOMING_REFUSED 19
 
 /**
+ * The media session that was taken from `call` has other sockets from now on, `rtp_socket` and
+ * `rtcp_socket`, because the host is on another network. The old ones were closed. Until it comes
+ * the session has no socket: do not poll it for packets.
+ */
+#define SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED 20
+
+/**
  * Not about media that is missing.
  */
 #define SUBROSA_NO_MEDIA_NONE 0
@@ -1742,6 +1749,14 @@ typedef struct subrosa_event {
      * A SUBROSA_PADLOCK_: what the screen may show from now on.
      */
     int32_t padlock;
+    /**
+     * The socket of RTP; 0 for none.
+     */
+    uint64_t rtp_socket;
+    /**
+     * The socket of RTCP that does not share it; 0 for none.
+     */
+    uint64_t rtcp_socket;
     /**
      * An address.
      */
@@ -3218,7 +3233,8 @@ void subrosa_media_feedback_free(struct subrosa_media_feedback *feedback);
  * and to be freed with subrosa_media_free. From then on the RTP and RTCP datagrams of
  * subrosa_call_media_sockets go to the session, its packets are sent from there, and its PCM is
  * written and read there; each SUBROSA_OUTPUT_MEDIA goes to it, and what it tells comes back with
- * subrosa_engine_handle_media. After the call's end the sockets stay open until that says that all
+ * subrosa_engine_handle_media. On another network SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED names the
+ * sockets that take the place of those. After the call's end the sockets stay open until that says that all
  * is sent, two seconds at most. SUBROSA_ERR_NO_MEDIA if the call has no media (yet),
  * SUBROSA_ERR_MEDIA_TAKEN if it was taken before, SUBROSA_ERR_WRONG_STATE if it is kept.
  */

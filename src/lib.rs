@@ -44,7 +44,9 @@
 //! - packets, PCM, timers and events are the session's
 //!   ([`MediaSession`](media::session::MediaSession));
 //! - each [`Output::Media`](engine::Output::Media) goes to the session, in order, and its feedback
-//!   back to the engine, once a second and when it is due, for the last time when it is drained.
+//!   back to the engine, once a second and when it is due, for the last time when it is drained;
+//! - on another network [`Event::MediaSocketsChanged`](engine::Event::MediaSocketsChanged) names
+//!   the sockets from then on.
 //!
 //! `tests/c/taken_media.c` does all of it in C.
 #![cfg_attr(not(feature = "std"), no_std)]

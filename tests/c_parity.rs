@@ -355,6 +355,8 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("Event::RegistrationFailed.retry_in", &["subrosa_event.duration_us"], "one duration for all"),
     ("Event::RegistrationFailed.reason", &["subrosa_event.failure", "subrosa_event.text"], "the same"),
     ("Event::IncomingRefused.reason", &["subrosa_event.failure", "subrosa_event.text"], "the same"),
+    ("Event::MediaSocketsChanged.rtp", &["subrosa_event.rtp_socket"], "another name"),
+    ("Event::MediaSocketsChanged.rtcp", &["subrosa_event.rtcp_socket"], "another name"),
     ("Event::NoMedia.reason", &["subrosa_event.no_media"], "another name"),
     ("Event::CallProgress.status", &["subrosa_event.sip_status"], "another name"),
     ("Event::CallEnded.reason", &["subrosa_event.end_reason", "subrosa_event.failure"], "the same"),

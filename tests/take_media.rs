@@ -7,12 +7,13 @@ mod pair;
 
 use pair::{Pair, Setup, USUAL};
 use subrosa::engine::{
-    CallError, CallId, CallState, EndReason, FailureReason, Input, InputError, Keying, MediaError,
-    Padlock, SecurityPolicy,
+    CallError, CallId, CallState, EndReason, Event, FailureReason, Input, InputError, Keying,
+    MediaError, Padlock, SecurityPolicy,
 };
 use subrosa::media::session::{MAX_TRANSMIT, MediaSession};
 use subrosa::sim::wiretap::{Kind, Packet};
 use subrosa::sim::{Record, Source, tone_share};
+use subrosa::sip::Transport;
 use subrosa::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -172,6 +173,77 @@ fn a_host_that_never_feeds_back_keeps_the_sockets_for_a_while_only() {
     assert_eq!(pair.world.host(pair.phones[0]).engine().load().media_sockets, 2);
     pair.world.run_for(SECOND * 2);
     assert_eq!(pair.world.host(pair.phones[0]).engine().load().media_sockets, 0);
+}
+
+/// Without a proxy, over UDP: no certificate is for the bare address in a Contact.
+const MOVING: Setup = Setup { transport: Transport::Udp, ..DTLS };
+
+#[test]
+fn media_goes_on_after_a_move_from_the_sockets_that_the_event_names() {
+    for mover in [0, 1] {
+        let mut pair = apart(MOVING, true);
+        pair.call(MOVING);
+        let before =
+            [0, 1].map(|side| with_session(&mut pair, side, |s| (s.ssrc(), s.key_generations())));
+        for round in 1..=2_u8 {
+            let (call, phone) = (id(&mut pair, mover), pair.phones[mover]);
+            let sockets = |pair: &mut Pair| {
+                pair.world.command(phone, |e, _| e.call(call).unwrap().media_sockets())
+            };
+            let old = sockets(&mut pair).unwrap();
+            let ip = [10, 7, 0, round].into();
+            pair.world.move_host(phone, ip);
+            pair.world.command(phone, |engine, now| {
+                engine.set_local_ip(ip);
+                engine.handle_input(now, Input::NetworkChanged).unwrap();
+            });
+            pair.world.run_for(SECOND * 4);
+            let named: Vec<_> = pair
+                .world
+                .host(phone)
+                .events()
+                .iter()
+                .filter_map(|(_, event)| match event {
+                    Event::MediaSocketsChanged { call: of, rtp, rtcp } if *of == call => {
+                        Some((*rtp, *rtcp))
+                    }
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(named.len(), usize::from(round), "{}", pair.world.ladder());
+            assert_eq!(named.last().copied(), sockets(&mut pair));
+            assert_ne!(named.last().copied(), Some(old));
+            assert!(both_hear(&mut pair), "{mover} {round}\n{}", pair.world.ladder());
+            // From the new address, and never in the clear.
+            assert!(sent(&pair, mover, &[Kind::Srtp]) > 150);
+            assert_eq!(sent(&pair, mover, &[Kind::Rtp, Kind::Rtcp]), 0);
+        }
+        // The same sessions under the same keys; who stayed has heard of no sockets.
+        for side in [0, 1] {
+            let after = with_session(&mut pair, side, |s| (s.ssrc(), s.key_generations()));
+            assert_eq!(after, before[side]);
+            assert_eq!(with_session(&mut pair, side, |s| s.stats().auth_failures()), 0);
+        }
+        let stayed = pair.world.host(pair.phones[1 - mover]).events();
+        let moved = |event: &Event| matches!(event, Event::MediaSocketsChanged { .. });
+        assert!(!stayed.iter().any(|(_, event)| moved(event)));
+    }
+}
+
+#[test]
+fn media_that_the_engine_runs_moves_without_that_event() {
+    let mut pair = Pair::new(MOVING);
+    pair.call(MOVING);
+    let ip = [10, 7, 0, 1].into();
+    pair.world.move_host(pair.phones[0], ip);
+    pair.world.command(pair.phones[0], |engine, now| {
+        engine.set_local_ip(ip);
+        engine.handle_input(now, Input::NetworkChanged).unwrap();
+    });
+    pair.world.run_for(SECOND * 4);
+    assert!(hears(&mut pair, 1, 500));
+    let told = pair.world.host(pair.phones[0]).events();
+    assert!(!told.iter().any(|(_, event)| matches!(event, Event::MediaSocketsChanged { .. })));
 }
 
 #[test]

@@ -62,6 +62,10 @@ impl Engine {
     /// [`MediaSession::handle_update`], in order, and [`MediaSession::feedback`] comes back as
     /// [`Input::Media`](super::Input::Media).
     ///
+    /// On another network ([`Input::NetworkChanged`](super::Input::NetworkChanged)) the sockets are
+    /// closed and others bound; [`Event::MediaSocketsChanged`](super::Event::MediaSocketsChanged)
+    /// names them. Until it comes the session has no socket: leave what it has to send where it is.
+    ///
     /// The sockets stay open after the call's end until the feedback says that the session has sent
     /// its goodbye, two seconds at most. If the call goes on with another far end (a fork), the
     /// session that was taken is closed by an update, and the new one can be taken again.

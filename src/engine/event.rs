@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::{AccountId, CallId, Padlock, SecurityLevel};
 use crate::media::session::NoMediaReason;
-use crate::sip::Transport;
+use crate::sip::{SocketId, Transport};
 use crate::time::Duration;
 
 /// Something happened. Ids lead to the details (`Engine::call`, `Engine::account`).
@@ -116,6 +116,19 @@ pub enum Event {
     PeerIdentityChanged {
         /// The call.
         call: CallId,
+    },
+    /// The media of the call, which the host runs itself
+    /// ([`Engine::take_media`](super::Engine::take_media)), has other sockets from now on: the host
+    /// is on another network. The old ones were closed
+    /// ([`Output::CloseUdp`](super::Output::CloseUdp)), these are bound, and the far end is being
+    /// told. The session itself goes on, with its keys and counters.
+    MediaSocketsChanged {
+        /// The call.
+        call: CallId,
+        /// Of RTP, and of RTCP where both share it.
+        rtp: SocketId,
+        /// Of RTCP.
+        rtcp: SocketId,
     },
     /// The far end pressed a key (RFC 4733).
     DtmfReceived {

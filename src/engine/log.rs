@@ -180,6 +180,9 @@ impl Engine {
             Event::SecurityChanged { call, padlock } => {
                 self.note(Info, "call", || format!("call {call} is {padlock} now"));
             }
+            Event::MediaSocketsChanged { call, .. } => {
+                self.note(Info, "call", || format!("call {call}: its media has other sockets"));
+            }
             Event::CallProgress { .. } | Event::CallMediaChanged { .. } => {}
             // A digit may be part of a PIN.
             Event::DtmfReceived { .. } => {}

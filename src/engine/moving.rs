@@ -53,7 +53,8 @@ impl Engine {
     }
 
     /// The media sockets of a call, if they are bound to an address that is gone. Until the new
-    /// ones are there no packet leaves; the session, its keys and its counters go on.
+    /// ones are there no packet leaves; the session, its keys and its counters go on. Who has taken
+    /// the session is told the new ones by an event.
     fn rebind_media(&mut self, id: CallId) {
         let ip = self.config.local_ip;
         let Some(entry) = self.calls.get_mut(id) else { return };

@@ -86,7 +86,13 @@ impl Engine {
                     && let Some((rtp, rtcp)) = ports.locals()
                 {
                     entry.machine.media.set_locals(rtp, rtcp);
+                    let moved = entry.media.is_away().then(|| Event::MediaSocketsChanged {
+                        call: id,
+                        rtp: ports.rtp(),
+                        rtcp: ports.rtcp(),
+                    });
                     entry.ports_ready = true;
+                    moved.into_iter().for_each(|event| self.event(event));
                     self.try_invite(id);
                     self.try_accept(self.now, id);
                 }

@@ -95,7 +95,8 @@ pub unsafe extern "C" fn subrosa_media_feedback_free(feedback: *mut subrosa_medi
 /// and to be freed with subrosa_media_free. From then on the RTP and RTCP datagrams of
 /// subrosa_call_media_sockets go to the session, its packets are sent from there, and its PCM is
 /// written and read there; each SUBROSA_OUTPUT_MEDIA goes to it, and what it tells comes back with
-/// subrosa_engine_handle_media. After the call's end the sockets stay open until that says that all
+/// subrosa_engine_handle_media. On another network SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED names the
+/// sockets that take the place of those. After the call's end the sockets stay open until that says that all
 /// is sent, two seconds at most. SUBROSA_ERR_NO_MEDIA if the call has no media (yet),
 /// SUBROSA_ERR_MEDIA_TAKEN if it was taken before, SUBROSA_ERR_WRONG_STATE if it is kept.
 #[unsafe(no_mangle)]

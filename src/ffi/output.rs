@@ -88,6 +88,10 @@ pub const SUBROSA_EVENT_PEER_IDENTITY_CHANGED: i32 = 18;
 /// Somebody called and was refused before the phone could ring: account, from, display_name,
 /// failure, text.
 pub const SUBROSA_EVENT_INCOMING_REFUSED: i32 = 19;
+/// The media session that was taken from `call` has other sockets from now on, `rtp_socket` and
+/// `rtcp_socket`, because the host is on another network. The old ones were closed. Until it comes
+/// the session has no socket: do not poll it for packets.
+pub const SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED: i32 = 20;
 
 /// Not about media that is missing.
 pub const SUBROSA_NO_MEDIA_NONE: i32 = 0;
@@ -202,6 +206,10 @@ pub struct subrosa_event {
     pub level_now: i32,
     /// A SUBROSA_PADLOCK_: what the screen may show from now on.
     pub padlock: i32,
+    /// The socket of RTP; 0 for none.
+    pub rtp_socket: u64,
+    /// The socket of RTCP that does not share it; 0 for none.
+    pub rtcp_socket: u64,
     /// An address.
     pub addr: subrosa_addr,
     /// A URI or a domain.
@@ -273,6 +281,8 @@ impl subrosa_event {
             level_before: SUBROSA_LEVEL_NONE,
             level_now: SUBROSA_LEVEL_NONE,
             padlock: SUBROSA_PADLOCK_NONE,
+            rtp_socket: 0,
+            rtcp_socket: 0,
             addr: subrosa_addr::default(),
             from: EMPTY,
             display_name: EMPTY,
@@ -360,6 +370,11 @@ impl subrosa_event {
                 local_hold: i32::from(*local_hold),
                 remote_hold: i32::from(*remote_hold),
                 ..Self::of_call(SUBROSA_EVENT_CALL_MEDIA_CHANGED, *call)
+            },
+            Event::MediaSocketsChanged { call, rtp, rtcp } => Self {
+                rtp_socket: rtp.to_raw(),
+                rtcp_socket: rtcp.to_raw(),
+                ..Self::of_call(SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED, *call)
             },
             Event::SecurityChanged { call, padlock } => Self {
                 padlock: padlock_number(*padlock),

@@ -287,6 +287,9 @@ impl EngineHost {
                 self.audio.said.entry(*call).or_insert(0);
                 self.audio.next.get_or_insert(net.now());
             }
+            Event::MediaSocketsChanged { call, rtp, rtcp } => {
+                self.taken.rebind(*call, *rtp, *rtcp);
+            }
             Event::CallEnded { call, .. } => {
                 self.audio.said.remove(call);
                 self.ended.insert(*call);

@@ -27,7 +27,6 @@ struct Running {
     session: MediaSession,
     /// Of RTP, of RTCP.
     sockets: (SocketId, SocketId),
-    ports: (u16, u16),
     feedback: Instant,
 }
 
@@ -56,11 +55,11 @@ impl Taken {
             let Some(pair) = engine.call(call).and_then(|call| call.media_sockets()) else {
                 continue;
             };
-            let ports = sockets.get(&pair.0).copied().zip(sockets.get(&pair.1).copied());
-            match (ports, engine.take_media(call)) {
-                (Some(ports), Ok(session)) => {
+            let bound = sockets.contains_key(&pair.0) && sockets.contains_key(&pair.1);
+            match engine.take_media(call) {
+                Ok(session) if bound => {
                     let feedback = Instant::ZERO;
-                    let running = Running { session, sockets: pair, ports, feedback };
+                    let running = Running { session, sockets: pair, feedback };
                     self.sessions.insert(call, running);
                 }
                 _ => self.expected.push(call),
@@ -76,6 +75,13 @@ impl Taken {
             && let Err(error) = running.session.handle_update(net.now(), update)
         {
             net.note(&format!("media update refused: {error}"));
+        }
+    }
+
+    /// A call's media has other sockets.
+    pub(super) fn rebind(&mut self, call: CallId, rtp: SocketId, rtcp: SocketId) {
+        if let Some(running) = self.sessions.get_mut(&call) {
+            running.sockets = (rtp, rtcp);
         }
     }
 
@@ -117,10 +123,14 @@ impl Taken {
             if session.next_timeout().is_some_and(|at| at <= now) {
                 session.handle_timeout(now);
             }
-            while let Ok(Some(transmit)) = session.poll_transmit(now, &mut buffer) {
+            // Without sockets nothing is sent, and what waits stays with the session.
+            let (rtp, rtcp) = (sockets.get(&running.sockets.0), sockets.get(&running.sockets.1));
+            while let (Some(rtp), Some(rtcp)) = (rtp, rtcp)
+                && let Ok(Some(transmit)) = session.poll_transmit(now, &mut buffer)
+            {
                 let port = match transmit.channel {
-                    Channel::Rtp => running.ports.0,
-                    Channel::Rtcp => running.ports.1,
+                    Channel::Rtp => *rtp,
+                    Channel::Rtcp => *rtcp,
                 };
                 net.send(port, transmit.remote, transmit.packet.bytes());
             }

@@ -20,6 +20,7 @@ struct phone {
     uint64_t socket[8];   /* open UDP sockets ... */
     uint16_t port[8];     /* ... and their ports */
     uint16_t next_port;
+    uint8_t net;          /* the network that it is on */
     uint64_t stream;      /* the one TCP connection */
     int established, ended, digits, silent, resumed, padlock;
     int64_t energy;
@@ -39,6 +40,7 @@ static subrosa_addr address(const struct phone *p, uint16_t port) {
     subrosa_addr a;
     memset(&a, 0, sizeof a);
     a.ip[0] = 10;
+    a.ip[2] = p->net;
     a.ip[3] = p == &alice ? 1 : 2;
     a.port = port;
     a.family = 4;
@@ -64,6 +66,7 @@ static void set_up(struct phone *p, const char *folder, uint8_t seed) {
     IS(subrosa_config_set_local_ip(config, str(where)), SUBROSA_OK);
     IS(subrosa_config_set_trust_pem(config, str(read_file(folder, "ca.pem"))), SUBROSA_OK);
     IS(subrosa_config_set_sip_trace(config, p == &bob), SUBROSA_OK);
+    IS(subrosa_config_set_udp_port(config, 5060), SUBROSA_OK);
     snprintf(name, sizeof name, "%s.pem", p->name);
     copy = strdup(read_file(folder, name));
     snprintf(name, sizeof name, "%s.key.pem", p->name);
@@ -163,8 +166,9 @@ static int drain(struct phone *p) {
             break;
         case SUBROSA_OUTPUT_CLOSE_STREAM:
             p->stream = 0;
+            /* The far end may have closed it already, told so by TLS. */
             if (far->stream)
-                IS(subrosa_engine_handle_stream_closed(far->engine, now, far->stream), SUBROSA_OK);
+                subrosa_engine_handle_stream_closed(far->engine, now, far->stream);
             far->stream = 0;
             break;
         case SUBROSA_OUTPUT_DATAGRAM:

@@ -18,7 +18,7 @@ struct side {
     int16_t heard[SECOND];
     uint8_t packet[64][SUBROSA_MAX_TRANSMIT];
     subrosa_media_transmit transmit[64];
-    int packets, updates, digits, first, frames, fed;
+    int packets, updates, digits, first, frames, fed, moves;
     subrosa_media_feedback *feedback;
 };
 
@@ -38,6 +38,12 @@ static void on_event(struct phone *p, const subrosa_event *e) {
     case SUBROSA_EVENT_CALL_ENDED:
         if (p == &alice) failure = e->failure;
         p->ended++;
+        break;
+    case SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED:
+        CHECK(e->call == p->call && e->rtp_socket && e->rtcp_socket);
+        side_of(p)->socket[SUBROSA_CHANNEL_RTP] = e->rtp_socket;
+        side_of(p)->socket[SUBROSA_CHANNEL_RTCP] = e->rtcp_socket;
+        side_of(p)->moves++;
         break;
     case SUBROSA_EVENT_DTMF_RECEIVED:
     case SUBROSA_EVENT_NO_MEDIA: CHECK(!"the session tells that, not the engine");
@@ -91,6 +97,7 @@ static void on_media_event(struct side *s, const subrosa_media_event *e) {
         s->digits++;
         break;
     case SUBROSA_MEDIA_EVENT_REMOTE_BYE: break;
+    case SUBROSA_MEDIA_EVENT_SOURCE_CHANGED: break;
     default: CHECK(!"an event that this program does not expect");
     }
 }
@@ -185,7 +192,7 @@ static void both_hear(void) {
     CHECK(heard(&alice, 900, &energy) > 0.8 && energy / (SECOND / 2) > 1e6);
 }
 
-static void call(void) {
+static void call_to(uint64_t account, const char *to) {
     for (int i = 0; i < 2; i++) {
         subrosa_media_free(sides[i].media);
         memset(&sides[i], 0, sizeof sides[i]);
@@ -193,13 +200,14 @@ static void call(void) {
     sides[0].hz = 500;
     sides[1].hz = 900;
     alice.established = bob.established = alice.ended = bob.ended = failure = 0;
-    IS(subrosa_engine_place_call(alice.engine, now, alice.account, str("sip:bob@bob.test"), NULL,
-                                 &alice.call), SUBROSA_OK);
+    IS(subrosa_engine_place_call(alice.engine, now, account, str(to), NULL, &alice.call), SUBROSA_OK);
     run(100);
     CHECK(alice.established == 1 && bob.established == 1 && sides[0].media && sides[1].media);
     CHECK(sides[0].first == 1 && sides[1].first == 1);
     both_hear();
 }
+
+static void call(void) { call_to(alice.account, "sip:bob@bob.test"); }
 
 /* What a program can do wrong with a session, and what it is told. */
 static void misuse(void) {
@@ -310,6 +318,45 @@ static void lost_update(void) {
     CHECK(drained == 1);
 }
 
+/* An account whose signalling is in the clear, and whose media is encrypted where it can be. */
+static uint64_t over_udp(struct phone *p, const char *aor) {
+    subrosa_account_config *config = NULL;
+    uint64_t id = 0;
+    IS(subrosa_account_config_new(str(aor), &config), SUBROSA_OK);
+    IS(subrosa_account_config_set_register(config, 0), SUBROSA_OK);
+    IS(subrosa_account_config_set_policy(config, SUBROSA_POLICY_PREFERRED), SUBROSA_OK);
+    IS(subrosa_account_config_set_transport(config, SUBROSA_TRANSPORT_UDP), SUBROSA_OK);
+    IS(subrosa_engine_add_account(p->engine, now, config, &id), SUBROSA_OK);
+    subrosa_account_config_free(config);
+    return id;
+}
+
+/* The phone is on another network: its media goes on from the sockets that it is told of. */
+static void another_network(void) {
+    subrosa_media_stats stats = {.size = sizeof stats};
+    uint64_t before, rtp = 0, rtcp = 0;
+    over_udp(&bob, "sip:bob@other.test");
+    call_to(over_udp(&alice, "sip:alice@other.test"), "sip:bob@other.test");
+    before = sides[0].socket[SUBROSA_CHANNEL_RTP];
+    for (int i = 1; i <= 2; i++) {
+        char ip[16];
+        alice.net = (uint8_t)i;
+        snprintf(ip, sizeof ip, "10.0.%d.1", i);
+        IS(subrosa_engine_set_local_ip(alice.engine, str(ip)), SUBROSA_OK);
+        IS(subrosa_engine_handle_network_changed(alice.engine, now), SUBROSA_OK);
+        settle();
+        CHECK(sides[0].moves == i && sides[1].moves == 0);
+        IS(subrosa_call_media_sockets(alice.engine, alice.call, &rtp, &rtcp), SUBROSA_OK);
+        CHECK(rtp == sides[0].socket[SUBROSA_CHANNEL_RTP] && rtp != before);
+        CHECK(rtcp == sides[0].socket[SUBROSA_CHANNEL_RTCP]);
+        run(150);
+        CHECK(!alice.ended && !bob.ended && sides[0].moves == i);
+        both_hear();
+    }
+    IS(subrosa_media_get_stats(sides[0].media, &stats), SUBROSA_OK);
+    CHECK(stats.packets_received > 300 && stats.refused == 0);
+}
+
 /* A host that keeps the media of its calls gives none away. */
 static void kept(void) {
     subrosa_media *none = NULL;
@@ -329,6 +376,7 @@ int main(int argc, char **argv) {
     mute_and_digits();
     end();
     lost_update();
+    another_network();
     kept();
     subrosa_engine_free(alice.engine);
     subrosa_engine_free(bob.engine);

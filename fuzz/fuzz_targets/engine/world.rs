@@ -331,6 +331,7 @@ impl World {
             | Event::CallEstablished { call }
             | Event::CallMediaChanged { call, .. }
             | Event::SecurityChanged { call, .. }
+            | Event::MediaSocketsChanged { call, .. }
             | Event::DtmfReceived { call, .. } => call,
             _ => return,
         };
