@@ -154,7 +154,7 @@ fn commands_work_during_a_call_at_both_ends() {
     alice.wait_for("call ended: the far end hung up");
     // What was is still known.
     alice.type_line("report");
-    alice.wait_for("policy       off");
+    alice.wait_for("policy       encryption is switched off");
     alice.type_line("hangup");
     alice.wait_for("there is no call");
     for phone in [&mut alice, &mut bob] {
@@ -167,9 +167,13 @@ fn commands_work_during_a_call_at_both_ends() {
 fn a_call_of_the_command_line_takes_commands_too() {
     let mut bob = answering(&["--auto-answer", "--policy", "off"]);
     let target = format!("sip:bob@{}", bob.address);
-    let mut alice =
-        Background::start(&[&LOOPBACK[..], &["--call", &target, "--policy", "off"]].concat());
+    let call = ["--call", &target, "--policy", "off", "--dtmf", "4#"];
+    let mut alice = Background::start(&[&LOOPBACK[..], &call].concat());
     alice.wait_for("answered");
+    // Those of the command line come first.
+    for digit in ["4", "#"] {
+        bob.wait_for(&format!("the far end pressed {digit}"));
+    }
     alice.type_line("dtmf 5");
     bob.wait_for("the far end pressed 5");
     alice.type_line("hangup");
