@@ -165,6 +165,39 @@ fn a_body_need_not_be_text_and_may_be_cut_inside_a_character() {
 }
 
 #[test]
+fn values_at_the_end_of_the_largest_head_are_read() {
+    let last =
+        "Route: <sip:r@h.example>;x=1\r\nContact: \"C\" <sip:c@h.example:5061;lr>;q=0.25\r\n";
+    // Also of a message that is not all text.
+    for body in [&b""[..], b"\xff"] {
+        let room = 65_536 - bytes(last.as_bytes()).len() - "Subject: \r\n".len() - body.len();
+        let fields = format!("Subject: {}\r\n{last}", "x".repeat(room));
+        let datagram = [&bytes(fields.as_bytes()), body].concat();
+        assert_eq!(datagram.len(), 65_536);
+        let m = Message::parse(&datagram).unwrap();
+        let (route, contact) = (m.routes().next().unwrap(), m.contacts().next().unwrap());
+        assert_eq!((route.uri().user(), route.params().get("x")), (Some("r"), Some("1")));
+        assert_eq!(contact.display(), "C");
+        assert_eq!(contact.uri().as_str(), "sip:c@h.example:5061;lr");
+        assert_eq!((contact.uri().port(), contact.uri().is_loose()), (Some(5061), true));
+        assert_eq!(contact.params().as_str(), ";q=0.25");
+        assert_eq!(m.body(), body);
+    }
+}
+
+#[test]
+fn what_is_printed_for_debugging_is_the_value_alone() {
+    let mut datagram = bytes(b"Contact: <sip:c@h.example>\r\n");
+    datagram.extend_from_slice(b"a=crypto:1 key");
+    let m = Message::parse(&datagram).unwrap();
+    let contact = m.contacts().next().unwrap();
+    assert_eq!(format!("{contact:?}"), "<sip:c@h.example>");
+    let via = m.top_via().unwrap();
+    assert_eq!(format!("{via:?}"), "\"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\"");
+    assert_eq!(format!("{:?}", contact.params()), "Params { text: \"\" }");
+}
+
+#[test]
 fn folded_lines_are_one_value() {
     let m = message(
         "Contact:\r\n \"Folded\r\n\t Name\" \r\n   <sip:c@example.com>\r\n\t;q=\r\n 0.5\r\n\

@@ -10,4 +10,4 @@ pub use arena::{Arena, Id};
 pub use queue::BoundedQueue;
 pub use rng::{Rng, RngExt, SeededRng};
 pub use secret::Secret;
-pub(crate) use secret::reserve_wiped;
+pub(crate) use secret::{reserve_wiped, wipe};

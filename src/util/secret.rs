@@ -45,6 +45,13 @@ impl<T: Zeroize> core::fmt::Debug for Secret<T> {
     }
 }
 
+/// Zeroizes all that the vector holds or held, and empties it.
+pub(crate) fn wipe(bytes: &mut Vec<u8>) {
+    // What is behind the end is written in bulk, what is before it byte by byte.
+    bytes.clear();
+    bytes.zeroize();
+}
+
 /// Makes room for so many more bytes. Where the vector must move for it, what it leaves behind is
 /// zeroized.
 pub(crate) fn reserve_wiped(bytes: &mut Vec<u8>, more: usize) {
@@ -52,7 +59,7 @@ pub(crate) fn reserve_wiped(bytes: &mut Vec<u8>, more: usize) {
     if needed > bytes.capacity() {
         let mut moved = Vec::with_capacity(needed.max(bytes.capacity().saturating_mul(2)));
         moved.extend_from_slice(bytes);
-        bytes.zeroize();
+        wipe(bytes);
         *bytes = moved;
     }
 }

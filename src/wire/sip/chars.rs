@@ -1,43 +1,55 @@
 //! Character classes of RFC 3261 §25.1, one table look-up per byte.
 
 /// `token`.
-pub(super) const TOKEN: u16 = 1;
+pub(super) const TOKEN: u32 = 1;
 /// `userinfo` before the colon, with `%`. `#` is tolerated: phones dial feature codes with it.
-pub(super) const USER: u16 = 1 << 1;
+pub(super) const USER: u32 = 1 << 1;
 /// `password`, with `%`.
-pub(super) const PASSWORD: u16 = 1 << 2;
+pub(super) const PASSWORD: u32 = 1 << 2;
 /// `paramchar` of a URI, with `%`.
-pub(super) const PARAM: u16 = 1 << 3;
+pub(super) const PARAM: u32 = 1 << 3;
 /// `hname` and `hvalue` of a URI, with `%`.
-pub(super) const HEADER: u16 = 1 << 4;
+pub(super) const HEADER: u32 = 1 << 4;
 /// A host name; `_` is tolerated, private networks use it.
-pub(super) const HOST: u16 = 1 << 5;
+pub(super) const HOST: u32 = 1 << 5;
 /// An unquoted value of a header parameter: a token, a host, an IPv6 address, base64.
-pub(super) const VALUE: u16 = 1 << 6;
+pub(super) const VALUE: u32 = 1 << 6;
 /// An unquoted display name: tokens and blanks; raw UTF-8 is tolerated.
-pub(super) const DISPLAY: u16 = 1 << 7;
+pub(super) const DISPLAY: u32 = 1 << 7;
 /// A URI without angle brackets, up to what would belong to the header field (RFC 3261 §20).
-pub(super) const BARE_URI: u16 = 1 << 8;
+pub(super) const BARE_URI: u32 = 1 << 8;
 /// `unreserved`: what never needs an escape.
-pub(super) const UNRESERVED: u16 = 1 << 9;
+pub(super) const UNRESERVED: u32 = 1 << 9;
 /// Blank: SP or HT.
-pub(super) const BLANK: u16 = 1 << 10;
+pub(super) const BLANK: u32 = 1 << 10;
 /// The digits and visual separators of a telephone number (RFC 3966 §3).
-pub(super) const PHONE: u16 = 1 << 11;
+pub(super) const PHONE: u32 = 1 << 11;
 /// What an absolute URI of any scheme may hold (RFC 3986 §2).
-pub(super) const URIC: u16 = 1 << 12;
+pub(super) const URIC: u32 = 1 << 12;
+/// As [`PARAM`], without `%`.
+pub(super) const PLAIN_PARAM: u32 = 1 << 13;
+/// As [`USER`], without what needs a second look: `%`, and what may also follow a host.
+pub(super) const PLAIN_USER: u32 = 1 << 14;
+/// What may stand in a quoted string as it is: all but quotes, backslashes and line ends.
+pub(super) const QUOTED: u32 = 1 << 15;
+/// All but blanks and line ends.
+pub(super) const SOLID: u32 = 1 << 16;
 
-static CLASS: [u16; 256] = table();
+/// What an IPv6 address may hold.
+pub(super) const V6: u32 = 1 << 17;
+
+static CLASS: [u32; 256] = table();
 
 // Evaluated by the compiler alone: a bad index would not build.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-const fn table() -> [u16; 256] {
+const fn table() -> [u32; 256] {
     let mut t = [0; 256];
     let mut i = 0;
     while i < 256 {
         let b = i as u8;
         if b.is_ascii_alphanumeric() {
             t[i] |= TOKEN | USER | PASSWORD | PARAM | HEADER | HOST | VALUE | DISPLAY | UNRESERVED;
+            t[i] |= PLAIN_PARAM | PLAIN_USER;
         }
         if b.is_ascii_graphic() && !matches!(b, b';' | b',' | b'?' | b'<' | b'>' | b'"') {
             t[i] |= BARE_URI;
@@ -47,28 +59,38 @@ const fn table() -> [u16; 256] {
         {
             t[i] |= URIC;
         }
+        if !matches!(b, b'"' | b'\\' | b'\r' | b'\n') {
+            t[i] |= QUOTED;
+        }
+        if !matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
+            t[i] |= SOLID;
+        }
         if b >= 0x80 {
             t[i] |= DISPLAY;
         }
         if b.is_ascii_hexdigit() {
-            t[i] |= PHONE;
+            t[i] |= PHONE | V6;
         }
         i += 1;
     }
     let t = add(t, b"-.!%*_+`'~", TOKEN | DISPLAY | VALUE);
     let t = add(t, b"[]:/@?&$=#|{}()", VALUE);
     let t = add(t, b"-_.!~*'()", UNRESERVED | USER | PASSWORD | PARAM | HEADER);
+    let t = add(t, b"-_.!~*'()", PLAIN_PARAM | PLAIN_USER);
     let t = add(t, b"&=+$,;?/%#", USER);
+    let t = add(t, b"&=+$,/#", PLAIN_USER);
     let t = add(t, b"&=+$,%", PASSWORD);
     let t = add(t, b"[]/:&+$%", PARAM);
+    let t = add(t, b"[]/:&+$", PLAIN_PARAM);
     let t = add(t, b"[]/?:+$%", HEADER);
     let t = add(t, b"-._", HOST);
     let t = add(t, b"-.()+*#", PHONE);
+    let t = add(t, b":.", V6);
     add(t, b" \t", DISPLAY | BLANK)
 }
 
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-const fn add(mut t: [u16; 256], bytes: &[u8], class: u16) -> [u16; 256] {
+const fn add(mut t: [u32; 256], bytes: &[u8], class: u32) -> [u32; 256] {
     let mut i = 0;
     while i < bytes.len() {
         t[bytes[i] as usize] |= class;
@@ -79,81 +101,101 @@ const fn add(mut t: [u16; 256], bytes: &[u8], class: u16) -> [u16; 256] {
 
 /// Whether `byte` belongs to one of the classes of `class`.
 #[inline]
-pub(super) fn is(byte: u8, class: u16) -> bool {
-    CLASS.get(usize::from(byte)).is_some_and(|c| c & class != 0)
+pub(super) fn is(byte: u8, class: u32) -> bool {
+    mask(byte) & class != 0
 }
 
-/// The first position at or after `from` whose byte is not of `class`.
 #[inline]
-pub(super) fn span(bytes: &[u8], from: usize, class: u16) -> usize {
-    let (quads, tail) = bytes.get(from..).unwrap_or_default().as_chunks::<4>();
-    // Positions in a slice do not wrap.
-    let mut end = from;
-    for [a, b, c, d] in quads {
+fn mask(byte: u8) -> u32 {
+    CLASS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// What is left of `text` after the bytes of `class` in front.
+#[inline]
+pub(super) fn after(text: &[u8], class: u32) -> &[u8] {
+    let mut rest = text;
+    while let [a, b, c, d, tail @ ..] = rest {
         let (a, b, c, d) = (mask(*a), mask(*b), mask(*c), mask(*d));
         // One branch for four bytes.
         if a & b & c & d & class == 0 {
             return match (a & class, b & class, c & class) {
-                (0, _, _) => end,
-                (_, 0, _) => end.wrapping_add(1),
-                (_, _, 0) => end.wrapping_add(2),
-                _ => end.wrapping_add(3),
+                (0, _, _) => rest,
+                (_, 0, _) => rest.get(1..).unwrap_or_default(),
+                (_, _, 0) => rest.get(2..).unwrap_or_default(),
+                _ => rest.get(3..).unwrap_or_default(),
             };
         }
-        end = end.wrapping_add(4);
+        rest = tail;
     }
-    for byte in tail {
-        if !is(*byte, class) {
-            break;
-        }
-        end = end.wrapping_add(1);
+    while let [byte, tail @ ..] = rest
+        && is(*byte, class)
+    {
+        rest = tail;
     }
-    end
+    rest
 }
 
+/// `text` without the blanks in front.
 #[inline]
-fn mask(byte: u8) -> u16 {
-    CLASS.get(usize::from(byte)).copied().unwrap_or_default()
-}
-
-/// The first position at or after `from` that is not blank.
-#[inline]
-pub(super) fn skip_blanks(bytes: &[u8], from: usize) -> usize {
-    match bytes.get(from) {
-        Some(b' ' | b'\t') => span(bytes, from, BLANK),
-        _ => from,
+pub(super) fn skip_blanks(text: &[u8]) -> &[u8] {
+    match text {
+        [b' ' | b'\t', tail @ ..] => match tail {
+            [b' ' | b'\t', ..] => after_blanks(tail),
+            _ => tail,
+        },
+        _ => text,
     }
 }
 
-/// The position after `byte`, blanks before and after it skipped; `None` if it is not there.
-#[inline]
-pub(super) fn separator(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
-    let mut at = from;
-    let mut first = *bytes.get(at)?;
-    if is(first, BLANK) {
-        at = span(bytes, at, BLANK);
-        first = *bytes.get(at)?;
-    }
-    (first == byte).then(|| skip_blanks(bytes, at.wrapping_add(1)))
+#[cold]
+fn after_blanks(text: &[u8]) -> &[u8] {
+    after(text, BLANK)
 }
 
-/// The position after the closing quote of the quoted string whose opening quote is at `from`.
+/// What follows `byte`, blanks before and after it skipped; `None` if it is not there.
 #[inline]
-pub(super) fn quoted_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from.checked_add(1)?;
+pub(super) fn separator(text: &[u8], byte: u8) -> Option<&[u8]> {
+    match text {
+        [first, tail @ ..] if *first == byte => Some(skip_blanks(tail)),
+        [b' ' | b'\t', ..] => match after_blanks(text) {
+            [first, tail @ ..] if *first == byte => Some(skip_blanks(tail)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What follows the quoted string that `text` begins with, quotes included.
+pub(super) fn after_quoted(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.strip_prefix(b"\"")?;
     loop {
-        at = at.checked_add(memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?)?;
-        if bytes.get(at) == Some(&b'"') {
-            return at.checked_add(1);
+        match after(rest, QUOTED) {
+            [b'"', tail @ ..] => return Some(tail),
+            [b'\\', escaped, tail @ ..] if !matches!(escaped, b'\r' | b'\n') => rest = tail,
+            _ => return None,
         }
-        at = at.checked_add(2)?;
     }
 }
 
-/// A position in a line; no line is longer than a message.
+/// What stands in front of `tail`, the end of `text`.
 #[inline]
-pub(super) fn at(position: usize) -> u16 {
-    u16::try_from(position).unwrap_or(u16::MAX)
+pub(super) fn before<'a>(text: &'a [u8], tail: &[u8]) -> &'a [u8] {
+    text.get(..text.len().wrapping_sub(tail.len())).unwrap_or_default()
+}
+
+/// What stands in `text` from where `start` begins, one end of it, to where `tail` begins, another.
+#[inline]
+pub(super) fn stretch<'a>(text: &'a str, start: &[u8], tail: &[u8]) -> Option<&'a str> {
+    let length = text.len();
+    text.get(length.checked_sub(start.len())?..length.checked_sub(tail.len())?)
+}
+
+/// The position of `tail` in a text of `length` bytes whose end it is. No text with positions is
+/// longer than a message, and none of its values ends behind the last line end.
+#[inline]
+#[allow(clippy::cast_possible_truncation)]
+pub(super) fn place(length: usize, tail: &[u8]) -> u16 {
+    length.wrapping_sub(tail.len()) as u16
 }
 
 /// What stands between two positions of a line.
@@ -164,7 +206,18 @@ pub(super) fn between(line: &str, start: u16, end: u16) -> &str {
 
 /// Whether `bytes` is a token (RFC 3261 §25.1).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && span(bytes, 0, TOKEN) == bytes.len()
+    !bytes.is_empty() && after(bytes, TOKEN).is_empty()
+}
+
+/// The number that `text` begins with, the largest one if it does not fit, and what follows it.
+pub(super) fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0u64;
+    let mut rest = text;
+    while let [digit @ b'0'..=b'9', tail @ ..] = rest {
+        number = number.saturating_mul(10).saturating_add(u64::from(digit & 0x0f));
+        rest = tail;
+    }
+    (rest.len() < text.len()).then_some((number, rest))
 }
 
 /// The number that `digits` spell; `None` for anything but 1 to 20 digits that fit.

@@ -2,10 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::chars::number;
+use super::chars::{SOLID, after, digits, skip_blanks};
 use super::cseq::CSeq;
 use super::error::ParseErrorKind as Kind;
-use super::fields::{Buffer, FieldSpan};
 use super::message::StartLine;
 use super::name::HeaderName;
 use super::name_addr::AddressParts;
@@ -31,9 +30,19 @@ pub(super) struct Seen {
     cseq: Option<u16>,
 }
 
+/// What became of a value.
+pub(super) enum Value<'a> {
+    /// It is not read here.
+    Unread,
+    /// It is well-formed: what begins with the end of its line.
+    Read(&'a [u8]),
+    Malformed(Kind),
+}
+
 /// Reads the header fields that every message must have right.
-pub(super) struct Check<'a> {
-    buf: &'a Buffer,
+pub(super) struct Check {
+    /// The length of the message.
+    bytes: usize,
     pub(super) defect: Option<Kind>,
     pub(super) seen: Seen,
     pub(super) vias: Vec<ViaParts>,
@@ -45,11 +54,12 @@ pub(super) struct Check<'a> {
     max_forwards_seen: bool,
 }
 
-impl<'a> Check<'a> {
-    pub(super) fn new(buf: &'a Buffer, defect: Option<Kind>) -> Self {
+impl Check {
+    /// For a message of so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
         Self {
-            buf,
-            defect,
+            bytes,
+            defect: None,
             seen: Seen::default(),
             vias: Vec::with_capacity(8),
             addresses: Vec::with_capacity(16),
@@ -61,121 +71,96 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn note(&mut self, kind: Kind) {
+    pub(super) fn note(&mut self, kind: Kind) {
         self.defect.get_or_insert(kind);
     }
 
+    /// Reads the value that `text`, the end of the message, begins with: that of the header field
+    /// at this place. `text` is empty for a value that is not UTF-8.
     #[inline]
-    pub(super) fn field(&mut self, at: u16, field: &FieldSpan) {
-        let kind = match field.name_id {
-            HeaderName::Via => Kind::Via,
-            HeaderName::From => Kind::From,
-            HeaderName::To => Kind::To,
-            HeaderName::CallId => Kind::CallId,
-            HeaderName::CSeq => Kind::CSeq,
-            HeaderName::Contact => Kind::Contact,
-            HeaderName::Route => Kind::Route,
-            HeaderName::RecordRoute => Kind::RecordRoute,
-            HeaderName::MaxForwards => Kind::MaxForwards,
-            HeaderName::ContentLength => Kind::ContentLength,
-            _ => return,
-        };
-        let value = self.buf.text(field.value);
-        let good = match field.name_id {
-            HeaderName::Via => self.via(at, value),
+    pub(super) fn field<'a>(&mut self, at: u16, name: HeaderName, text: &'a [u8]) -> Value<'a> {
+        let (end, kind) = match name {
+            HeaderName::Via => (self.via(at, text), Kind::Via),
+            HeaderName::RecordRoute => (self.addresses((at, name), text), Kind::RecordRoute),
+            HeaderName::Route => (self.addresses((at, name), text), Kind::Route),
+            HeaderName::Contact => (self.contact(at, text), Kind::Contact),
             HeaderName::From => {
-                first(&mut self.seen.from, at, &mut self.defect)
-                    && value.is_some_and(|text| self.address(at, text))
+                let first = first(&mut self.seen.from, at, &mut self.defect);
+                (first.and_then(|()| self.address((at, name), text)), Kind::From)
             }
             HeaderName::To => {
-                first(&mut self.seen.to, at, &mut self.defect)
-                    && value.is_some_and(|text| self.address(at, text))
+                let first = first(&mut self.seen.to, at, &mut self.defect);
+                (first.and_then(|()| self.address((at, name), text)), Kind::To)
             }
             HeaderName::CallId => {
-                first(&mut self.seen.call_id, at, &mut self.defect)
-                    && value.is_some_and(|v| !v.is_empty() && !v.contains([' ', '\t']))
+                let first = first(&mut self.seen.call_id, at, &mut self.defect);
+                (first.and_then(|()| call_id(text)), Kind::CallId)
             }
-            HeaderName::CSeq => self.cseq(at, value),
-            HeaderName::MaxForwards => self.max_forwards(value),
-            HeaderName::ContentLength => self.content_length(value),
-            HeaderName::Contact if value == Some("*") => true,
-            _ => value.is_some_and(|text| self.addresses(at, text)),
+            HeaderName::CSeq => (self.cseq(at, text), Kind::CSeq),
+            HeaderName::MaxForwards => (self.max_forwards(text), Kind::MaxForwards),
+            HeaderName::ContentLength => (self.content_length(text), Kind::ContentLength),
+            _ => return Value::Unread,
         };
-        if !good {
-            self.note(kind);
-        }
+        end.map_or(Value::Malformed(kind), Value::Read)
     }
 
     #[inline]
-    fn via(&mut self, at: u16, value: Option<&str>) -> bool {
+    fn via<'a>(&mut self, at: u16, text: &'a [u8]) -> Option<&'a [u8]> {
         let is_top = self.seen.via.is_none();
         if is_top {
             self.seen.via = Some(at);
         }
-        let Some(text) = value else { return false };
-        let mut from = 0;
+        let mut rest = text;
         loop {
             if !self.has_room() {
-                return false;
+                return None;
             }
-            self.vias.push(ViaParts::empty(at));
-            match self.vias.last_mut().and_then(|parts| parts.read(text, from)) {
-                Some(Some(end)) => {
-                    self.top_via |= is_top;
-                    if end >= text.len() {
-                        return true;
-                    }
-                    from = end.saturating_add(1);
-                }
-                Some(None) => {
-                    self.top_via |= is_top;
-                    return false;
-                }
-                None => {
-                    self.vias.pop();
-                    return false;
-                }
+            let (parts, next) = ViaParts::read(self.bytes, at, rest)?;
+            self.vias.push(parts);
+            self.top_via |= is_top;
+            match next? {
+                [b',', value @ ..] => rest = value,
+                end => return Some(end),
             }
         }
     }
 
     /// One address that is the whole line.
     #[inline]
-    fn address(&mut self, at: u16, text: &str) -> bool {
-        match self.push_address(at, text, 0) {
-            Some(end) if end == text.len() => true,
-            Some(_) => {
-                self.addresses.pop();
-                false
-            }
-            None => false,
+    fn address<'a>(&mut self, at: (u16, HeaderName), text: &'a [u8]) -> Option<&'a [u8]> {
+        if !self.has_room() {
+            return None;
         }
+        let (parts, next) = AddressParts::read(self.bytes, at, text)?;
+        let end = line_end(next)?;
+        self.addresses.push(parts);
+        Some(end)
     }
 
     /// A list of addresses.
     #[inline]
-    fn addresses(&mut self, at: u16, text: &str) -> bool {
-        let mut from = 0;
+    fn addresses<'a>(&mut self, at: (u16, HeaderName), text: &'a [u8]) -> Option<&'a [u8]> {
+        let mut rest = text;
         loop {
-            match self.push_address(at, text, from) {
-                Some(end) if end >= text.len() => return true,
-                Some(comma) => from = comma.saturating_add(1),
-                None => return false,
+            if !self.has_room() {
+                return None;
+            }
+            let (parts, next) = AddressParts::read(self.bytes, at, rest)?;
+            self.addresses.push(parts);
+            match next {
+                [b',', value @ ..] => rest = value,
+                end => return Some(end),
             }
         }
     }
 
-    /// Reads the address at `from`, where it is to stay; the position after it.
-    fn push_address(&mut self, at: u16, text: &str, from: usize) -> Option<usize> {
-        if !self.has_room() {
-            return None;
+    fn contact<'a>(&mut self, at: u16, text: &'a [u8]) -> Option<&'a [u8]> {
+        if let [b'*', rest @ ..] = text
+            && let Some(end) = line_end(rest)
+        {
+            return Some(end);
         }
-        self.addresses.push(AddressParts::empty(at));
-        let end = self.addresses.last_mut()?.read(text, from);
-        if end.is_none() {
-            self.addresses.pop();
-        }
-        end
+        self.addresses((at, HeaderName::Contact), text)
     }
 
     /// Whether one more value may be kept; lists share the bound of the header fields.
@@ -188,33 +173,29 @@ impl<'a> Check<'a> {
         room
     }
 
-    fn cseq(&mut self, at: u16, value: Option<&str>) -> bool {
-        if !first(&mut self.seen.cseq, at, &mut self.defect) {
-            return false;
-        }
-        match value.and_then(CSeq::scan) {
-            Some((cseq, fits)) => {
-                self.cseq = Some(cseq);
-                fits
-            }
-            None => false,
-        }
+    fn cseq<'a>(&mut self, at: u16, text: &'a [u8]) -> Option<&'a [u8]> {
+        first(&mut self.seen.cseq, at, &mut self.defect)?;
+        let (cseq, fits, tail) = CSeq::read(text)?;
+        let end = line_end(tail)?;
+        self.cseq = Some(cseq);
+        fits.then_some(end)
     }
 
-    fn max_forwards(&mut self, value: Option<&str>) -> bool {
+    fn max_forwards<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
         if core::mem::replace(&mut self.max_forwards_seen, true) {
             self.note(Kind::DuplicateHeader);
-            return false;
+            return None;
         }
-        self.max_forwards = value.and_then(number).and_then(|n| u8::try_from(n).ok());
-        self.max_forwards.is_some()
+        let (number, end) = number(text)?;
+        self.max_forwards = Some(u8::try_from(number).ok()?);
+        Some(end)
     }
 
-    fn content_length(&mut self, value: Option<&str>) -> bool {
-        let length = value.and_then(number).and_then(|n| usize::try_from(n).ok());
-        let Some(length) = length.filter(|n| *n <= MAX_MESSAGE) else {
+    fn content_length<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let read = number(text).and_then(|(n, end)| Some((usize::try_from(n).ok()?, end)));
+        let Some((length, end)) = read.filter(|(length, _)| *length <= MAX_MESSAGE) else {
             self.length = BodyLength::Unknown;
-            return false;
+            return None;
         };
         match self.length {
             BodyLength::Known(other) if other != length => {
@@ -224,7 +205,7 @@ impl<'a> Check<'a> {
             BodyLength::Absent => self.length = BodyLength::Known(length),
             _ => {}
         }
-        true
+        Some(end)
     }
 
     /// Whether a response can be sent: by the top Via. What else it copies may be missing, as RFC
@@ -256,11 +237,30 @@ impl<'a> Check<'a> {
 }
 
 /// Keeps the first field of a name; a second one is a defect.
-fn first(slot: &mut Option<u16>, at: u16, defect: &mut Option<Kind>) -> bool {
+fn first(slot: &mut Option<u16>, at: u16, defect: &mut Option<Kind>) -> Option<()> {
     if slot.is_some() {
         defect.get_or_insert(Kind::DuplicateHeader);
-        return false;
+        return None;
     }
     *slot = Some(at);
-    true
+    Some(())
+}
+
+/// What begins with the end of the line, if nothing but blanks stands before it.
+#[inline]
+fn line_end(text: &[u8]) -> Option<&[u8]> {
+    let end = skip_blanks(text);
+    matches!(end, [] | [b'\r', ..]).then_some(end)
+}
+
+/// A number alone on its line.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, tail) = digits(text)?;
+    Some((number, line_end(tail)?))
+}
+
+/// A Call-ID: no blank in it.
+fn call_id(text: &[u8]) -> Option<&[u8]> {
+    let tail = after(text, SOLID);
+    if tail.len() == text.len() { None } else { line_end(tail) }
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::chars::{TOKEN, saturating_number, skip_blanks, span};
+use super::chars::{TOKEN, after, before, digits, skip_blanks};
 use super::method::Method;
 
 /// A sequence number and the method that it belongs to.
@@ -15,17 +15,18 @@ pub struct CSeq {
 }
 
 impl CSeq {
-    /// The CSeq that `text` spells, and whether its number fits; a larger one gives 2^32-1.
-    pub(super) fn scan(text: &str) -> Option<(Self, bool)> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let number = saturating_number(text.get(..digits)?)?;
-        let fits = number != u32::MAX || text.get(..digits)?.parse::<u32>().is_ok();
-        let start = skip_blanks(text.as_bytes(), digits);
-        let end = span(text.as_bytes(), start, TOKEN);
-        if start == digits || end == start || end != text.len() {
+    /// The CSeq that `text` begins with, and what follows it. A number that does not fit gives
+    /// 2^32-1, and false.
+    pub(super) fn read(text: &[u8]) -> Option<(Self, bool, &[u8])> {
+        let (number, number_tail) = digits(text)?;
+        let method = skip_blanks(number_tail);
+        let tail = after(method, TOKEN);
+        if method.len() == number_tail.len() || tail.len() == method.len() {
             return None;
         }
-        Some((Self { number, method: text.get(start..end)?.into() }, fits))
+        let fits = u32::try_from(number).ok();
+        let method = Method::read(before(method, tail));
+        Some((Self { number: fits.unwrap_or(u32::MAX), method }, fits.is_some(), tail))
     }
 }
 
@@ -41,7 +42,10 @@ mod tests {
 
     #[test]
     fn numbers_do_not_wrap() {
-        let read = |t| CSeq::scan(t).map(|(c, fits)| (c.number, fits));
+        let read = |t: &str| {
+            let (cseq, fits, tail) = CSeq::read(t.as_bytes())?;
+            tail.is_empty().then_some((cseq.number, fits))
+        };
         assert_eq!(read("0009   INVITE"), Some((9, true)));
         assert_eq!(read("4294967295 INVITE"), Some((u32::MAX, true)));
         assert_eq!(read("4294967296 INVITE"), Some((u32::MAX, false)));

@@ -2,24 +2,21 @@
 
 use alloc::{string::String, vec::Vec};
 
-use zeroize::Zeroize;
-
 use super::name::HeaderName;
-use crate::util::reserve_wiped;
+use crate::util::{reserve_wiped, wipe};
 
 /// Where a header field stands in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FieldSpan {
-    pub(super) name: (u32, u32),
-    pub(super) value: (u32, u32),
+    pub(super) name: (u16, u16),
+    pub(super) value: (u16, u16),
     pub(super) name_id: HeaderName,
 }
 
 /// The bytes of a span of positions.
 #[inline]
-pub(super) fn slice(buf: &[u8], span: (u32, u32)) -> &[u8] {
-    let range = usize::try_from(span.0).ok().zip(usize::try_from(span.1).ok());
-    range.and_then(|(start, end)| buf.get(start..end)).unwrap_or_default()
+pub(super) fn slice(buf: &[u8], span: (u16, u16)) -> &[u8] {
+    buf.get(usize::from(span.0)..usize::from(span.1)).unwrap_or_default()
 }
 
 /// The bytes of a message: as text where they are UTF-8, so that no value is checked twice. Bodies
@@ -46,14 +43,20 @@ impl Buffer {
         }
     }
 
+    /// All of it; `None` if it is not UTF-8.
+    #[inline]
+    pub(super) fn all_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Bytes(_) => None,
+        }
+    }
+
     /// The text of a span; `None` if it is not UTF-8.
     #[inline]
-    pub(super) fn text(&self, span: (u32, u32)) -> Option<&str> {
+    pub(super) fn text(&self, span: (u16, u16)) -> Option<&str> {
         match self {
-            Self::Text(text) => {
-                let (start, end) = (usize::try_from(span.0), usize::try_from(span.1));
-                text.get(start.ok()?..end.ok()?)
-            }
+            Self::Text(text) => text.get(usize::from(span.0)..usize::from(span.1)),
             Self::Bytes(bytes) => core::str::from_utf8(slice(bytes, span)).ok(),
         }
     }
@@ -65,8 +68,7 @@ impl Buffer {
             Self::Text(text) if needed > text.capacity() => {
                 let mut moved = String::with_capacity(needed);
                 moved.push_str(text);
-                text.zeroize();
-                *text = moved;
+                wipe(&mut core::mem::replace(text, moved).into_bytes());
             }
             Self::Text(_) => {}
             Self::Bytes(bytes) => reserve_wiped(bytes, count),
@@ -79,24 +81,22 @@ impl Buffer {
         }
         match (&mut *self, core::str::from_utf8(more)) {
             (Self::Text(text), Ok(more)) => text.push_str(more),
-            _ => self.change(|bytes| bytes.extend_from_slice(more)),
+            _ => {
+                let mut bytes = self.take();
+                bytes.extend_from_slice(more);
+                *self = Self::Bytes(bytes);
+            }
         }
     }
 
     /// Drops what is after `length` bytes.
     pub(super) fn truncate(&mut self, length: usize) {
-        match self {
-            _ if self.as_bytes().len() <= length => {}
-            Self::Text(text) if text.is_char_boundary(length) => {
-                text.split_off(length).zeroize();
-                // What was split off is still there.
-                self.change(wipe_spare);
-                self.retext();
-            }
-            _ => self.change(|bytes| {
+        if self.as_bytes().len() > length {
+            self.rewrite(|bytes| {
                 bytes.truncate(length);
+                // What was cut off is still there.
                 wipe_spare(bytes);
-            }),
+            });
         }
     }
 
@@ -107,21 +107,18 @@ impl Buffer {
         }
     }
 
-    /// Bytes that are text are text again.
-    fn retext(&mut self) {
-        if let Self::Bytes(bytes) = self {
-            *self = Self::new(core::mem::take(bytes));
-        }
+    /// Changes the bytes; they are text afterwards if they can be.
+    pub(super) fn rewrite(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = self.take();
+        change(&mut bytes);
+        *self = Self::new(bytes);
     }
 
-    /// Changes the bytes, which need not be text any more.
-    fn change(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = match self {
+    fn take(&mut self) -> Vec<u8> {
+        match self {
             Self::Text(text) => core::mem::take(text).into_bytes(),
             Self::Bytes(bytes) => core::mem::take(bytes),
-        };
-        change(&mut bytes);
-        *self = Self::Bytes(bytes);
+        }
     }
 }
 
@@ -134,10 +131,7 @@ fn wipe_spare(bytes: &mut Vec<u8>) {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        match self {
-            Self::Text(text) => text.zeroize(),
-            Self::Bytes(bytes) => bytes.zeroize(),
-        }
+        wipe(&mut self.take());
     }
 }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::chars::{HOST, skip_blanks, span};
+use super::chars::{HOST, V6, after, before, skip_blanks};
 
 /// The host of a URI or of a Via.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,8 @@ impl<'a> Host<'a> {
     /// The host that `text` names: a domain name, an IPv4 address, or an IPv6 address with or
     /// without brackets.
     pub fn parse(text: &'a str) -> Option<Self> {
-        if let Some((kind, end)) = scan_host(text.as_bytes(), 0) {
-            return (end == text.len()).then(|| kind.read(text))?;
+        if let Some((kind, tail)) = scan_host(text.as_bytes()) {
+            return tail.is_empty().then(|| kind.read(text))?;
         }
         parse_v6(text).map(|a| Host::Ip(a.into()))
     }
@@ -94,49 +94,61 @@ impl HostKind {
     }
 }
 
-/// The host at `from` and the position after it.
+/// The host that `text` begins with, and what follows it.
 #[inline]
-pub(super) fn scan_host(bytes: &[u8], from: usize) -> Option<(HostKind, usize)> {
-    let first = *bytes.get(from)?;
-    if first == b'[' {
-        let inside = from.checked_add(1)?;
-        let end = inside.checked_add(memchr::memchr(b']', bytes.get(inside..)?)?)?;
-        parse_v6(core::str::from_utf8(bytes.get(inside..end)?).ok()?)?;
-        return Some((HostKind::V6, end.checked_add(1)?));
-    }
-    let end = span(bytes, from, HOST);
-    let name = bytes.get(from..end)?;
-    if name.is_empty() || first == b'.' {
-        return None;
-    }
-    if !first.is_ascii_digit() || !name.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
-        return Some((HostKind::Domain, end));
-    }
-    let address = core::str::from_utf8(name).ok()?;
-    address.parse::<Ipv4Addr>().ok()?;
-    Some((HostKind::V4, end))
+pub(super) fn scan_host(text: &[u8]) -> Option<(HostKind, &[u8])> {
+    scan_host_run(text, after(text, HOST))
 }
 
-/// The port after `:` at `from`, if there is one, and the position after it. `None` for a colon
-/// without a port of 0 to 65535. `blanks` allows blanks around the colon (Via).
+/// As [`scan_host`]; `tail` is what follows the characters of a host name.
 #[inline]
-pub(super) fn scan_port(bytes: &[u8], from: usize, blanks: bool) -> Option<(Option<u16>, usize)> {
-    let colon = if blanks { skip_blanks(bytes, from) } else { from };
-    if bytes.get(colon) != Some(&b':') {
-        return Some((None, from));
+pub(super) fn scan_host_run<'a>(text: &'a [u8], tail: &'a [u8]) -> Option<(HostKind, &'a [u8])> {
+    match text.first()? {
+        b'.' => None,
+        b'[' => scan_v6(text),
+        b'0'..=b'9' => Some((scan_v4(before(text, tail))?, tail)),
+        _ => (tail.len() < text.len()).then_some((HostKind::Domain, tail)),
     }
-    let mut start = colon.checked_add(1)?;
-    if blanks {
-        start = skip_blanks(bytes, start);
+}
+
+/// An address in brackets.
+#[cold]
+fn scan_v6(text: &[u8]) -> Option<(HostKind, &[u8])> {
+    let inside = text.get(1..)?;
+    let tail = after(inside, V6);
+    parse_v6(core::str::from_utf8(before(inside, tail)).ok()?)?;
+    Some((HostKind::V6, tail.strip_prefix(b"]")?))
+}
+
+/// A host that begins with a digit.
+fn scan_v4(name: &[u8]) -> Option<HostKind> {
+    if !name.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
+        return Some(HostKind::Domain);
     }
-    let rest = bytes.get(start..)?;
-    let mut port = 0u16;
-    let mut end = start;
-    for digit in rest.iter().take_while(|b| b.is_ascii_digit()) {
-        port = port.checked_mul(10)?.checked_add(u16::from(digit & 0x0f))?;
-        end = end.saturating_add(1);
+    core::str::from_utf8(name).ok()?.parse::<Ipv4Addr>().ok()?;
+    Some(HostKind::V4)
+}
+
+/// The port after a colon that `text` begins with, if there is one, and what follows it. `None`
+/// for a colon without a port of 0 to 65535. `blanks` allows blanks around the colon (Via).
+#[inline]
+pub(super) fn scan_port(text: &[u8], blanks: bool) -> Option<(Option<u16>, &[u8])> {
+    let [b':', digits @ ..] = (if blanks { skip_blanks(text) } else { text }) else {
+        return Some((None, text));
+    };
+    let digits = if blanks { skip_blanks(digits) } else { digits };
+    let mut rest = digits;
+    let mut port = 0u32;
+    while let [digit @ b'0'..=b'9', tail @ ..] = rest {
+        port = port.wrapping_mul(10).wrapping_add(u32::from(digit & 0x0f));
+        // Far from wrapping.
+        if port > u32::from(u16::MAX) {
+            return None;
+        }
+        rest = tail;
     }
-    (end > start).then_some((Some(port), end))
+    let port = u16::try_from(port).ok()?;
+    (rest.len() < digits.len()).then_some((Some(port), rest))
 }
 
 /// An IPv6 address without brackets. Three colons in a row, which the grammar of RFC 3261 allowed
@@ -175,10 +187,12 @@ mod tests {
 
     #[test]
     fn ports_do_not_wrap() {
-        assert_eq!(scan_port(b":5060;", 0, false), Some((Some(5060), 5)));
-        assert_eq!(scan_port(b" : 5060", 0, true), Some((Some(5060), 7)));
-        assert_eq!(scan_port(b":65536", 0, false), None);
-        assert_eq!(scan_port(b":", 0, false), None);
-        assert_eq!(scan_port(b";", 0, false), Some((None, 0)));
+        assert_eq!(scan_port(b":5060;", false), Some((Some(5060), &b";"[..])));
+        assert_eq!(scan_port(b" : 5060", true), Some((Some(5060), &b""[..])));
+        assert_eq!(scan_port(b":65535", false), Some((Some(65535), &b""[..])));
+        assert_eq!(scan_port(b":65536", false), None);
+        assert_eq!(scan_port(b":4294972356", false), None);
+        assert_eq!(scan_port(b":", false), None);
+        assert_eq!(scan_port(b";", false), Some((None, &b";"[..])));
     }
 }

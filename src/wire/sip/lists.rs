@@ -12,7 +12,10 @@ fn next_value(text: &str) -> (&str, Option<&str>) {
             return (text, None);
         };
         let end = match bytes.get(hit) {
-            Some(b'"') => super::chars::quoted_end(bytes, hit),
+            Some(b'"') => bytes
+                .get(hit..)
+                .and_then(super::chars::after_quoted)
+                .and_then(|tail| bytes.len().checked_sub(tail.len())),
             Some(b'<') => bytes
                 .get(hit..)
                 .and_then(|r| memchr::memchr(b'>', r))

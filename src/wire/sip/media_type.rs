@@ -1,6 +1,6 @@
 //! Media types: Content-Type and its like (RFC 3261 §20.15).
 
-use super::chars::{TOKEN, separator, skip_blanks, span};
+use super::chars::{TOKEN, after, separator, skip_blanks, stretch};
 use super::params::{Params, scan_params};
 
 /// `type/subtype;parameters`.
@@ -14,19 +14,18 @@ pub struct MediaType<'a> {
 impl<'a> MediaType<'a> {
     /// The media type that all of `text` is.
     pub fn parse(text: &'a str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        let start = skip_blanks(bytes, 0);
-        let end = span(bytes, start, TOKEN);
-        let subtype = separator(bytes, end, b'/')?;
-        let subtype_end = span(bytes, subtype, TOKEN);
-        let params = scan_params(bytes, subtype_end, b"");
-        if end == start || subtype_end == subtype {
+        let main = skip_blanks(text.as_bytes());
+        let main_tail = after(main, TOKEN);
+        let subtype = separator(main_tail, b'/')?;
+        let params = after(subtype, TOKEN);
+        let scanned = scan_params(params, b"");
+        if main_tail.len() == main.len() || params.len() == subtype.len() {
             return None;
         }
-        (params.next == Some(bytes.len())).then_some(Self {
-            main: text.get(start..end)?,
-            subtype: text.get(subtype..subtype_end)?,
-            params: Params::new(text.get(subtype_end..params.end)?),
+        scanned.next?.is_empty().then_some(Self {
+            main: stretch(text, main, main_tail)?,
+            subtype: stretch(text, subtype, params)?,
+            params: Params::new(stretch(text, params, scanned.tail)?),
         })
     }
 

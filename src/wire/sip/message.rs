@@ -40,8 +40,8 @@ pub struct Message {
 
 #[derive(Clone, Debug)]
 pub(super) enum StartLine {
-    Request { method: Method, uri: (u32, u32), parts: Option<UriParts> },
-    Response { status: u16, reason: (u32, u32) },
+    Request { method: Method, uri: (u16, u16), parts: Option<UriParts> },
+    Response { status: u16, reason: (u16, u16) },
 }
 
 impl Message {
@@ -100,9 +100,13 @@ impl Message {
 
     /// The Via values from the top.
     pub fn vias(&self) -> impl Iterator<Item = ViaRef<'_>> {
-        self.vias.iter().filter_map(|parts| {
-            let field = self.fields.get(usize::from(parts.field))?;
-            Some(ViaRef::new(self.text(field.value), *parts))
+        let all = self.buf.all_text();
+        self.vias.iter().filter_map(move |parts| match all {
+            Some(text) => Some(ViaRef::new(text, *parts)),
+            None => {
+                let (text, start) = self.line(parts.field)?;
+                Some(ViaRef::new(text, parts.moved(start)))
+            }
         })
     }
 
@@ -161,10 +165,21 @@ impl Message {
 
     /// The addresses that were read at parsing.
     fn read(&self, name: HeaderName) -> impl Iterator<Item = NameAddrRef<'_>> {
-        self.addresses.iter().filter_map(move |parts| {
-            let field = self.fields.get(usize::from(parts.field))?;
-            (field.name_id == name).then(|| NameAddrRef::new(self.text(field.value), *parts))
+        let all = self.buf.all_text();
+        let named = self.addresses.iter().filter(move |parts| parts.name_id == name);
+        named.filter_map(move |parts| match all {
+            Some(text) => Some(NameAddrRef::new(text, *parts)),
+            None => {
+                let (text, start) = self.line(parts.field)?;
+                Some(NameAddrRef::new(text, parts.moved(start)))
+            }
         })
+    }
+
+    /// The value of a header field, and where it starts.
+    fn line(&self, field: u16) -> Option<(&str, u16)> {
+        let value = self.fields.get(usize::from(field))?.value;
+        Some((self.buf.text(value)?, value.0))
     }
 
     /// Max-Forwards.
@@ -290,7 +305,7 @@ impl Message {
         Lines::new(self.as_bytes(), &self.fields, name)
     }
 
-    fn text(&self, span: (u32, u32)) -> &str {
+    fn text(&self, span: (u16, u16)) -> &str {
         self.buf.text(span).unwrap_or_default()
     }
 

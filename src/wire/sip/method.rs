@@ -62,25 +62,38 @@ impl Method {
     }
 }
 
+impl Method {
+    /// The method that a token spells.
+    pub(super) fn read(token: &[u8]) -> Self {
+        Self::known(token).unwrap_or_else(|| {
+            Method::Other(core::str::from_utf8(token).unwrap_or_default().into())
+        })
+    }
+
+    fn known(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"INVITE" => Method::Invite,
+            b"ACK" => Method::Ack,
+            b"BYE" => Method::Bye,
+            b"CANCEL" => Method::Cancel,
+            b"REGISTER" => Method::Register,
+            b"OPTIONS" => Method::Options,
+            b"INFO" => Method::Info,
+            b"PRACK" => Method::Prack,
+            b"UPDATE" => Method::Update,
+            b"SUBSCRIBE" => Method::Subscribe,
+            b"NOTIFY" => Method::Notify,
+            b"REFER" => Method::Refer,
+            b"MESSAGE" => Method::Message,
+            b"PUBLISH" => Method::Publish,
+            _ => return None,
+        })
+    }
+}
+
 impl From<&str> for Method {
     fn from(name: &str) -> Self {
-        match name {
-            "INVITE" => Method::Invite,
-            "ACK" => Method::Ack,
-            "BYE" => Method::Bye,
-            "CANCEL" => Method::Cancel,
-            "REGISTER" => Method::Register,
-            "OPTIONS" => Method::Options,
-            "INFO" => Method::Info,
-            "PRACK" => Method::Prack,
-            "UPDATE" => Method::Update,
-            "SUBSCRIBE" => Method::Subscribe,
-            "NOTIFY" => Method::Notify,
-            "REFER" => Method::Refer,
-            "MESSAGE" => Method::Message,
-            "PUBLISH" => Method::Publish,
-            other => Method::Other(other.into()),
-        }
+        Self::known(name.as_bytes()).unwrap_or_else(|| Method::Other(name.into()))
     }
 }
 

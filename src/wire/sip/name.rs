@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::chars::{TOKEN, after, before, separator};
+
 macro_rules! header_names {
     ($($variant:ident $text:literal $($compact:literal)?,)*) => {
         /// The name of a header field that the crate knows; any other is `Other` and is found by
@@ -160,34 +162,72 @@ const fn slots() -> [u8; 256] {
 }
 
 /// The name that `text` spells.
-#[inline]
 pub(super) fn lookup(text: &[u8]) -> HeaderName {
-    // Those that fill most messages, as they are nearly always written.
-    match text {
-        b"Via" => HeaderName::Via,
-        b"Record-Route" => HeaderName::RecordRoute,
-        b"Route" => HeaderName::Route,
-        b"From" => HeaderName::From,
-        b"To" => HeaderName::To,
-        b"CSeq" => HeaderName::CSeq,
-        b"Call-ID" => HeaderName::CallId,
-        b"Contact" => HeaderName::Contact,
-        _ => find(text).unwrap_or(HeaderName::Other),
-    }
+    find(text).unwrap_or(HeaderName::Other)
 }
 
-#[inline]
 fn find(text: &[u8]) -> Option<HeaderName> {
     let mut slot = hash(text.len(), *text.first()?, *text.last()?);
     loop {
         let index = usize::from(*SLOTS.get(usize::from(slot))?).checked_sub(1)?;
         let (spelling, name) = SPELLINGS.get(index)?;
-        let spelling = spelling.as_bytes();
-        // Nearly always written as the RFC writes it.
-        if spelling == text || spelling.eq_ignore_ascii_case(text) {
+        if spelling.as_bytes().eq_ignore_ascii_case(text) {
             return Some(*name);
         }
         slot = slot.wrapping_add(1);
+    }
+}
+
+/// The front of a header field.
+pub(super) struct NameLine<'a> {
+    pub(super) name_id: HeaderName,
+    /// What follows the name.
+    pub(super) name_tail: &'a [u8],
+    /// What follows the colon and the blanks after it.
+    pub(super) value: &'a [u8],
+}
+
+/// The header field that `line` begins with; `None` if it is none.
+#[inline]
+pub(super) fn read_name(line: &[u8]) -> Option<NameLine<'_>> {
+    let (name_id, name_tail) = match common(line) {
+        Some((name_id, length)) => (name_id, line.get(length..)?),
+        None => other(line)?,
+    };
+    let value = separator(name_tail, b':')?;
+    Some(NameLine { name_id, name_tail, value })
+}
+
+#[inline(never)]
+fn other(line: &[u8]) -> Option<(HeaderName, &[u8])> {
+    let tail = after(line, TOKEN);
+    let name = before(line, tail);
+    (!name.is_empty()).then(|| (lookup(name), tail))
+}
+
+/// The name at the front of `line`, and its length, if it is one of those that fill most messages,
+/// as it is nearly always written.
+#[inline]
+fn common(line: &[u8]) -> Option<(HeaderName, usize)> {
+    use HeaderName as Name;
+    let is = |found: bool, name: HeaderName| found.then_some((name, name.as_str().len()));
+    match line {
+        [b'V', b'i', b'a', b':', ..] => is(true, Name::Via),
+        [b'R', b'e', rest @ ..] => is(rest.starts_with(b"cord-Route:"), Name::RecordRoute),
+        [b'R', rest @ ..] => is(rest.starts_with(b"oute:"), Name::Route),
+        [b'F', rest @ ..] => is(rest.starts_with(b"rom:"), Name::From),
+        [b'T', rest @ ..] => is(rest.starts_with(b"o:"), Name::To),
+        [b'M', rest @ ..] => is(rest.starts_with(b"ax-Forwards:"), Name::MaxForwards),
+        [b'C', b'a', rest @ ..] => is(rest.starts_with(b"ll-ID:"), Name::CallId),
+        [b'C', b'S', rest @ ..] => is(rest.starts_with(b"eq:"), Name::CSeq),
+        [b'C', b'o', b'n', b't', rest @ ..] => match rest {
+            [b'a', rest @ ..] => is(rest.starts_with(b"ct:"), Name::Contact),
+            [b'e', b'n', b't', b'-', b'T', rest @ ..] => {
+                is(rest.starts_with(b"ype:"), Name::ContentType)
+            }
+            _ => is(rest.starts_with(b"ent-Length:"), Name::ContentLength),
+        },
+        _ => None,
     }
 }
 
@@ -198,6 +238,12 @@ mod tests {
     #[test]
     fn every_spelling_is_found_in_any_case() {
         for (text, name) in SPELLINGS {
+            let line = format!("{text} : x");
+            let read = read_name(line.as_bytes()).unwrap();
+            assert_eq!((read.name_id, read.value), (*name, &b"x"[..]), "{text}");
+            let line = format!("{text}:x");
+            let read = read_name(line.as_bytes()).unwrap();
+            assert_eq!((read.name_id, read.name_tail), (*name, &b":x"[..]), "{text}");
             for spelling in [text.to_string(), text.to_uppercase(), text.to_lowercase()] {
                 assert_eq!(lookup(spelling.as_bytes()), *name, "{spelling}");
             }

@@ -6,110 +6,139 @@ use core::fmt::{self, Write as _};
 
 use super::builder::BuildError;
 use super::chars::{
-    BARE_URI, DISPLAY, VALUE, at, between, is_token, quoted_end, skip_blanks, span,
+    BARE_URI, DISPLAY, VALUE, after, after_quoted, before, between, is_token, place, skip_blanks,
 };
 use super::escape::{quote, unquote};
+use super::name::HeaderName;
 use super::params::{Params, scan_params};
 use super::uri::{Uri, UriRef};
 use super::uri_parts::UriParts;
 
 /// One address of a header field: display name, URI, parameters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct NameAddrRef<'a> {
-    line: &'a str,
+    text: &'a str,
     parts: AddressParts,
 }
 
-/// Positions in a line of addresses.
+/// Positions of an address in its message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AddressParts {
     /// The header field that it stands in.
     pub(super) field: u16,
+    /// The name of that field.
+    pub(super) name_id: HeaderName,
     /// Between the quotes of a quoted string.
     display: (u16, u16),
     quoted: bool,
     uri: (u16, u16),
+    /// In the URI.
     uri_parts: UriParts,
     params: (u16, u16),
     tag: (u16, u16),
 }
 
 impl AddressParts {
-    pub(super) const fn empty(field: u16) -> Self {
-        Self {
-            field,
-            display: (0, 0),
-            quoted: false,
-            uri: (0, 0),
-            uri_parts: UriParts::EMPTY,
-            params: (0, 0),
-            tag: (0, 0),
-        }
-    }
-
-    /// Reads the address that starts at `from`, into parts that are empty: where they are to
-    /// stay. Gives the position after it, its blanks skipped: a comma or the end.
+    /// Reads the address that `text`, the end of a message of `length` bytes, begins with. Gives
+    /// what follows it and its blanks: a comma or the end of the line.
     #[inline]
-    pub(super) fn read(&mut self, line: &str, from: usize) -> Option<usize> {
-        let bytes = line.as_bytes();
-        let start = skip_blanks(bytes, from);
-        let first = *bytes.get(start)?;
-        let quoted = first == b'"';
-        let (display, open) = match first {
-            b'<' => ((start, start), start),
-            b'"' => {
-                let end = quoted_end(bytes, start)?;
-                ((start.checked_add(1)?, end.checked_sub(1)?), skip_blanks(bytes, end))
+    pub(super) fn read(
+        length: usize,
+        (field, name_id): (u16, HeaderName),
+        text: &[u8],
+    ) -> Option<(Self, &[u8])> {
+        let start = skip_blanks(text);
+        let quoted = matches!(start, [b'"', ..]);
+        let (display, open) = match start {
+            [b'<', ..] => ((start, start), start),
+            [b'"', inside @ ..] => {
+                let tail = after_quoted(start)?;
+                // Its closing quote is there.
+                let close = inside.get(before(inside, tail).len().saturating_sub(1)..)?;
+                ((inside, close), skip_blanks(tail))
             }
             _ => {
-                let open = span(bytes, start, DISPLAY);
-                ((start, trim_end(bytes, start, open)), open)
+                let open = after(start, DISPLAY);
+                ((start, trim_end(start, open)), open)
             }
         };
-        let (display, uri, uri_end) = if bytes.get(open) == Some(&b'<') {
-            let inside = open.checked_add(1)?;
-            let close = inside.checked_add(memchr::memchr(b'>', bytes.get(inside..)?)?)?;
-            (display, (inside, close), close.checked_add(1)?)
-        } else if quoted {
-            return None;
-        } else {
-            let end = span(bytes, start, BARE_URI);
+        let (display, uri, uri_parts, uri_tail, params) = match open {
+            [b'<', uri @ ..] => {
+                let (parts, tail) = match UriParts::scan_plain(uri) {
+                    Some((parts, tail @ [b'>', ..])) => (parts, tail),
+                    _ => scan_in_brackets(uri)?,
+                };
+                (display, uri, parts, tail, tail.get(1..)?)
+            }
+            _ if quoted => return None,
             // A question mark needs angle brackets; anything but the end, a blank, a parameter or
             // the next address is caught below.
-            ((start, start), (start, end), end)
+            _ => {
+                let tail = after(start, BARE_URI);
+                let parts = UriParts::scan(before(start, tail)).ok()?;
+                ((start, start), start, parts, tail, tail)
+            }
         };
-        self.uri_parts.read(line.get(uri.0..uri.1)?).ok()?;
-        let params = scan_params(bytes, uri_end, b"tag");
-        self.display = (at(display.0), at(display.1));
-        self.quoted = quoted;
-        self.uri = (at(uri.0), at(uri.1));
-        self.params = (at(uri_end), at(params.end));
-        self.tag = params.wanted;
-        params.next
+        let scanned = scan_params(params, b"tag");
+        let tag = scanned.wanted.unwrap_or_default();
+        let parts = Self {
+            field,
+            name_id,
+            display: (place(length, display.0), place(length, display.1)),
+            quoted,
+            uri: (place(length, uri), place(length, uri_tail)),
+            uri_parts,
+            params: (place(length, params), place(length, scanned.tail)),
+            tag: (place(length, tag.0), place(length, tag.1)),
+        };
+        Some((parts, scanned.next?))
+    }
+
+    /// The same address in a text that begins `by` bytes later.
+    pub(super) fn moved(self, by: u16) -> Self {
+        let both = |(start, end): (u16, u16)| (start.saturating_sub(by), end.saturating_sub(by));
+        Self {
+            display: both(self.display),
+            uri: both(self.uri),
+            params: both(self.params),
+            tag: both(self.tag),
+            ..self
+        }
     }
 }
 
-/// The end of what stands from `start` to `end`, blanks before it left out.
-fn trim_end(bytes: &[u8], start: usize, end: usize) -> usize {
-    let text = bytes.get(start..end).unwrap_or_default();
-    let blanks = text.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    end.saturating_sub(blanks)
+/// Any URI in angle brackets, and its closing bracket with what follows.
+fn scan_in_brackets(uri: &[u8]) -> Option<(UriParts, &[u8])> {
+    let end = memchr::memchr3(b'>', b'\r', b'\n', uri)?;
+    let (uri, tail) = uri.split_at_checked(end)?;
+    tail.starts_with(b">").then_some((UriParts::scan(uri).ok()?, tail))
+}
+
+/// What begins with the blanks before `tail`, or `tail` itself.
+fn trim_end<'a>(text: &'a [u8], tail: &'a [u8]) -> &'a [u8] {
+    let front = before(text, tail);
+    let blanks = front.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    text.get(front.len().saturating_sub(blanks)..).unwrap_or(tail)
 }
 
 impl<'a> NameAddrRef<'a> {
     /// What stands for an address that could not be read.
     pub(super) const ANONYMOUS: NameAddrRef<'static> = NameAddrRef {
-        line: "sip:anonymous.invalid",
+        text: "sip:anonymous.invalid",
         parts: AddressParts {
+            field: 0,
+            name_id: HeaderName::Other,
+            display: (0, 0),
+            quoted: false,
             uri: (0, 21),
             uri_parts: UriParts::ANONYMOUS,
             params: (21, 21),
-            ..AddressParts::empty(0)
+            tag: (21, 21),
         },
     };
 
-    pub(super) fn new(line: &'a str, parts: AddressParts) -> Self {
-        Self { line, parts }
+    pub(super) fn new(text: &'a str, parts: AddressParts) -> Self {
+        Self { text, parts }
     }
 
     /// The address that all of `text` is; `None` also for more than 64 KiB.
@@ -117,9 +146,9 @@ impl<'a> NameAddrRef<'a> {
         if text.len() > usize::from(u16::MAX) {
             return None;
         }
-        let mut parts = AddressParts::empty(0);
-        let end = parts.read(text, 0)?;
-        (end == text.len()).then(|| Self::new(text, parts))
+        let place = (0, HeaderName::Other);
+        let (parts, tail) = AddressParts::read(text.len(), place, text.as_bytes())?;
+        tail.is_empty().then(|| Self::new(text, parts))
     }
 
     /// The display name, its quotes and escapes resolved; empty without one.
@@ -128,25 +157,25 @@ impl<'a> NameAddrRef<'a> {
     }
 
     fn display_name(&self) -> Cow<'a, str> {
-        let text = between(self.line, self.parts.display.0, self.parts.display.1);
+        let text = between(self.text, self.parts.display.0, self.parts.display.1);
         if self.parts.quoted { unquote(text) } else { Cow::Borrowed(text) }
     }
 
     /// The URI.
     pub fn uri(&self) -> UriRef<'a> {
         let (start, end) = self.parts.uri;
-        UriRef::from_parts(between(self.line, start, end), self.parts.uri_parts)
+        UriRef::from_parts(between(self.text, start, end), self.parts.uri_parts)
     }
 
     /// The `tag` parameter; `None` without one or with an empty one.
     pub fn tag(&self) -> Option<&'a str> {
         let (start, end) = self.parts.tag;
-        Some(between(self.line, start, end)).filter(|t| !t.is_empty())
+        Some(between(self.text, start, end)).filter(|t| !t.is_empty())
     }
 
     /// The parameters of the header field, not those of the URI.
     pub fn params(&self) -> Params<'a> {
-        Params::new(between(self.line, self.parts.params.0, self.parts.params.1))
+        Params::new(between(self.text, self.parts.params.0, self.parts.params.1))
     }
 
     /// The `expires` parameter of a Contact, in seconds; too large a number gives the largest.
@@ -161,6 +190,13 @@ impl<'a> NameAddrRef<'a> {
             uri: self.uri().to_uri(),
             params: self.params().as_str().into(),
         }
+    }
+}
+
+/// The address alone: the message around it may hold secrets.
+impl fmt::Debug for NameAddrRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -223,11 +259,11 @@ impl NameAddr {
         }
         let mut bare = self.without_param(name);
         let bytes = value.as_bytes();
-        let is_quoted = bytes.first() == Some(&b'"') && quoted_end(bytes, 0) == Some(bytes.len());
+        let is_quoted = after_quoted(bytes).is_some_and(<[u8]>::is_empty);
         // Writing to a String cannot fail.
         let _ = if value.is_empty() {
             write!(bare.params, ";{name}")
-        } else if is_quoted || span(bytes, 0, VALUE) == bytes.len() {
+        } else if is_quoted || after(bytes, VALUE).is_empty() {
             write!(bare.params, ";{name}={value}")
         } else {
             write!(bare.params, ";{name}={}", quote(value))

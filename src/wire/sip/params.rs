@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 
-use super::chars::{TOKEN, VALUE, at, quoted_end, separator, skip_blanks, span};
+use super::chars::{TOKEN, VALUE, after, after_quoted, before, separator, skip_blanks, stretch};
 use super::escape::{percent_decode, unquote};
 
 /// The parameters of a header field value.
@@ -22,14 +22,14 @@ impl<'a> Params<'a> {
     pub fn iter(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
         let mut rest = self.text;
         core::iter::from_fn(move || {
-            let bytes = rest.as_bytes();
-            let raw = scan_param(bytes, separator(bytes, 0, b';')?)?;
-            let name = rest.get(raw.name.0..raw.name.1)?;
-            let value = match raw.value {
-                Some((start, end)) => Some(rest.get(start..end)?),
+            let text = separator(rest.as_bytes(), b';')?;
+            let param = scan_param(text)?;
+            let name = stretch(rest, text, param.name_tail)?;
+            let value = match param.value {
+                Some(value) => Some(stretch(rest, value, param.tail)?),
                 None => None,
             };
-            rest = rest.get(raw.end..)?;
+            rest = stretch(rest, param.tail, b"")?;
             Some((name, value))
         })
     }
@@ -60,69 +60,70 @@ impl<'a> Params<'a> {
     }
 }
 
-struct RawParam {
-    name: (usize, usize),
-    /// With the quotes of a quoted string.
-    value: Option<(usize, usize)>,
-    end: usize,
+/// A parameter at the front of a text.
+struct RawParam<'a> {
+    /// What follows the name.
+    name_tail: &'a [u8],
+    /// What begins with the value, the quotes of a quoted string included.
+    value: Option<&'a [u8]>,
+    /// What follows all of it.
+    tail: &'a [u8],
 }
 
-/// The parameter whose name starts at `from`.
+/// The parameter that `text` begins with.
 #[inline]
-fn scan_param(bytes: &[u8], from: usize) -> Option<RawParam> {
-    let name_end = span(bytes, from, TOKEN);
-    if name_end == from {
+fn scan_param(text: &[u8]) -> Option<RawParam<'_>> {
+    let name_tail = after(text, TOKEN);
+    if name_tail.len() == text.len() {
         return None;
     }
-    let name = (from, name_end);
-    let Some(start) = separator(bytes, name_end, b'=') else {
-        return Some(RawParam { name, value: None, end: name_end });
+    let Some(value) = separator(name_tail, b'=') else {
+        return Some(RawParam { name_tail, value: None, tail: name_tail });
     };
-    let end = match bytes.get(start) {
-        Some(b'"') => quoted_end(bytes, start)?,
-        _ => span(bytes, start, VALUE),
+    let tail = match value {
+        [b'"', ..] => after_quoted(value)?,
+        _ => after(value, VALUE),
     };
-    Some(RawParam { name, value: Some((start, end)), end })
+    Some(RawParam { name_tail, value: Some(value), tail })
 }
 
 /// What [`scan_params`] found.
-pub(super) struct ScannedParams {
-    /// The position after the last good parameter.
-    pub(super) end: usize,
-    /// The position of the comma, or of the end of the text, that follows; `None` if something
-    /// else does.
-    pub(super) next: Option<usize>,
-    /// The value of the first parameter of the wanted name; empty without one.
-    pub(super) wanted: (u16, u16),
+pub(super) struct ScannedParams<'a> {
+    /// What follows the last good parameter.
+    pub(super) tail: &'a [u8],
+    /// What follows all of them and the blanks after them: a comma, the end of the line or of the
+    /// text; `None` if something else does.
+    pub(super) next: Option<&'a [u8]>,
+    /// What begins with the value of the first parameter of the wanted name, and what follows
+    /// that value.
+    pub(super) wanted: Option<(&'a [u8], &'a [u8])>,
 }
 
-/// Checks the parameters at `from`, and finds the value of one.
+/// Checks the parameters that `text` begins with, and finds the value of one.
 #[inline]
-pub(super) fn scan_params<const N: usize>(
-    bytes: &[u8],
-    from: usize,
+pub(super) fn scan_params<'a, const N: usize>(
+    text: &'a [u8],
     wanted: &[u8; N],
-) -> ScannedParams {
-    let mut end = from;
+) -> ScannedParams<'a> {
+    let mut tail = text;
     let mut found = None;
     let mut good = true;
-    while let Some(start) = separator(bytes, end, b';') {
-        let Some(raw) = scan_param(bytes, start) else {
+    while let Some(text) = separator(tail, b';') {
+        let Some(param) = scan_param(text) else {
             good = false;
             break;
         };
-        end = raw.end;
+        tail = param.tail;
         if found.is_none() {
-            let name = bytes.get(raw.name.0..raw.name.1).unwrap_or_default();
+            let name = before(text, param.name_tail);
             if name == wanted || name.eq_ignore_ascii_case(wanted) {
-                let (start, end) = raw.value.unwrap_or_default();
-                found = Some((at(start), at(end)));
+                found = Some((param.value.unwrap_or(tail), tail));
             }
         }
     }
-    let next = skip_blanks(bytes, end);
-    good &= matches!(bytes.get(next), None | Some(b','));
-    ScannedParams { end, next: good.then_some(next), wanted: found.unwrap_or_default() }
+    let next = skip_blanks(tail);
+    good &= matches!(next, [] | [b',' | b'\r', ..]);
+    ScannedParams { tail, next: good.then_some(next), wanted: found }
 }
 
 /// The parameters, or the headers, of a URI. Escapes are as written; [`percent_decode`] resolves
@@ -182,9 +183,10 @@ mod tests {
     #[test]
     fn header_parameters_are_read_with_blanks_and_quotes() {
         let text = " ; newparam =\t newvalue ;secondparam ; q = 0.33;x=\"a;b,\\\"c\"";
-        let scanned = scan_params(text.as_bytes(), 0, b"q");
-        assert_eq!((scanned.end, scanned.next), (text.len(), Some(text.len())));
-        assert_eq!(&text[usize::from(scanned.wanted.0)..usize::from(scanned.wanted.1)], "0.33");
+        let scanned = scan_params(text.as_bytes(), b"q");
+        assert_eq!((scanned.tail, scanned.next), (&b""[..], Some(&b""[..])));
+        let (value, tail) = scanned.wanted.unwrap();
+        assert_eq!(before(value, tail), b"0.33");
         let params = Params::new(text);
         assert_eq!(params.get("NEWPARAM"), Some("newvalue"));
         assert_eq!(params.get("secondparam"), Some(""));
@@ -197,16 +199,20 @@ mod tests {
 
     #[test]
     fn broken_parameters_end_the_good_ones() {
-        let scan = |text: &str| {
-            let scanned = scan_params(text.as_bytes(), 0, b"a");
-            (scanned.end, scanned.next, scanned.wanted)
+        let scan = |text: &'static str| {
+            let scanned = scan_params(text.as_bytes(), b"a");
+            let text = |bytes| core::str::from_utf8(bytes).unwrap();
+            let wanted = scanned.wanted.map(|(value, tail)| text(before(value, tail)));
+            (text(scanned.tail), scanned.next.map(text), wanted)
         };
-        assert_eq!(scan(";a=1;;,"), (4, None, (3, 4)));
-        assert_eq!(scan(";a=1;b=\"x"), (4, None, (3, 4)));
-        assert_eq!(scan(";a=1 , next"), (4, Some(5), (3, 4)));
-        assert_eq!(scan(";a=1 next"), (4, None, (3, 4)));
+        assert_eq!(scan(";a=1;;,"), (";;,", None, Some("1")));
+        assert_eq!(scan(";a=1;b=\"x"), (";b=\"x", None, Some("1")));
+        assert_eq!(scan(";a=1;b=\"\r\n\""), (";b=\"\r\n\"", None, Some("1")));
+        assert_eq!(scan(";a=1 , next"), (" , next", Some(", next"), Some("1")));
+        assert_eq!(scan(";a=1 \r\n"), (" \r\n", Some("\r\n"), Some("1")));
+        assert_eq!(scan(";a=1 next"), (" next", None, Some("1")));
         // The first of a name counts, also without a value.
-        assert_eq!(scan(";x=2;A;a=1"), (10, Some(10), (0, 0)));
+        assert_eq!(scan(";x=2;A;a=1"), ("", Some(""), Some("")));
     }
 
     #[test]

@@ -56,10 +56,7 @@ impl Message {
 
     /// The fields that `wanted` chooses, as positions in this message's own bytes.
     fn copied(&self, wanted: impl Fn(HeaderName) -> bool) -> Vec<BuildField> {
-        let place = |span: (u32, u32)| {
-            let at = |p| usize::try_from(p).unwrap_or_default();
-            (at(span.0), at(span.1))
-        };
+        let place = |(start, end): (u16, u16)| (usize::from(start), usize::from(end));
         let kept = self.fields.iter().filter(|f| wanted(f.name_id));
         kept.map(|f| BuildField { name_id: f.name_id, name: place(f.name), value: place(f.value) })
             .collect()

@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use core::{fmt, str::FromStr};
 
-use super::chars::{at, between};
+use super::chars::{between, place};
 use super::escape::{percent_decode, percent_encode};
 use super::host::Host;
 use super::params::UriParams;
@@ -19,7 +19,7 @@ pub struct UriRef<'a> {
 impl<'a> UriRef<'a> {
     /// The URI that all of `text` is.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        UriParts::scan(text).map(|parts| Self { text, parts })
+        UriParts::scan(text.as_bytes()).map(|parts| Self { text, parts })
     }
 
     pub(super) fn from_parts(text: &'a str, parts: UriParts) -> Self {
@@ -31,7 +31,7 @@ impl<'a> UriRef<'a> {
     }
 
     fn end(self) -> u16 {
-        at(self.text.len())
+        place(self.text.len(), b"")
     }
 
     /// As written.
@@ -189,7 +189,7 @@ impl Uri {
     }
 
     fn own(text: String) -> Result<Self, UriError> {
-        let parts = UriParts::scan(&text)?;
+        let parts = UriParts::scan(text.as_bytes())?;
         Ok(Self { text, parts })
     }
 

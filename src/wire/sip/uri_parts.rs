@@ -1,8 +1,10 @@
 //! Where the parts of a URI stand in its text.
 
-use super::chars::{HEADER, PARAM, PASSWORD, PHONE, URIC, USER, at, span};
+use super::chars::{
+    HEADER, HOST, PARAM, PASSWORD, PHONE, PLAIN_PARAM, PLAIN_USER, URIC, USER, after, before, place,
+};
 use super::escape::escapes_are_valid;
-use super::host::{HostKind, scan_host, scan_port};
+use super::host::{HostKind, scan_host, scan_host_run, scan_port};
 
 /// The scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,160 +105,180 @@ impl UriParts {
     };
 
     /// The parts of `text`, all of which must be one URI.
-    pub(super) fn scan(text: &str) -> Result<Self, UriError> {
-        let mut parts = Self::EMPTY;
-        parts.read(text)?;
-        Ok(parts)
-    }
-
-    /// As [`scan`](Self::scan), into parts that are empty: where they are to stay.
-    #[inline]
-    pub(super) fn read(&mut self, text: &str) -> Result<(), UriError> {
-        let bytes = text.as_bytes();
-        if bytes.len() > usize::from(u16::MAX) {
+    pub(super) fn scan(text: &[u8]) -> Result<Self, UriError> {
+        if text.len() > usize::from(u16::MAX) {
             return Err(UriError::TooLong);
         }
         // The sign after the user part, unless an escape comes first.
-        let mut sign = memchr::memchr2(b'@', b'%', bytes);
+        let mut sign = memchr::memchr2(b'@', b'%', text);
         if let Some(first) = sign {
-            if !escapes_are_valid(bytes.get(first..).unwrap_or_default()) {
+            let rest = text.get(first..).unwrap_or_default();
+            if !escapes_are_valid(rest) {
                 return Err(UriError::Escape);
             }
-            if bytes.get(first) == Some(&b'%') {
-                sign = memchr::memchr(b'@', bytes);
+            if rest.first() == Some(&b'%') {
+                sign = memchr::memchr(b'@', text);
             }
         }
-        match bytes {
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => {
-                self.read_sip(bytes, Scheme::Sip, 3, sign)
+        match text {
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] => {
+                Self { scheme: Scheme::Sip, colon: 3, ..Self::EMPTY }.read_sip(text, rest, sign)
             }
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => {
-                self.read_sip(bytes, Scheme::Sips, 4, sign)
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', rest @ ..] => {
+                Self { scheme: Scheme::Sips, colon: 4, ..Self::EMPTY }.read_sip(text, rest, sign)
             }
-            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', ..] => self.read_tel(bytes),
-            _ => self.read_other(bytes),
+            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', rest @ ..] => Self::read_tel(text, rest),
+            _ => Self::read_other(text),
         }
     }
 
+    /// The URI that `text` begins with, and what follows it, if it is of the kind that most are:
+    /// sip or sips, without a password, headers and escapes. The same parts as [`scan`](Self::scan)
+    /// gives for that URI alone.
     #[inline]
-    fn read_sip(
-        &mut self,
-        bytes: &[u8],
-        scheme: Scheme,
-        colon: usize,
-        sign: Option<usize>,
-    ) -> Result<(), UriError> {
-        let start = colon.wrapping_add(1);
-        self.scheme = scheme;
-        self.colon = at(colon);
-        let mut host_start = start;
+    pub(super) fn scan_plain(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (scheme, colon, rest) = match text {
+            [b's', b'i', b'p', b':', rest @ ..] => (Scheme::Sip, 3, rest),
+            [b's', b'i', b'p', b's', b':', rest @ ..] => (Scheme::Sips, 4, rest),
+            _ => return None,
+        };
+        let length = text.len();
+        // All that may stand in a host may stand in a user part.
+        let run = after(rest, HOST);
+        let user_tail = match run {
+            [b':' | b';' | b'>' | b'@', ..] => run,
+            _ => after(run, PLAIN_USER),
+        };
+        let (user_end, host, run) = match user_tail {
+            [b'@', host @ ..] if user_tail.len() < rest.len() => {
+                (place(length, user_tail), host, after(host, HOST))
+            }
+            _ => (0, rest, run),
+        };
+        let (host_kind, host_tail) = scan_host_run(host, run)?;
+        let (port, params) = scan_port(host_tail, false)?;
+        let tail = scan_pairs(params, b';', PLAIN_PARAM)?;
+        let parts = Self {
+            scheme,
+            host_kind,
+            port,
+            colon,
+            user_end,
+            password_end: 0,
+            host_start: place(length, host),
+            host_end: place(length, host_tail),
+            params: place(length, params),
+            headers: place(length, tail),
+        };
+        Some((parts, tail))
+    }
+
+    fn read_sip(mut self, text: &[u8], rest: &[u8], sign: Option<usize>) -> Result<Self, UriError> {
+        let mut host = rest;
         if let Some(sign) = sign {
-            let user_end = span(bytes, start, USER);
-            self.user_end = at(user_end);
-            let has_password = user_end < sign && bytes.get(user_end) == Some(&b':');
-            if has_password {
-                self.password_end = at(sign);
-            }
-            let password = user_end.saturating_add(usize::from(user_end < sign));
-            if user_end == start || span(bytes, password, PASSWORD) != sign && user_end != sign {
+            let (front, behind) = text.split_at_checked(sign).ok_or(UriError::User)?;
+            let user = front.get(text.len().saturating_sub(rest.len())..).unwrap_or_default();
+            let tail = after(user, USER);
+            self.user_end = place(front.len(), tail);
+            if let [b':', password @ ..] = tail {
+                self.password_end = place(front.len(), b"");
+                if !after(password, PASSWORD).is_empty() {
+                    return Err(UriError::User);
+                }
+            } else if !tail.is_empty() {
                 return Err(UriError::User);
             }
-            if user_end < sign && !has_password {
+            if tail.len() == user.len() {
                 return Err(UriError::User);
             }
-            host_start = sign.saturating_add(1);
+            host = behind.get(1..).unwrap_or_default();
         }
-        let (kind, host_end) = scan_host(bytes, host_start).ok_or(UriError::Host)?;
-        let (port, end) = scan_port(bytes, host_end, false).ok_or(UriError::Port)?;
+        let (kind, host_tail) = scan_host(host).ok_or(UriError::Host)?;
+        let (port, tail) = scan_port(host_tail, false).ok_or(UriError::Port)?;
         self.host_kind = kind;
-        self.host_start = at(host_start);
-        self.host_end = at(host_end);
+        self.host_start = place(text.len(), host);
+        self.host_end = place(text.len(), host_tail);
         self.port = port;
-        self.read_tail(bytes, end)
+        self.read_tail(text, tail)
     }
 
-    /// Parameters and headers from `from` to the end.
-    #[inline]
-    fn read_tail(&mut self, bytes: &[u8], from: usize) -> Result<(), UriError> {
-        self.params = at(from);
-        let end = scan_pairs(bytes, from, b';', PARAM).ok_or(UriError::Param)?;
-        self.headers = at(end);
-        match bytes.get(end) {
-            None => return Ok(()),
-            Some(b'?') => {}
+    /// Parameters and headers: all that is left.
+    fn read_tail(mut self, text: &[u8], params: &[u8]) -> Result<Self, UriError> {
+        self.params = place(text.len(), params);
+        let headers = scan_pairs(params, b';', PARAM).ok_or(UriError::Param)?;
+        self.headers = place(text.len(), headers);
+        let mut rest = match headers {
+            [] => return Ok(self),
+            [b'?', rest @ ..] => rest,
             // What neither the host, nor a port, nor a parameter may be followed by.
-            Some(_) if end == from => return Err(UriError::Host),
-            Some(_) => return Err(UriError::Param),
-        }
-        let mut next = end;
+            _ if headers.len() == params.len() => return Err(UriError::Host),
+            _ => return Err(UriError::Param),
+        };
         loop {
-            let name = next.saturating_add(1);
-            let equals = span(bytes, name, HEADER);
-            if equals == name || bytes.get(equals) != Some(&b'=') {
+            let equals = after(rest, HEADER);
+            let [b'=', value @ ..] = equals else { return Err(UriError::Header) };
+            if equals.len() == rest.len() {
                 return Err(UriError::Header);
             }
-            next = span(bytes, equals.saturating_add(1), HEADER);
-            match bytes.get(next) {
-                None => return Ok(()),
-                Some(b'&') => {}
-                Some(_) => return Err(UriError::Header),
-            }
+            rest = match after(value, HEADER) {
+                [] => return Ok(self),
+                [b'&', next @ ..] => next,
+                _ => return Err(UriError::Header),
+            };
         }
     }
 
-    fn read_tel(&mut self, bytes: &[u8]) -> Result<(), UriError> {
-        let end = span(bytes, 4, PHONE);
-        let number = bytes.get(4..end).unwrap_or_default();
+    fn read_tel(text: &[u8], rest: &[u8]) -> Result<Self, UriError> {
+        let tail = after(rest, PHONE);
+        let number = before(rest, tail);
         let local = number.strip_prefix(b"+").unwrap_or(number);
         // Not separators alone, and a plus only in front.
         let dials = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b'*' | b'#');
         if !local.iter().any(dials) || local.contains(&b'+') {
             return Err(UriError::Number);
         }
-        self.scheme = Scheme::Tel;
-        self.colon = 3;
-        self.user_end = at(end);
-        self.read_tail(bytes, end).map_err(|e| match e {
+        let user_end = place(text.len(), tail);
+        let parts = Self { scheme: Scheme::Tel, colon: 3, user_end, ..Self::EMPTY };
+        let parts = parts.read_tail(text, tail).map_err(|e| match e {
             UriError::Host => UriError::Number,
             other => other,
         })?;
-        if usize::from(self.headers) != bytes.len() {
+        if usize::from(parts.headers) != text.len() {
             return Err(UriError::Header);
         }
-        Ok(())
+        Ok(parts)
     }
 
-    fn read_other(&mut self, bytes: &[u8]) -> Result<(), UriError> {
-        let colon = memchr::memchr(b':', bytes).ok_or(UriError::Scheme)?;
-        let scheme = bytes.get(..colon).unwrap_or_default();
+    fn read_other(text: &[u8]) -> Result<Self, UriError> {
+        let colon = memchr::memchr(b':', text).ok_or(UriError::Scheme)?;
+        let (scheme, rest) = text.split_at_checked(colon).ok_or(UriError::Scheme)?;
         let tail = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
         if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(tail) {
             return Err(UriError::Scheme);
         }
-        let start = colon.saturating_add(1);
-        if start == bytes.len() || span(bytes, start, URIC) != bytes.len() {
+        let opaque = rest.get(1..).unwrap_or_default();
+        if opaque.is_empty() || !after(opaque, URIC).is_empty() {
             return Err(UriError::Character);
         }
-        self.colon = at(colon);
-        self.params = at(bytes.len());
-        self.headers = at(bytes.len());
-        Ok(())
+        let end = place(text.len(), b"");
+        Ok(Self { colon: place(text.len(), rest), params: end, headers: end, ..Self::EMPTY })
     }
 }
 
-/// The end of `;name[=value]` pairs at `from`; `None` for an empty name.
+/// What follows the `;name[=value]` pairs that `text` begins with; `None` for an empty name.
 #[inline]
-fn scan_pairs(bytes: &[u8], from: usize, separator: u8, class: u16) -> Option<usize> {
-    let mut end = from;
-    while bytes.get(end) == Some(&separator) {
-        let name = end.checked_add(1)?;
-        end = span(bytes, name, class);
-        if end == name {
+fn scan_pairs(text: &[u8], separator: u8, class: u32) -> Option<&[u8]> {
+    let mut rest = text;
+    while let [first, name @ ..] = rest
+        && *first == separator
+    {
+        rest = after(name, class);
+        if rest.len() == name.len() {
             return None;
         }
-        if bytes.get(end) == Some(&b'=') {
-            end = span(bytes, end.checked_add(1)?, class);
+        if let [b'=', value @ ..] = rest {
+            rest = after(value, class);
         }
     }
-    Some(end)
+    Some(rest)
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use super::chars::{TOKEN, at, between, number, separator, skip_blanks, span};
+use super::chars::{TOKEN, after, before, between, number, place, separator, skip_blanks};
 use super::host::{Host, HostKind, scan_host, scan_port};
 use super::params::{Params, scan_params};
 
@@ -11,13 +11,13 @@ use super::params::{Params, scan_params};
 const COOKIE: &str = "z9hG4bK";
 
 /// One value of a Via header field.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ViaRef<'a> {
-    line: &'a str,
+    text: &'a str,
     parts: ViaParts,
 }
 
-/// Positions in a line of Via values.
+/// Positions of a Via value in its message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ViaParts {
     /// The header field that it stands in.
@@ -34,67 +34,73 @@ pub(super) struct ViaParts {
 }
 
 impl ViaParts {
-    pub(super) const fn empty(field: u16) -> Self {
-        Self {
-            field,
-            start: 0,
-            transport: (0, 0),
-            host: (0, 0),
-            host_kind: HostKind::None,
-            port: None,
-            params: 0,
-            branch: (0, 0),
-            end: 0,
-        }
-    }
-
-    /// Reads the Via that starts at `from`, into parts that are empty: where they are to stay.
-    /// `None` if not even its sent-by can be read. Else the position after the value, its blanks
-    /// skipped: a comma or the end; `None` if the parameters are malformed, those before the
+    /// Reads the Via value that `text`, the end of a message of `length` bytes, begins with.
+    /// `None` if not even its sent-by can be read. Else what follows the value and its blanks: a
+    /// comma or the end of the line; `None` if the parameters are malformed, those before the
     /// defect are kept.
     #[inline]
-    pub(super) fn read(&mut self, line: &str, from: usize) -> Option<Option<usize>> {
-        let bytes = line.as_bytes();
-        let start = skip_blanks(bytes, from);
-        let transport = match bytes.get(start..) {
-            Some([b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', next, ..]) if *next != b' ' => {
-                start.checked_add(8)?
+    pub(super) fn read(length: usize, field: u16, text: &[u8]) -> Option<(Self, Option<&[u8]>)> {
+        let start = skip_blanks(text);
+        let transport = match start {
+            [b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', rest @ ..]
+                if !matches!(rest, [b' ', ..]) =>
+            {
+                rest
             }
-            _ => scan_protocol(bytes, start)?,
+            _ => scan_protocol(start)?,
         };
-        let transport_end = span(bytes, transport, TOKEN);
-        let host = skip_blanks(bytes, transport_end);
-        if transport_end == transport || host == transport_end {
+        let transport_tail = after(transport, TOKEN);
+        let host = skip_blanks(transport_tail);
+        if transport_tail.len() == transport.len() || host.len() == transport_tail.len() {
             return None;
         }
-        let (host_kind, host_end) = scan_host(bytes, host)?;
-        let (port, port_end) = scan_port(bytes, host_end, true)?;
-        let params = scan_params(bytes, port_end, b"branch");
-        self.start = at(start);
-        self.transport = (at(transport), at(transport_end));
-        self.host = (at(host), at(host_end));
-        self.host_kind = host_kind;
-        self.port = port;
-        self.params = at(port_end);
-        self.branch = params.wanted;
-        self.end = at(params.end);
-        Some(params.next)
+        let (host_kind, host_tail) = scan_host(host)?;
+        let (port, params) = scan_port(host_tail, true)?;
+        let scanned = scan_params(params, b"branch");
+        let branch = scanned.wanted.unwrap_or_default();
+        let parts = Self {
+            field,
+            start: place(length, start),
+            transport: (place(length, transport), place(length, transport_tail)),
+            host: (place(length, host), place(length, host_tail)),
+            host_kind,
+            port,
+            params: place(length, params),
+            branch: (place(length, branch.0), place(length, branch.1)),
+            end: place(length, scanned.tail),
+        };
+        Some((parts, scanned.next))
+    }
+
+    /// The same value in a text that begins `by` bytes later.
+    pub(super) fn moved(self, by: u16) -> Self {
+        let one = |at: u16| at.saturating_sub(by);
+        let both = |(start, end)| (one(start), one(end));
+        Self {
+            start: one(self.start),
+            transport: both(self.transport),
+            host: both(self.host),
+            params: one(self.params),
+            branch: both(self.branch),
+            end: one(self.end),
+            ..self
+        }
     }
 }
 
 impl<'a> ViaRef<'a> {
-    pub(super) fn new(line: &'a str, parts: ViaParts) -> Self {
-        Self { line, parts }
+    pub(super) fn new(text: &'a str, parts: ViaParts) -> Self {
+        Self { text, parts }
     }
 
     /// The whole value as written.
     pub fn as_str(&self) -> &'a str {
-        between(self.line, self.parts.start, self.parts.end)
+        between(self.text, self.parts.start, self.parts.end)
     }
 
     /// The transport as written, such as `TLS`; compare without case.
     pub fn transport(&self) -> &'a str {
-        between(self.line, self.parts.transport.0, self.parts.transport.1)
+        between(self.text, self.parts.transport.0, self.parts.transport.1)
     }
 
     /// The host of sent-by.
@@ -104,12 +110,12 @@ impl<'a> ViaRef<'a> {
 
     /// The host of sent-by as written.
     pub fn host_str(&self) -> &'a str {
-        between(self.line, self.parts.host.0, self.parts.host.1)
+        between(self.text, self.parts.host.0, self.parts.host.1)
     }
 
     /// sent-by as written, host and port: the transaction's key beside the branch.
     pub fn sent_by(&self) -> &'a str {
-        between(self.line, self.parts.host.0, self.parts.params)
+        between(self.text, self.parts.host.0, self.parts.params)
     }
 
     /// The port of sent-by, if it is written.
@@ -120,7 +126,7 @@ impl<'a> ViaRef<'a> {
     /// The `branch` parameter.
     pub fn branch(&self) -> Option<&'a str> {
         let (start, end) = self.parts.branch;
-        Some(between(self.line, start, end)).filter(|b| !b.is_empty())
+        Some(between(self.text, start, end)).filter(|b| !b.is_empty())
     }
 
     /// Whether the branch identifies a transaction by RFC 3261 §17.1.3 and §17.2.3: the cookie
@@ -145,7 +151,7 @@ impl<'a> ViaRef<'a> {
 
     /// All parameters.
     pub fn params(&self) -> Params<'a> {
-        Params::new(between(self.line, self.parts.params, self.parts.end))
+        Params::new(between(self.text, self.parts.params, self.parts.end))
     }
 }
 
@@ -155,46 +161,54 @@ impl fmt::Display for ViaRef<'_> {
     }
 }
 
-/// `name / version /`, blanks allowed; the position of the transport.
+/// The value alone: the message around it may hold secrets.
+impl fmt::Debug for ViaRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// `name / version /`, blanks allowed; what follows it.
 #[cold]
-fn scan_protocol(bytes: &[u8], start: usize) -> Option<usize> {
-    let name_end = span(bytes, start, TOKEN);
-    let version = separator(bytes, name_end, b'/')?;
-    let version_end = span(bytes, version, TOKEN);
-    let transport = separator(bytes, version_end, b'/')?;
-    let is_sip = bytes.get(start..name_end)?.eq_ignore_ascii_case(b"SIP");
-    (is_sip && version_end > version).then_some(transport)
+fn scan_protocol(text: &[u8]) -> Option<&[u8]> {
+    let name_tail = after(text, TOKEN);
+    let version = separator(name_tail, b'/')?;
+    let version_tail = after(version, TOKEN);
+    let transport = separator(version_tail, b'/')?;
+    let is_sip = before(text, name_tail).eq_ignore_ascii_case(b"SIP");
+    (is_sip && version_tail.len() < version.len()).then_some(transport)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(line: &str, from: usize) -> Option<(ViaRef<'_>, Option<usize>)> {
-        let mut parts = ViaParts::empty(0);
-        parts.read(line, from).map(|end| (ViaRef::new(line, parts), end))
+    /// The value at the front of `text`, and what follows it.
+    fn read(text: &str) -> Option<(ViaRef<'_>, Option<&str>)> {
+        let (parts, next) = ViaParts::read(text.len(), 0, text.as_bytes())?;
+        let next = next.map(|next| core::str::from_utf8(next).unwrap());
+        Some((ViaRef::new(text, parts), next))
     }
 
     #[test]
     fn blanks_and_case_are_accepted() {
         let text = "SIP  /   2.0    /UDP   \t 192.0.2.2 : 5070 ; branch = 390skdjuw , SIP/2.0/TLS [2001:db8::1]";
-        let (first, end) = read(text, 0).unwrap();
+        let (first, next) = read(text).unwrap();
         assert_eq!(first.transport(), "UDP");
         assert_eq!(first.host(), Host::parse("192.0.2.2").unwrap());
         assert_eq!(first.port(), Some(5070));
         assert_eq!(first.branch(), Some("390skdjuw"));
         assert!(!first.has_cookie());
         assert_eq!(first.sent_by(), "192.0.2.2 : 5070");
-        let comma = end.unwrap();
-        assert_eq!(&text[comma..comma + 1], ",");
-        let (second, end) = read(text, comma + 1).unwrap();
+        let second = next.unwrap().strip_prefix(',').unwrap();
+        let (second, next) = read(second).unwrap();
         assert_eq!(second.host_str(), "[2001:db8::1]");
-        assert_eq!(end, Some(text.len()));
+        assert_eq!(next, Some(""));
     }
 
     #[test]
     fn received_and_rport() {
-        let read = |t| read(t, 0).unwrap().0;
+        let read = |t| read(t).unwrap().0;
         let a = read("SIP/2.0/UDP h;received=[2001:db8::9:255];rport=9");
         let b = read("SIP/2.0/UDP h;received=2001:db8::9:255;rport");
         assert_eq!(a.received(), b.received());
@@ -211,9 +225,9 @@ mod tests {
     fn malformed_values_are_refused() {
         for bad in ["", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0/ h", "HTTP/1.1/TCP h", "SIP/2.0 h"]
         {
-            assert!(read(bad, 0).is_none(), "{bad}");
+            assert!(read(bad).is_none(), "{bad}");
         }
-        let (half, end) = read("SIP/2.0/UDP 192.0.2.15;a=b;;,;,,", 0).unwrap();
-        assert_eq!((end, half.params().iter().count()), (None, 1));
+        let (half, next) = read("SIP/2.0/UDP 192.0.2.15;a=b;;,;,,").unwrap();
+        assert_eq!((next, half.params().iter().count()), (None, 1));
     }
 }
