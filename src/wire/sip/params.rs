@@ -84,6 +84,11 @@ fn scan_param(text: &[u8]) -> Option<RawParam<'_>> {
         [b'"', ..] => after_quoted(value)?,
         _ => after(value, VALUE),
     };
+    if tail.len() == value.len() {
+        // The blanks belong to no value: they may end the line.
+        let tail = skip_blanks(name_tail).get(1..)?;
+        return Some(RawParam { name_tail, value: Some(tail), tail });
+    }
     Some(RawParam { name_tail, value: Some(value), tail })
 }
 
@@ -211,6 +216,7 @@ mod tests {
         assert_eq!(scan(";a=1 , next"), (" , next", Some(", next"), Some("1")));
         assert_eq!(scan(";a=1 \r\n"), (" \r\n", Some("\r\n"), Some("1")));
         assert_eq!(scan(";a=1 next"), (" next", None, Some("1")));
+        assert_eq!(scan(";a = \r\n"), (" \r\n", Some("\r\n"), Some("")));
         // The first of a name counts, also without a value.
         assert_eq!(scan(";x=2;A;a=1"), ("", Some(""), Some("")));
     }
