@@ -181,6 +181,47 @@ fn injected_rtp_before_the_source_is_locked() {
     }
 }
 
+/// attacker: sends loud RTP of its own, from its own address, into a call in the clear before the
+///   first packet of the other phone arrives
+/// engine: takes the first source for the other phone (it may be behind a NAT) for five seconds at
+///   most; as soon as the address that the call's set-up named speaks, that one has the call again,
+///   nobody else can have it, and the rest is counted
+/// person: hears the attacker until the other phone's voice comes; the screen says "Not encrypted:
+///   others on the way can listen."
+#[test]
+fn injected_rtp_before_the_source_is_locked_in_the_clear() {
+    for policies in [[Off, Off], [Off, Preferred]] {
+        let mut sequence = 0;
+        // Before each packet of Alice's one of its own; Alice's first second is held back.
+        let setup = Setup { policies, transport: Transport::Udp, ..USUAL };
+        let mut scene = Scene::new(setup, move |net, piece| {
+            if piece.kind != Kind::Rtp || piece.to.ip().to_string() != "10.0.0.2" {
+                return Fate::Pass;
+            }
+            sequence += 1;
+            net.send_from((net.ip(), 4000).into(), piece.to, &noise(0x0bad_0bad, sequence));
+            if sequence < 50 { Fate::Drop } else { Fate::Changed }
+        });
+        scene.call();
+        let (deeds, media) = (scene.deeds(), scene.media(1));
+        assert!(deeds > 100);
+        assert!(scene.loudest(1) > 16_000, "the first one is heard");
+        // All of it until Alice's second packet, and nothing after that.
+        let refused = deeds as u64 - media.wrong_source;
+        assert!((49..=51).contains(&refused), "{refused} of {deeds}: {media:?}");
+        assert_eq!(media.ssrc_changes, 1);
+        // Bob's voice goes where the signalling says, again.
+        let stolen = scene.pair.world.host(scene.mallory).answers.len();
+        assert!(stolen > 0);
+        scene.run(1_000);
+        assert_eq!(scene.pair.world.host(scene.mallory).answers.len(), stolen);
+        assert!(scene.pair.bob_hears(), "{}", scene.pair.world.ladder());
+        assert_eq!(scene.screen(1), "Not encrypted: others on the way can listen.");
+        assert_eq!((scene.padlock(1), scene.state(1)), (Padlock::None, CallState::Established));
+        scene.check();
+    }
+}
+
 /// attacker: sends RTP of its own into a running call, from its own address and from the other
 ///   phone's
 /// engine: encrypted: refuses every packet that is not authentic. In the clear: refuses other

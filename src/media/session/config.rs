@@ -57,8 +57,9 @@ pub enum SourceLock {
     /// to as well. Plain packets are taken from the signalled address only.
     Authenticated,
     /// As `Authenticated` with SRTP. Plain: the first source within this time after the start (or
-    /// after an update of the address) is taken for the peer, for phones behind NAT. An attacker
-    /// who is faster is taken for the peer too.
+    /// after an update of the address) is taken for the peer, for phones behind NAT, unless the
+    /// signalled address speaks: that one always wins, later too. An attacker who is faster than
+    /// a phone behind NAT is taken for the peer.
     LatchPlain(Duration),
 }
 

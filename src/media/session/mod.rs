@@ -75,6 +75,8 @@ struct Remote {
 /// Where packets go to and come from.
 #[derive(Debug)]
 struct Path {
+    /// What the signalling says of `rtp`.
+    signalled: SocketAddr,
     rtp: SocketAddr,
     rtcp: SocketAddr,
     mux: bool,
@@ -157,6 +159,7 @@ impl MediaSession {
             inbound: Inbound::new(&config.receive, config.read_rate)?,
             guard: Guard::new(config.security),
             path: Path {
+                signalled: config.remote_rtp,
                 rtp: config.remote_rtp,
                 rtcp: if config.rtcp_mux { config.remote_rtp } else { config.remote_rtcp },
                 mux: config.rtcp_mux,
@@ -264,6 +267,7 @@ impl MediaSession {
         }
         if let Some((rtp, rtcp, mux)) = update.remote {
             self.path.rtp = rtp;
+            self.path.signalled = rtp;
             self.path.rtcp = if mux { rtp } else { rtcp };
             self.path.mux = mux;
             self.path.latch_until = latch_until(now, self.path.lock);

@@ -68,6 +68,11 @@ impl MediaSession {
             self.counters.unknown_payload_type += 1;
             return;
         }
+        if same(self.path.signalled, from) {
+            // Who is where the signalling says needs nobody to stand in: no other source latches
+            // from now on, and one that has latched makes way.
+            self.path.latch_until = None;
+        }
         if header.ssrc == self.ssrc {
             self.collide();
         }
@@ -130,7 +135,9 @@ impl MediaSession {
             SourceLock::Signalled => false,
             SourceLock::Authenticated => self.guard.is_srtp(),
             SourceLock::LatchPlain(_) => {
-                self.guard.is_srtp() || self.path.latch_until.is_some_and(|until| now < until)
+                self.guard.is_srtp()
+                    || same(self.path.signalled, from)
+                    || self.path.latch_until.is_some_and(|until| now < until)
             }
         }
     }

@@ -75,6 +75,34 @@ fn a_plain_latch_takes_the_first_source_and_no_other() {
 }
 
 #[test]
+fn the_signalled_address_wins_against_a_plain_latch_sooner_or_later() {
+    let latching = || {
+        let mut c = config();
+        c.source_lock = SourceLock::LatchPlain(Duration::from_secs(3));
+        session(c)
+    };
+    // Somebody was faster: the peer takes its place back, and nobody latches again.
+    let mut s = latching();
+    feed(&mut s, 1, 0..3, addr(5_555));
+    assert_eq!(s.remote_rtp(), addr(5_555));
+    feed(&mut s, 2, 3..6, addr(4_000));
+    assert_eq!((s.remote_rtp(), s.stats().ssrc_changes), (addr(4_000), 1));
+    feed(&mut s, 1, 6..9, addr(5_555));
+    assert_eq!((s.remote_rtp(), s.stats().wrong_source), (addr(4_000), 3));
+    let moves =
+        events(&mut s).into_iter().filter(|e| matches!(e, MediaEvent::SourceChanged { .. }));
+    assert_eq!(moves.count(), 2, "there and back is told");
+    // Somebody else's packets between the peer's do not keep it from being believed.
+    let mut s = latching();
+    for n in 0..4 {
+        feed(&mut s, 2, n..n + 1, addr(4_000));
+        feed(&mut s, 1, n..n + 1, addr(5_555));
+    }
+    assert_eq!((s.remote_rtp(), s.stats().wrong_source), (addr(4_000), 4));
+    assert_eq!(s.stats().packets_received, 3);
+}
+
+#[test]
 fn another_source_must_prove_itself_before_it_replaces_the_one_heard() {
     let mut s = session(config());
     feed(&mut s, 1, 0..5, addr(4_000));
