@@ -8,35 +8,95 @@
 mod lab;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/tls_pair.rs"]
+mod tls_pair;
 
 use lab::{Lab, SDP, in_dialog, ok, sdp, their_invite};
-use subrosa::crypto::tls::TlsIdentity;
-use subrosa::engine::{CallId, CallOptions, CallState, EndReason, EngineStats, Event};
+use peer::Turn;
+use subrosa::crypto::tls::{ClientCertificates, TlsIdentity, TlsServerSettings, TlsVersions};
+use subrosa::engine::{
+    CallId, CallOptions, CallState, Config, EndReason, EngineStats, Event, FailureReason, Padlock,
+    SecurityPolicy,
+};
 use subrosa::sdp::SdpFault;
 use subrosa::time::Duration;
 use subrosa::wire::sip::{HeaderName, Message, Method, Uri};
+use tls_pair::{authority, dns};
+
+use SecurityPolicy::{Off, Preferred, Required};
 
 /// A phone in a call, with everything open: UDP, TCP and TLS.
-fn in_a_call() -> (Lab, CallId) {
-    let mut lab = Lab::with(
-        |config| {
-            let chain = include_bytes!("data/sim/alice.pem");
-            let key = include_bytes!("data/sim/alice.key.pem");
-            config.identity = Some(TlsIdentity::from_pem(chain, key).unwrap());
-            config.listen_tcp = Some((config.local_ip, 5060).into());
-            config.listen_tls = Some((config.local_ip, 5061).into());
-        },
-        |turn, m| match m.method() {
-            Method::Invite if m.is_request() => turn.send(ok(m, "peer", SDP)),
-            Method::Bye if m.is_request() => turn.reply(m, 200),
-            _ => {}
-        },
-    );
+fn in_a_call(policy: SecurityPolicy) -> (Lab, CallId) {
+    let mut lab = lab(policy, |turn, m| match m.method() {
+        Method::Invite if m.is_request() => turn.send(ok(m, "peer", &answer_to(m, 1, "peer"))),
+        Method::Bye if m.is_request() => turn.reply(m, 200),
+        _ => {}
+    });
     let id = lab.call();
     lab.run(500);
-    assert_eq!(lab.state(id), CallState::Established);
+    assert_eq!(lab.state(id), CallState::Established, "{policy} {}", lab.world.ladder());
+    if policy != Off {
+        let report = lab.world.command(lab.alice, |engine, _| engine.call(id).unwrap().security());
+        assert_eq!(report.padlock(), Padlock::EncryptedToProvider, "{policy}");
+    }
     (lab, id)
 }
+
+/// A phone with everything open, and a peer that speaks TLS unless there is no policy.
+fn lab(
+    policy: SecurityPolicy,
+    script: impl FnMut(&mut Turn<'_, '_>, &Message) + Send + 'static,
+) -> Lab {
+    let ca = authority("Lab CA");
+    let (versions, nobody) = (TlsVersions::default(), ClientCertificates::NotRequested);
+    let identity = ca.issue(vec![dns("peer.test")], false);
+    let settings = TlsServerSettings::new(identity, nobody, versions).unwrap();
+    let open = |config: &mut Config| {
+        let chain = include_bytes!("data/sim/alice.pem");
+        let key = include_bytes!("data/sim/alice.key.pem");
+        config.trust = ca.anchors();
+        config.identity = Some(TlsIdentity::from_pem(chain, key).unwrap());
+        config.listen_tcp = Some((config.local_ip, 5060).into());
+        config.listen_tls = Some((config.local_ip, 5061).into());
+    };
+    let mut lab = Lab::under(policy, (policy != Off).then_some(settings), open, script);
+    if policy == Required {
+        lab.world.require_security(lab.alice);
+    }
+    lab
+}
+
+/// The peer's answer to an offer, with a key if one was offered: each fork has its own.
+fn answer_to(invite: &Message, version: u32, tag: &str) -> String {
+    let offer = String::from_utf8_lossy(invite.body()).into_owned();
+    let Some(line) = offer.lines().find(|l| l.starts_with("a=crypto:")) else {
+        return sdp(version, "");
+    };
+    let (head, key) = line.split_once("inline:").unwrap();
+    let own: String = key[..20].chars().rev().chain(key[20..].chars()).collect();
+    let own = format!("{tag:A<4}{}", &own[4..]);
+    let profile = if offer.contains("RTP/SAVP ") { "RTP/SAVP" } else { "RTP/AVP" };
+    sdp(version, &format!("{head}inline:{own}\r\n")).replace("RTP/AVP", profile)
+}
+
+/// An offer of the peer's as the policy wants it: with a key, unless it has its own.
+fn under(policy: SecurityPolicy, offer: &str) -> String {
+    if policy == Off || offer.contains("a=crypto") {
+        return offer.to_string();
+    }
+    format!("{}a=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}\r\n", offer.replace("RTP/AVP", "RTP/SAVP"))
+}
+
+/// An INVITE of the peer's with this body.
+fn invite_with(body: &str) -> String {
+    let length = |n: usize| format!("Content-Length: {n}");
+    let head = their_invite().split("\n\n").next().unwrap().to_string();
+    let head = head.replace(&length(SDP.len()), &length(body.len()));
+    format!("{head}\n\n{}", body.replace("\r\n", "\n"))
+}
+
+const KEY: &str = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+const POLICIES: [SecurityPolicy; 3] = [Off, Preferred, Required];
 
 fn stats(lab: &Lab) -> EngineStats {
     lab.world.host(lab.alice).engine().stats()
@@ -56,6 +116,14 @@ fn stream(lab: &mut Lab, port: u16, pieces: &[&[u8]]) {
     for piece in pieces {
         lab.world.act(lab.peer, |_, net| net.write(connection, piece));
         lab.run(20);
+    }
+}
+
+/// What is too long for a datagram: on a connection of its own, or over TLS.
+fn long(lab: &mut Lab, text: &str) {
+    match lab.secure {
+        true => lab.say(text.replace("SIP/2.0/TCP", "SIP/2.0/TLS").as_bytes()),
+        false => stream(lab, 5060, &[text.as_bytes()]),
     }
 }
 
@@ -89,46 +157,48 @@ fn smuggled(lab: &Lab) -> String {
 /// person: notices nothing; a call that runs goes on
 #[test]
 fn a_content_length_that_lies() {
-    let lengths = [
-        "Content-Length: 4294967296",
-        "Content-Length: 4294967306",
-        "Content-Length: 18446744073709551626",
-        "Content-Length: -1",
-        "Content-Length: +0",
-        "Content-Length: 0x0",
-        "Content-Length: 0\r\nContent-Length: 400",
-        "Content-Length: 0, 400",
-        "Content-Length: 0\r\nl: 9",
-        "Content-Length: 4294967295",
-    ];
-    for by_stream in [false, true] {
-        for length in lengths {
-            let (mut lab, id) = in_a_call();
-            let before = stats(&lab).flows;
-            let hidden = smuggled(&lab);
-            let text = format!(
-                "OPTIONS sip:alice@peer.test SIP/2.0\r\nVia: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKl\r\n\
+    for policy in POLICIES {
+        let lengths = [
+            "Content-Length: 4294967296",
+            "Content-Length: 4294967306",
+            "Content-Length: 18446744073709551626",
+            "Content-Length: -1",
+            "Content-Length: +0",
+            "Content-Length: 0x0",
+            "Content-Length: 0\r\nContent-Length: 400",
+            "Content-Length: 0, 400",
+            "Content-Length: 0\r\nl: 9",
+            "Content-Length: 4294967295",
+        ];
+        for by_stream in [false, true] {
+            for length in lengths {
+                let (mut lab, id) = in_a_call(policy);
+                let before = stats(&lab).flows;
+                let hidden = smuggled(&lab);
+                let text = format!(
+                    "OPTIONS sip:alice@peer.test SIP/2.0\r\nVia: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKl\r\n\
                  Max-Forwards: 70\r\nFrom: <sip:bob@peer.test>;tag=l\r\nTo: <sip:alice@peer.test>\r\n\
                  Call-ID: l\r\nCSeq: 1 OPTIONS\r\n{length}\r\n\r\n{hidden}"
-            );
-            let closed = lab.world.host(lab.peer).closed;
-            if by_stream {
-                stream(&mut lab, 5060, &[text.as_bytes()]);
-            } else {
-                datagram(&mut lab, text.as_bytes());
+                );
+                let closed = lab.world.host(lab.peer).closed;
+                if by_stream {
+                    stream(&mut lab, 5060, &[text.as_bytes()]);
+                } else {
+                    datagram(&mut lab, text.as_bytes());
+                }
+                assert_eq!(stats(&lab).flows.malformed, before.malformed + 1, "{length}");
+                assert_eq!(lab.world.host(lab.peer).closed > closed, by_stream, "{length}");
+                assert_eq!(stats(&lab).foreign_requests, 0, "{length}");
+                assert_unharmed(&mut lab, id);
             }
-            assert_eq!(stats(&lab).flows.malformed, before.malformed + 1, "{length}");
-            assert_eq!(lab.world.host(lab.peer).closed > closed, by_stream, "{length}");
-            assert_unharmed(&mut lab, id);
         }
     }
 }
 
 /// Descriptions, and what accepting such a call leads to: `None` is a call with PCMU.
 fn impossible_descriptions() -> Vec<(String, Option<SdpFault>)> {
-    let key = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
     let keys = |n: usize| -> String {
-        (1..=n).map(|t| format!("a=crypto:{t} AES_CM_128_HMAC_SHA1_80 {key}\r\n")).collect()
+        (1..=n).map(|t| format!("a=crypto:{t} AES_CM_128_HMAC_SHA1_80 {KEY}\r\n")).collect()
     };
     let savp = SDP.replace("RTP/AVP", "RTP/SAVP");
     use SdpFault::{Address, CryptoLine, NoAudio, NoCommonCodec, Syntax, TooManyCryptoLines};
@@ -172,43 +242,47 @@ fn impossible_descriptions() -> Vec<(String, Option<SdpFault>)> {
 /// person: at most sees a call come in; a call that runs goes on
 #[test]
 fn descriptions_with_too_many_keys_and_impossible_numbers() {
-    for (offer, fault) in impossible_descriptions() {
-        let (mut lab, id) = in_a_call();
-        let body = offer.replace("\r\n", "\n");
-        let text = their_invite().split("\n\n").next().unwrap().replace(
-            &format!("Content-Length: {}", SDP.len()),
-            &format!("Content-Length: {}", offer.len()),
-        );
-        lab.send(&format!("{text}\n\n{body}"));
-        lab.run(100);
-        let ids = lab.world.host(lab.alice).engine().call_ids();
-        if let Some(new) = ids.into_iter().find(|new| *new != id) {
-            lab.world.command(lab.alice, |engine, now| {
-                if let Some(mut call) = engine.call(new) {
-                    let _ = call.accept(now, CallOptions::default());
-                }
-                let mut pcm = [0; 320];
-                let _ = engine.write_pcm(now, new, &pcm);
-                let _ = engine.read_pcm(now, new, &mut pcm);
-            });
-            lab.run(500);
-        }
-        // The deed: it is a call now, or was refused for what is wrong with the description.
-        let seen = lab.world.host(lab.peer).seen.iter().map(|(_, _, m)| m);
-        let mut answers = seen.filter(|m| m.call_id() == "theirs" && m.status() >= Some(200));
-        let answer = answers.next().expect("an answer");
-        assert_eq!(answer.status(), Some(if fault.is_some() { 488 } else { 200 }), "{offer}");
-        let refused = SdpFault::ALL.iter().map(|f| stats(&lab).sdp_refused_for(*f)).sum::<u64>();
-        match fault {
-            Some(fault) => assert_eq!(stats(&lab).sdp_refused_for(fault), 1, "{offer}"),
-            None => {
-                let body = String::from_utf8_lossy(answer.body()).into_owned();
-                assert!(body.contains(" RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"), "{body}");
-                assert!(body.contains("a=ptime:20\r\n"), "{body}");
-                assert_eq!(refused, 0, "{offer}");
+    for policy in POLICIES {
+        for (offer, fault) in impossible_descriptions() {
+            let (mut lab, id) = in_a_call(policy);
+            let offer = under(policy, &offer);
+            // Without a good line there are no keys.
+            let none = (policy, fault) == (Required, Some(SdpFault::CryptoLine));
+            let fault = if none { Some(SdpFault::EncryptionRequired) } else { fault };
+            lab.send(&invite_with(&offer));
+            lab.run(100);
+            let ids = lab.world.host(lab.alice).engine().call_ids();
+            if let Some(new) = ids.into_iter().find(|new| *new != id) {
+                lab.world.command(lab.alice, |engine, now| {
+                    if let Some(mut call) = engine.call(new) {
+                        let _ = call.accept(now, CallOptions::default());
+                    }
+                    let mut pcm = [0; 320];
+                    let _ = engine.write_pcm(now, new, &pcm);
+                    let _ = engine.read_pcm(now, new, &mut pcm);
+                });
+                lab.run(500);
             }
+            // The deed: it is a call now, or was refused for what is wrong with the description.
+            let seen = lab.world.host(lab.peer).seen.iter().map(|(_, _, m)| m);
+            let mut answers = seen.filter(|m| m.call_id() == "theirs" && m.status() >= Some(200));
+            let answer = answers.next().expect("an answer");
+            assert_eq!(answer.status(), Some(if fault.is_some() { 488 } else { 200 }), "{offer}");
+            let refused =
+                SdpFault::ALL.iter().map(|f| stats(&lab).sdp_refused_for(*f)).sum::<u64>();
+            match fault {
+                Some(fault) => assert_eq!(stats(&lab).sdp_refused_for(fault), 1, "{offer}"),
+                None => {
+                    let body = String::from_utf8_lossy(answer.body()).into_owned();
+                    let profile = if policy == Off { "RTP/AVP" } else { "RTP/SAVP" };
+                    let media = format!(" {profile} 0\r\na=rtpmap:0 PCMU/8000\r\n");
+                    assert!(body.contains(&media), "{body}");
+                    assert!(body.contains("a=ptime:20\r\n"), "{body}");
+                    assert_eq!(refused, 0, "{offer}");
+                }
+            }
+            assert_unharmed(&mut lab, id);
         }
-        assert_unharmed(&mut lab, id);
     }
 }
 
@@ -217,18 +291,21 @@ fn descriptions_with_too_many_keys_and_impossible_numbers() {
 /// person: notices nothing
 #[test]
 fn a_from_of_a_slash_or_a_backslash() {
-    for from in
-        ["/", "\\", "\"\\", "\"\\\" <sip:bob@peer.test>;tag=1", "<\\>;tag=1", "sip:\\;tag=1"]
-    {
-        let (mut lab, id) = in_a_call();
-        let text = their_invite().replace("<sip:bob@peer.test>;tag=b", from);
-        assert!(text.contains(&format!("From: {from}")));
-        lab.send(&text);
-        lab.run(100);
-        assert_eq!(stats(&lab).flows.malformed, 1, "{from}");
-        let rang = |e: &Event| matches!(e, Event::IncomingCall { .. });
-        assert!(!lab.world.host(lab.alice).events().iter().any(|(_, e)| rang(e)), "{from}");
-        assert_unharmed(&mut lab, id);
+    for policy in POLICIES {
+        for from in
+            ["/", "\\", "\"\\", "\"\\\" <sip:bob@peer.test>;tag=1", "<\\>;tag=1", "sip:\\;tag=1"]
+        {
+            let (mut lab, id) = in_a_call(policy);
+            let text = invite_with(&under(policy, SDP));
+            let text = text.replace("<sip:bob@peer.test>;tag=b", from);
+            assert!(text.contains(&format!("From: {from}")));
+            lab.send(&text);
+            lab.run(100);
+            assert_eq!(stats(&lab).flows.malformed, 1, "{from}");
+            let rang = |e: &Event| matches!(e, Event::IncomingCall { .. });
+            assert!(!lab.world.host(lab.alice).events().iter().any(|(_, e)| rang(e)), "{from}");
+            assert_unharmed(&mut lab, id);
+        }
     }
 }
 
@@ -238,38 +315,45 @@ fn a_from_of_a_slash_or_a_backslash() {
 /// person: has one call, which ends once
 #[test]
 fn two_183s_and_a_re_invite_after_the_bye() {
-    for tags in [["a", "a"], ["a", "b"]] {
-        let mut lab = Lab::new(move |turn, m| match m.method() {
-            Method::Invite if m.is_request() => {
-                for (n, tag) in (1..).zip(tags) {
-                    let early = m.response(183, "Progress").to_tag(tag);
-                    let early = early.header(HeaderName::Contact, "<sip:x@peer.test>");
-                    turn.send(early.body("application/sdp", sdp(n, "").as_bytes()));
+    for policy in POLICIES {
+        for tags in [["a", "a"], ["a", "b"]] {
+            let mut lab = lab(policy, move |turn, m| match m.method() {
+                // Two forks with keys of their own: the phone renews its key.
+                Method::Invite if m.is_request() && m.to().tag().is_some() => {
+                    turn.send(ok(m, tags[1], &answer_to(m, 4, "late")));
                 }
-                turn.send(ok(m, tags[1], &sdp(2, "")));
-            }
-            Method::Bye if m.is_request() => turn.reply(m, 200),
-            _ => {}
-        });
-        let id = lab.call();
-        lab.run(1_000);
-        let progress = |e: &&Event| matches!(e, Event::CallProgress { status: 183, .. });
-        let count = |lab: &Lab, wanted: fn(&&Event) -> bool| {
-            lab.world.host(lab.alice).events().iter().map(|(_, e)| e).filter(wanted).count()
-        };
-        assert_eq!(count(&lab, progress), 2);
-        assert_eq!(lab.state(id), CallState::Established);
-        let invite = lab.heard("INVITE")[0].clone();
-        lab.hang_up(id);
-        lab.run(500);
-        lab.send(&in_dialog("INVITE", 7, &invite, tags[1], &sdp(3, "")));
-        lab.run(500);
-        assert_eq!(lab.statuses().last(), Some(&481));
-        lab.send(&in_dialog("BYE", 8, &invite, tags[1], ""));
-        lab.run(40_000);
-        assert_eq!(count(&lab, |e| matches!(e, Event::CallEnded { .. })), 1);
-        assert_eq!(lab.ended(), Some(EndReason::LocalHangUp));
-        lab.world.check().unwrap();
+                Method::Invite if m.is_request() => {
+                    for (n, tag) in (1..).zip(tags) {
+                        let early = m.response(183, "Progress").to_tag(tag);
+                        let early = early.header(HeaderName::Contact, "<sip:x@peer.test>");
+                        turn.send(early.body("application/sdp", answer_to(m, n, tag).as_bytes()));
+                    }
+                    turn.send(ok(m, tags[1], &answer_to(m, 2, tags[1])));
+                }
+                Method::Bye if m.is_request() => turn.reply(m, 200),
+                _ => {}
+            });
+            let id = lab.call();
+            lab.run(1_000);
+            let progress = |e: &&Event| matches!(e, Event::CallProgress { status: 183, .. });
+            let count = |lab: &Lab, wanted: fn(&&Event) -> bool| {
+                lab.world.host(lab.alice).events().iter().map(|(_, e)| e).filter(wanted).count()
+            };
+            assert_eq!(count(&lab, progress), 2);
+            assert_eq!(lab.state(id), CallState::Established);
+            let invite = lab.heard("INVITE")[0].clone();
+            lab.hang_up(id);
+            lab.run(500);
+            let reinvite = under(policy, &sdp(3, ""));
+            lab.send(&in_dialog("INVITE", 7, &invite, tags[1], &reinvite));
+            lab.run(500);
+            assert_eq!(lab.statuses().last(), Some(&481));
+            lab.send(&in_dialog("BYE", 8, &invite, tags[1], ""));
+            lab.run(40_000);
+            assert_eq!(count(&lab, |e| matches!(e, Event::CallEnded { .. })), 1);
+            assert_eq!(lab.ended(), Some(EndReason::LocalHangUp));
+            lab.world.check().unwrap();
+        }
     }
 }
 
@@ -279,65 +363,73 @@ fn two_183s_and_a_re_invite_after_the_bye() {
 /// person: reads the words without the tricks
 #[test]
 fn crlf_in_reason_phrases_and_header_values() {
-    // In what the phone shows.
-    for phrase in ["Busy\rX-Evil: 1", "Busy\u{1b}[2J\u{7}", "Busy%0d%0aX-Evil: 1"] {
-        let mut lab = Lab::new(|_, _| {});
-        let id = lab.call();
-        lab.run(100);
-        let invite = lab.heard("INVITE")[0].clone();
-        let no = invite.response(486, "PHRASE").to_tag("p").finish().unwrap();
-        let no = String::from_utf8_lossy(no.as_bytes()).replace("PHRASE", phrase);
-        datagram(&mut lab, no.as_bytes());
-        lab.run(1_000);
-        match lab.ended() {
-            Some(EndReason::Refused { status: 486, reason }) => {
-                assert!(!reason.chars().any(char::is_control), "{reason:?}");
+    for policy in POLICIES {
+        // In what the phone shows.
+        for phrase in ["Busy\rX-Evil: 1", "Busy\u{1b}[2J\u{7}", "Busy%0d%0aX-Evil: 1"] {
+            let mut lab = lab(policy, |_, _| {});
+            let id = lab.call();
+            lab.run(100);
+            let invite = lab.heard("INVITE")[0].clone();
+            let no = invite.response(486, "PHRASE").to_tag("p").finish().unwrap();
+            let no = String::from_utf8_lossy(no.as_bytes()).replace("PHRASE", phrase);
+            lab.say(no.as_bytes());
+            lab.run(1_000);
+            match lab.ended() {
+                Some(EndReason::Refused { status: 486, reason }) => {
+                    assert!(!reason.chars().any(char::is_control), "{reason:?}");
+                }
+                // A message with a bare line end is none; a connection with one is closed.
+                None | Some(EndReason::Failed(FailureReason::ConnectionLost)) => {
+                    assert_eq!((stats(&lab).flows.malformed, phrase.contains('\r')), (1, true))
+                }
+                other => panic!("{other:?}"),
             }
-            // A message with a bare line end is none.
-            None => assert_eq!((stats(&lab).flows.malformed, phrase.contains('\r')), (1, true)),
-            other => panic!("{other:?}"),
-        }
-        lab.world.command(lab.alice, |engine, now| {
-            let _ = engine.call(id).map(|mut call| call.hang_up(now));
-        });
-        lab.world.check().unwrap();
-    }
-    // In what the phone repeats.
-    for from in [
-        "\"a\rX-Evil: 1\" <sip:bob@peer.test>;tag=b",
-        "\"a\r\n X-Evil: 1\" <sip:bob@peer.test>;tag=b",
-        "\"a\" <sip:bob%0d%0aX-Evil:1@peer.test>;tag=b",
-        "\"a\" <sip:bob@peer.test>;tag=b%0d%0aX-Evil",
-        "\"a\\\r\nX-Evil: 1\" <sip:bob@peer.test>;tag=b",
-    ] {
-        let (mut lab, id) = in_a_call();
-        let (heard, malformed) = (lab.world.host(lab.peer).seen.len(), stats(&lab).flows.malformed);
-        let text = their_invite().replace('\n', "\r\n");
-        datagram(&mut lab, text.replace("<sip:bob@peer.test>;tag=b", from).as_bytes());
-        // What rings is refused, which repeats the words.
-        for other in lab.world.host(lab.alice).engine().call_ids() {
             lab.world.command(lab.alice, |engine, now| {
-                let _ = engine.call(other).map(|mut call| call.reject(now, 486));
+                let _ = engine.call(id).map(|mut call| call.hang_up(now));
             });
+            lab.world.check().unwrap();
         }
-        lab.run(50);
-        let seen = &lab.world.host(lab.peer).seen;
-        assert!(seen.len() > heard || stats(&lab).flows.malformed > malformed, "{from:?}");
-        for (_, _, message) in &seen[heard..] {
-            let text = String::from_utf8_lossy(message.as_bytes()).into_owned();
-            assert!(!text.contains("\nX-Evil") && !text.contains("\rX-Evil"), "{text}");
-        }
-        for (_, event) in lab.world.host(lab.alice).events() {
-            if let Event::IncomingCall { from, display_name, .. } = event {
-                let shown = format!("{from}{display_name}");
-                assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        // In what the phone repeats.
+        for from in [
+            "\"a\rX-Evil: 1\" <sip:bob@peer.test>;tag=b",
+            "\"a\r\n X-Evil: 1\" <sip:bob@peer.test>;tag=b",
+            "\"a\" <sip:bob%0d%0aX-Evil:1@peer.test>;tag=b",
+            "\"a\" <sip:bob@peer.test>;tag=b%0d%0aX-Evil",
+            "\"a\\\r\nX-Evil: 1\" <sip:bob@peer.test>;tag=b",
+        ] {
+            let (mut lab, id) = in_a_call(policy);
+            let (heard, malformed) =
+                (lab.world.host(lab.peer).seen.len(), stats(&lab).flows.malformed);
+            let text = invite_with(&under(policy, SDP)).replace('\n', "\r\n");
+            let text =
+                text.replace("SIP/2.0/UDP", if lab.secure { "SIP/2.0/TLS" } else { "SIP/2.0/UDP" });
+            lab.say(text.replace("<sip:bob@peer.test>;tag=b", from).as_bytes());
+            lab.run(50);
+            // What rings is refused, which repeats the words.
+            for other in lab.world.host(lab.alice).engine().call_ids() {
+                lab.world.command(lab.alice, |engine, now| {
+                    let _ = engine.call(other).map(|mut call| call.reject(now, 486));
+                });
             }
+            lab.run(50);
+            let seen = &lab.world.host(lab.peer).seen;
+            assert!(seen.len() > heard || stats(&lab).flows.malformed > malformed, "{from:?}");
+            for (_, _, message) in &seen[heard..] {
+                let text = String::from_utf8_lossy(message.as_bytes()).into_owned();
+                assert!(!text.contains("\nX-Evil") && !text.contains("\rX-Evil"), "{text}");
+            }
+            for (_, event) in lab.world.host(lab.alice).events() {
+                if let Event::IncomingCall { from, display_name, .. } = event {
+                    let shown = format!("{from}{display_name}");
+                    assert!(!shown.chars().any(char::is_control), "{shown:?}");
+                }
+            }
+            assert_unharmed(&mut lab, id);
         }
-        assert_unharmed(&mut lab, id);
+        // In what the phone is asked to dial.
+        assert!(Uri::parse("sip:bob@peer.test\r\nX-Evil: 1").is_err());
+        assert!(Message::parse(b"SIP/2.0 200 OK\rX: 1\r\n\r\n").is_err());
     }
-    // In what the phone is asked to dial.
-    assert!(Uri::parse("sip:bob@peer.test\r\nX-Evil: 1").is_err());
-    assert!(Message::parse(b"SIP/2.0 200 OK\rX: 1\r\n\r\n").is_err());
 }
 
 /// attacker: opens TLS connections and says goodbye (close_notify) before, amid or instead of
@@ -346,27 +438,29 @@ fn crlf_in_reason_phrases_and_header_values() {
 /// person: notices nothing; a call that runs goes on
 #[test]
 fn an_early_close_notify() {
-    let (mut lab, id) = in_a_call();
-    let before = lab.world.host(lab.alice).engine().load().flows;
-    let closed = lab.world.host(lab.peer).closed;
-    let notify = [21, 3, 3, 0, 2, 1, 0];
-    for n in 0..50_usize {
-        let twice = [notify, notify].concat();
-        match n % 4 {
-            0 => stream(&mut lab, 5061, &[&notify]),
-            1 => stream(&mut lab, 5061, &[&twice]),
-            2 => stream(&mut lab, 5061, &[&notify[..4], &notify[4..], &[0; 40]]),
-            _ => stream(&mut lab, 5061, &[&[22, 3, 1, 0, 200, 1, 0, 0, 196], &notify]),
+    for policy in POLICIES {
+        let (mut lab, id) = in_a_call(policy);
+        let before = lab.world.host(lab.alice).engine().load().flows;
+        let closed = lab.world.host(lab.peer).closed;
+        let notify = [21, 3, 3, 0, 2, 1, 0];
+        for n in 0..50_usize {
+            let twice = [notify, notify].concat();
+            match n % 4 {
+                0 => stream(&mut lab, 5061, &[&notify]),
+                1 => stream(&mut lab, 5061, &[&twice]),
+                2 => stream(&mut lab, 5061, &[&notify[..4], &notify[4..], &[0; 40]]),
+                _ => stream(&mut lab, 5061, &[&[22, 3, 1, 0, 200, 1, 0, 0, 196], &notify]),
+            }
         }
+        // What is no TLS ends a connection at once. A goodbye that nobody has authenticated does not:
+        // that one ends with the time for a handshake, 8 s.
+        lab.run(100);
+        assert_eq!(lab.world.host(lab.peer).closed, closed + 12, "rubbish");
+        lab.run(8_000);
+        assert_eq!(lab.world.host(lab.peer).closed, closed + 50, "each was closed");
+        assert_eq!(lab.world.host(lab.alice).engine().load().flows, before);
+        assert_unharmed(&mut lab, id);
     }
-    // What is no TLS ends a connection at once. A goodbye that nobody has authenticated does not:
-    // that one ends with the time for a handshake, 8 s.
-    lab.run(100);
-    assert_eq!(lab.world.host(lab.peer).closed, closed + 12, "rubbish");
-    lab.run(8_000);
-    assert_eq!(lab.world.host(lab.peer).closed, closed + 50, "each was closed");
-    assert_eq!(lab.world.host(lab.alice).engine().load().flows, before);
-    assert_unharmed(&mut lab, id);
 }
 
 /// attacker: sends bodies within bodies within bodies, and quotes that never end, as much as
@@ -376,80 +470,84 @@ fn an_early_close_notify() {
 /// person: notices nothing; a call that runs goes on
 #[test]
 fn nested_bodies_and_endless_quotes() {
-    // The description is inside so many multiparts, or after so many other parts.
-    let nested = |levels: usize| {
-        let mut body = String::from("Content-Type: application/sdp\r\n\r\n") + SDP;
-        for n in (1..=levels).rev() {
-            body = format!("--b{n}\r\n{body}\r\n--b{n}--\r\n");
-            if n > 1 {
-                body = format!("Content-Type: multipart/mixed;boundary=b{n}\r\n\r\n{body}");
+    for policy in POLICIES {
+        // The description is inside so many multiparts, or after so many other parts.
+        let offer = under(policy, SDP);
+        let nested = |levels: usize| {
+            let mut body = String::from("Content-Type: application/sdp\r\n\r\n") + &offer;
+            for n in (1..=levels).rev() {
+                body = format!("--b{n}\r\n{body}\r\n--b{n}--\r\n");
+                if n > 1 {
+                    body = format!("Content-Type: multipart/mixed;boundary=b{n}\r\n\r\n{body}");
+                }
             }
-        }
-        body
-    };
-    let after = |parts: usize| {
-        let part = "--b1\r\n\r\nx\r\n".repeat(parts);
-        format!("{part}--b1\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--b1--\r\n")
-    };
-    let bodies = [
-        (nested(8), Some(true)),
-        (nested(9), None),
-        (nested(600), None),
-        (after(63), Some(true)),
-        (after(64), Some(false)),
-        (after(5_000), Some(false)),
-    ];
-    for (body, found) in bodies {
-        let (mut lab, id) = in_a_call();
-        let requests = stats(&lab).transactions.requests_in;
-        let text = their_invite().split("\n\n").next().unwrap().to_string();
-        let text = text
-            .replace("application/sdp", "multipart/mixed;boundary=b1")
-            .replace("Via: SIP/2.0/UDP", "Via: SIP/2.0/TCP")
-            .replace(
-                &format!("Content-Length: {}", SDP.len()),
-                &format!("Content-Length: {}", body.len()),
-            )
-            .replace('\n', "\r\n");
-        stream(&mut lab, 5060, &[text.as_bytes(), b"\r\n\r\n", body.as_bytes()]);
-        lab.run(500);
-        assert_eq!(stats(&lab).transactions.requests_in, requests + 1);
-        let ids = lab.world.host(lab.alice).engine().call_ids();
-        let Some(new) = ids.into_iter().find(|new| *new != id) else {
-            // A body of one part, and that is not a description.
-            assert_eq!((stats(&lab).refused_requests, found), (1, None), "{}", body.len());
-            continue;
+            body
         };
-        lab.world.command(lab.alice, |engine, now| {
-            engine.call(new).unwrap().accept(now, CallOptions::default()).unwrap();
-        });
-        lab.run(500);
-        let media = lab.world.command(lab.alice, |engine, _| {
-            engine.call(new).unwrap().security().media_out.is_some()
-        });
-        assert_eq!(Some(media), found, "{}", body.len());
-        assert_unharmed(&mut lab, id);
-    }
-    let quotes =
-        ["\"".repeat(60_000), "\\\"".repeat(30_000), "\"\\".repeat(30_000), "<".repeat(60_000)];
-    for quote in quotes {
-        for header in ["Contact: ", "Subject: ", "Route: "] {
-            let (mut lab, id) = in_a_call();
-            let before = stats(&lab);
-            let text = their_invite().replace('\n', "\r\n").replacen(
-                "Max-F",
-                &format!("{header}{quote}\r\nMax-F"),
-                1,
-            );
-            stream(&mut lab, 5060, &[text.as_bytes()]);
+        let after = |parts: usize| {
+            let part = "--b1\r\n\r\nx\r\n".repeat(parts);
+            format!("{part}--b1\r\nContent-Type: application/sdp\r\n\r\n{offer}\r\n--b1--\r\n")
+        };
+        let bodies = [
+            (nested(8), Some(true)),
+            (nested(9), None),
+            (nested(600), None),
+            (after(63), Some(true)),
+            (after(64), Some(false)),
+            (after(5_000), Some(false)),
+        ];
+        for (body, found) in bodies {
+            let (mut lab, id) = in_a_call(policy);
+            let requests = stats(&lab).transactions.requests_in;
+            let text = their_invite().split("\n\n").next().unwrap().to_string();
+            let text = text
+                .replace("application/sdp", "multipart/mixed;boundary=b1")
+                .replace("Via: SIP/2.0/UDP", "Via: SIP/2.0/TCP")
+                .replace(
+                    &format!("Content-Length: {}", SDP.len()),
+                    &format!("Content-Length: {}", body.len()),
+                )
+                .replace('\n', "\r\n");
+            long(&mut lab, &(text + "\r\n\r\n" + &body));
             lab.run(500);
-            let after = stats(&lab);
-            // What no rule of grammar covers may have quotes as it likes.
-            let malformed = u64::from(header != "Subject: ");
-            assert_eq!(after.flows.malformed - before.flows.malformed, malformed, "{header}");
-            let requests = after.transactions.requests_in - before.transactions.requests_in;
-            assert_eq!(requests, 1 - malformed, "{header}");
+            assert_eq!(stats(&lab).transactions.requests_in, requests + 1);
+            let ids = lab.world.host(lab.alice).engine().call_ids();
+            let Some(new) = ids.into_iter().find(|new| *new != id) else {
+                // A body of one part, and that is not a description.
+                assert_eq!((stats(&lab).refused_requests, found), (1, None), "{}", body.len());
+                continue;
+            };
+            lab.world.command(lab.alice, |engine, now| {
+                engine.call(new).unwrap().accept(now, CallOptions::default()).unwrap();
+            });
+            lab.run(500);
+            let media = lab.world.command(lab.alice, |engine, _| {
+                engine.call(new).unwrap().security().media_out.is_some()
+            });
+            assert_eq!(Some(media), found, "{}", body.len());
             assert_unharmed(&mut lab, id);
+        }
+        let quotes =
+            ["\"".repeat(60_000), "\\\"".repeat(30_000), "\"\\".repeat(30_000), "<".repeat(60_000)];
+        for quote in quotes {
+            for header in ["Contact: ", "Subject: ", "Route: "] {
+                let (mut lab, id) = in_a_call(policy);
+                let before = stats(&lab);
+                let text = invite_with(&under(policy, SDP));
+                let text = text.replace("/UDP", "/TCP").replace('\n', "\r\n").replacen(
+                    "Max-F",
+                    &format!("{header}{quote}\r\nMax-F"),
+                    1,
+                );
+                long(&mut lab, &text);
+                lab.run(500);
+                let after = stats(&lab);
+                // What no rule of grammar covers may have quotes as it likes.
+                let malformed = u64::from(header != "Subject: ");
+                assert_eq!(after.flows.malformed - before.flows.malformed, malformed, "{header}");
+                let requests = after.transactions.requests_in - before.transactions.requests_in;
+                assert_eq!(requests, 1 - malformed, "{header}");
+                assert_unharmed(&mut lab, id);
+            }
         }
     }
 }
@@ -460,30 +558,37 @@ fn nested_bodies_and_endless_quotes() {
 /// person: notices nothing, or sees another call come in; the running call goes on
 #[test]
 fn refer_and_replaces_to_hijack_a_call() {
-    let (mut lab, id) = in_a_call();
-    let invite = lab.heard("INVITE")[0].clone();
-    let (refused, talk) = (stats(&lab).refused_requests, lab.heard("BYE").len());
-    let refer = in_dialog("REFER", 20, &invite, "peer", "");
-    lab.send(&refer.replace("Max-F", "Refer-To: <sip:evil@evil.test>\nMax-F"));
-    lab.run(200);
-    assert!(lab.statuses().last().is_some_and(|s| (400..600).contains(s)), "{:?}", lab.statuses());
-    let named = format!(
-        "Replaces: {};to-tag={};from-tag=peer",
-        invite.call_id(),
-        invite.from().tag().unwrap()
-    );
-    let required = their_invite().replace("Max-F", &format!("{named}\nRequire: replaces\nMax-F"));
-    lab.send(&required);
-    lab.run(200);
-    assert_eq!(lab.statuses().last(), Some(&420));
-    assert!(stats(&lab).refused_requests > refused);
-    let wish = their_invite().replace("theirs", "wish").replace("bKi1", "bKi2");
-    lab.send(&wish.replace("Max-F", &format!("{named}\nMax-F")));
-    lab.run(500);
-    lab.world.run_for(Duration::from_millis(100));
-    assert_eq!(lab.heard("BYE").len(), talk, "the call was not given away");
-    assert!(
-        lab.heard("INVITE").iter().all(|m| !m.as_bytes().windows(9).any(|w| w == b"evil.test"))
-    );
-    assert_unharmed(&mut lab, id);
+    for policy in POLICIES {
+        let (mut lab, id) = in_a_call(policy);
+        let invite = lab.heard("INVITE")[0].clone();
+        let (refused, talk) = (stats(&lab).refused_requests, lab.heard("BYE").len());
+        let refer = in_dialog("REFER", 20, &invite, "peer", "");
+        lab.send(&refer.replace("Max-F", "Refer-To: <sip:evil@evil.test>\nMax-F"));
+        lab.run(200);
+        assert!(
+            lab.statuses().last().is_some_and(|s| (400..600).contains(s)),
+            "{:?}",
+            lab.statuses()
+        );
+        let named = format!(
+            "Replaces: {};to-tag={};from-tag=peer",
+            invite.call_id(),
+            invite.from().tag().unwrap()
+        );
+        let theirs = invite_with(&under(policy, SDP));
+        let required = theirs.replace("Max-F", &format!("{named}\nRequire: replaces\nMax-F"));
+        lab.send(&required);
+        lab.run(200);
+        assert_eq!(lab.statuses().last(), Some(&420));
+        assert!(stats(&lab).refused_requests > refused);
+        let wish = theirs.replace("theirs", "wish").replace("bKi1", "bKi2");
+        lab.send(&wish.replace("Max-F", &format!("{named}\nMax-F")));
+        lab.run(500);
+        lab.world.run_for(Duration::from_millis(100));
+        assert_eq!(lab.heard("BYE").len(), talk, "the call was not given away");
+        assert!(
+            lab.heard("INVITE").iter().all(|m| !m.as_bytes().windows(9).any(|w| w == b"evil.test"))
+        );
+        assert_unharmed(&mut lab, id);
+    }
 }

@@ -1,6 +1,7 @@
 //! A phone on the simulated network and a scripted peer that calls it or is called.
 #![allow(dead_code, unreachable_pub)]
 
+use subrosa::crypto::tls::TlsServerSettings;
 use subrosa::engine::{
     AccountConfig, AccountId, CallId, CallOptions, CallState, Config, EndReason, Event,
     SecurityPolicy,
@@ -32,6 +33,8 @@ pub struct Lab {
     pub alice: Handle<EngineHost>,
     pub peer: Handle<Peer>,
     pub account: AccountId,
+    /// The peer speaks TLS.
+    pub secure: bool,
 }
 
 impl Lab {
@@ -43,21 +46,38 @@ impl Lab {
         change: impl FnOnce(&mut Config),
         script: impl FnMut(&mut Turn<'_, '_>, &Message) + Send + 'static,
     ) -> Self {
+        Self::under(SecurityPolicy::Off, None, change, script)
+    }
+
+    /// With a policy; with TLS settings the peer listens for TLS too, and its requests come over
+    /// the newest TLS connection.
+    pub fn under(
+        policy: SecurityPolicy,
+        tls: Option<TlsServerSettings>,
+        change: impl FnOnce(&mut Config),
+        script: impl FnMut(&mut Turn<'_, '_>, &Message) + Send + 'static,
+    ) -> Self {
         let mut world = World::new(1);
         world.set_default_link(Link::perfect());
         let alice = world.add_phone("alice", change).unwrap();
-        let peer = world.add_host("peer", Peer::new(true, true, script));
+        let secure = tls.is_some();
+        let peer = Peer::new(true, true, script);
+        let peer = match tls {
+            Some(settings) => peer.with_tls(settings),
+            None => peer,
+        };
+        let peer = world.add_host("peer", peer);
         let ip = world.ip(peer);
         world.zone().add_address("peer.test", ip);
         let account = world.command(alice, |engine, now| {
-            engine.set_domain_policy(now, "peer.test", SecurityPolicy::Off).unwrap();
+            engine.set_domain_policy(now, "peer.test", policy).unwrap();
             let mut account = AccountConfig::new(Uri::parse("sip:alice@peer.test").unwrap());
             account.register = false;
             account.password = Some(Secret::new("open sesame".to_string()));
             engine.add_account(now, account).unwrap()
         });
         world.run_for(Duration::from_millis(50));
-        Self { world, alice, peer, account }
+        Self { world, alice, peer, account, secure }
     }
 
     pub fn call(&mut self) -> CallId {
@@ -101,9 +121,21 @@ impl Lab {
 
     /// The peer sends a request of its own to the phone.
     pub fn send(&mut self, request: &str) {
-        let to = (self.world.ip(self.alice), 5060).into();
         let request = request.replace('\n', "\r\n");
-        self.world.act(self.peer, |_, net| net.send(5060, to, request.as_bytes()));
+        match self.secure {
+            true => self.say(request.replace("SIP/2.0/UDP", "SIP/2.0/TLS").as_bytes()),
+            false => self.say(request.as_bytes()),
+        }
+    }
+
+    /// The peer says something, over its newest TLS connection or else by UDP.
+    pub fn say(&mut self, bytes: &[u8]) {
+        let to = (self.world.ip(self.alice), 5060).into();
+        self.world.act(self.peer, |peer, net| {
+            if !peer.say(net, bytes) {
+                net.send(5060, to, bytes);
+            }
+        });
     }
 
     /// The incoming call of this phone.
