@@ -225,6 +225,9 @@ fn impossible_descriptions() -> Vec<(String, Option<SdpFault>)> {
         (SDP.replace("PCMU/8000", "PCMU/99999999999999999999/99999"), None),
         (sdp(1, "a=ptime:0\r\n"), None),
         (sdp(1, "a=ptime:-20\r\n"), None),
+        (sdp(1, "a=ptime:1\r\n"), None),
+        (sdp(1, "a=ptime:65535\r\n"), None),
+        (sdp(1, "a=maxptime:0\r\n"), None),
         (sdp(1, "a=ptime:65535\r\na=maxptime:0\r\n"), None),
         (sdp(1, "a=ptime:4294967295\r\na=maxptime:0\r\n"), None),
         (sdp(1, "a=ptime:1e308\r\na=maxptime:99999999999999999999\r\n"), None),
@@ -257,7 +260,11 @@ fn descriptions_with_too_many_keys_and_impossible_numbers() {
                     if let Some(mut call) = engine.call(new) {
                         let _ = call.accept(now, CallOptions::default());
                     }
-                    let mut pcm = [0; 320];
+                });
+                lab.run(100);
+                lab.world.command(lab.alice, |engine, now| {
+                    // A second of it, at 16 kHz.
+                    let mut pcm = [0; 16_000];
                     let _ = engine.write_pcm(now, new, &pcm);
                     let _ = engine.read_pcm(now, new, &mut pcm);
                 });
@@ -274,6 +281,12 @@ fn descriptions_with_too_many_keys_and_impossible_numbers() {
                 Some(fault) => assert_eq!(stats(&lab).sdp_refused_for(fault), 1, "{offer}"),
                 None => {
                     let body = String::from_utf8_lossy(answer.body()).into_owned();
+                    // Packets of 10 to 60 ms leave, whatever was asked for.
+                    let new = lab.world.host(lab.alice).engine().call_ids().pop().unwrap();
+                    let sent = lab.world.command(lab.alice, |engine, _| {
+                        engine.call(new).unwrap().media_stats().unwrap()
+                    });
+                    assert!((16..=100).contains(&sent.packets_sent), "{offer} {sent:?}");
                     let profile = if policy == Off { "RTP/AVP" } else { "RTP/SAVP" };
                     let media = format!(" {profile} 0\r\na=rtpmap:0 PCMU/8000\r\n");
                     assert!(body.contains(&media), "{body}");
