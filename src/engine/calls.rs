@@ -48,6 +48,9 @@ pub(super) struct CallEntry {
     pub(super) call_id: String,
     pub(super) route: Option<Route>,
     pub(super) flow: Option<FlowId>,
+    /// The domain that the far end of the signalling was first verified for: a new connection of
+    /// this call to an address must be verified for it, too.
+    pub(super) verified_as: Option<String>,
     pub(super) ports: Option<MediaPorts>,
     pub(super) ports_ready: bool,
     pub(super) invite_tx: Option<ClientTxId>,
@@ -94,6 +97,7 @@ impl CallEntry {
             call_id,
             route: None,
             flow: None,
+            verified_as: None,
             ports: None,
             ports_ready: false,
             invite_tx: None,

@@ -190,6 +190,7 @@ impl Engine {
             return Ok(());
         }
         let Some(id) = id else { return Err(refusal.unwrap_or((500, "Server Internal Error"))) };
+        self.note_verified(id, flow);
         self.invites.insert(tx, id);
         self.bind_media(id);
         Ok(())

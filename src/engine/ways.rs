@@ -12,7 +12,7 @@ use super::{CallId, Engine};
 use crate::sip::route::{Route, RouteFailure};
 use crate::sip::{FlowId, Transport};
 use crate::time::Instant;
-use crate::wire::sip::{HeaderName, MessageBuilder, Scheme, Uri};
+use crate::wire::sip::{HeaderName, Host, MessageBuilder, Scheme, Uri};
 
 /// Requests that wait for one call's way at most.
 const MAX_WAITING: usize = 8;
@@ -192,6 +192,27 @@ impl Engine {
         if let Some(entry) = self.calls.get_mut(id) {
             entry.signal_over(flow, trust, leg);
         }
+        self.note_verified(id, flow);
+    }
+
+    /// Remembers for which domain the far end of a call's signalling was verified, the first time:
+    /// the one that was dialled; of a peer that dialled us, the one of its address if its
+    /// certificate stands for that, else its first one.
+    pub(super) fn note_verified(&mut self, id: CallId, flow: FlowId) {
+        let Some(entry) = self.calls.get(id).filter(|e| e.verified_as.is_none()) else { return };
+        let Some(peer) = self.flows.facts(flow).and_then(|facts| facts.peer.as_ref()) else {
+            return;
+        };
+        let dialled = self.flows.domain(flow).filter(|domain| !domain.is_empty());
+        let domain = dialled.map(ToString::to_string).or_else(|| {
+            let remote = Uri::parse(&entry.machine.remote).ok();
+            let host = remote.map(|uri| uri.as_ref().host().to_string()).unwrap_or_default();
+            let own = peer.domains.iter().find(|domain| domain.eq_ignore_ascii_case(&host));
+            own.or(peer.domains.first()).cloned()
+        });
+        if let Some(entry) = self.calls.get_mut(id) {
+            entry.verified_as = domain;
+        }
     }
 
     fn wait_for_way(&mut self, now: Instant, id: CallId, waiting: Waiting) {
@@ -214,7 +235,15 @@ impl Engine {
             return true;
         }
         let Some(hop) = entry.machine.next_hop() else { return false };
-        let route = self.route_for_call(id, &hop);
+        let verified_as = entry.verified_as.clone();
+        let mut route = self.route_for_call(id, &hop);
+        // Certificates name domains, and the far end's Contact may be an address: who is there must
+        // be whoever was verified before (RFC 5922 §7.1; RFC 5923 §9).
+        if let (Some(route), Some(domain), Host::Ip(_)) =
+            (&mut route, &verified_as, hop.as_ref().host())
+        {
+            route.verify_as(domain);
+        }
         let Some(entry) = self.calls.get_mut(id) else { return false };
         entry.route = route;
         entry.route.is_some()

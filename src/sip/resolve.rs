@@ -140,6 +140,12 @@ impl Resolution {
         &self.domain
     }
 
+    /// What was dialled stands for this domain: nothing but an address is looked for under another
+    /// name than before.
+    pub(super) fn verify_as(&mut self, domain: &str) {
+        self.domain = domain.trim_end_matches('.').to_ascii_lowercase();
+    }
+
     fn numeric(&mut self, ip: IpAddr, port: Option<u16>) {
         for transport in &self.allowed {
             let port = port.unwrap_or(default_port(*transport));

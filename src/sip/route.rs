@@ -163,6 +163,12 @@ impl Route {
         self.lenient = true;
     }
 
+    /// The far end is at an address, and who it is was verified before: its certificate must be for
+    /// this domain, instead of for the address, which certificates do not name (RFC 5922 §7.1).
+    pub fn verify_as(&mut self, domain: &str) {
+        self.resolution.verify_as(domain);
+    }
+
     /// The candidates tried so far, in order.
     pub fn steps(&self) -> &[LadderStep] {
         &self.steps

@@ -542,6 +542,11 @@ impl Flows {
     pub fn remote(&self, flow: FlowId) -> Option<SocketAddr> {
         self.flows.get(flow).map(|f| f.remote)
     }
+    /// The domain that a flow was opened for, which its certificate was verified for; empty for one
+    /// that the far end opened.
+    pub fn domain(&self, flow: FlowId) -> Option<&str> {
+        self.flows.get(flow).map(|f| f.domain.as_str())
+    }
     /// True for TCP and TLS.
     pub fn is_stream(&self, flow: FlowId) -> bool {
         self.flows.get(flow).is_some_and(|f| f.transport != Transport::Udp)
