@@ -243,3 +243,55 @@ fn an_account_and_a_call_may_be_stricter_than_their_domain_and_never_looser() {
     });
     assert_eq!((call.policy, call.source), (Required, PolicySource::Call));
 }
+
+#[test]
+fn a_policy_changed_to_and_fro_ends_where_it_was_set_last_and_nothing_is_lost() {
+    let expected = |p| if p == Off { Transport::Udp } else { Transport::Tls };
+    let all = [Off, Preferred, Required];
+    let pairs = all.iter().flat_map(|a| all.iter().filter(move |b| *b != a).map(move |b| (*a, *b)));
+    for (a, b) in pairs {
+        // At once; amid the look-up, the connection, the handshake, the REGISTER; after all that.
+        for gap in [0, 1, 3, 6, 8, 10, 13, 20, 700] {
+            let case = format!("{a} {b} {gap} ms");
+            let mut world = World::new(9);
+            let alice = phone(&mut world);
+            let registrar = registrar(&mut world, &ALL);
+            policy(&mut world, alice, a);
+            let id = account(&mut world, alice, |account| {
+                account.expires = Duration::from_secs(120);
+            });
+            world.run_for(Duration::from_secs(3));
+            assert!(is_registered(&mut world, alice, id), "{case}");
+            for wanted in [b, a, b, a] {
+                policy(&mut world, alice, wanted);
+                world.run_for(Duration::from_millis(gap));
+            }
+            let effective = world.command(alice, |engine, _| engine.account_policy(id).unwrap());
+            assert_eq!(effective.policy, a);
+            for seconds in [5, 600] {
+                world.run_for(Duration::from_secs(seconds));
+                assert!(is_registered(&mut world, alice, id), "{case}: {}", world.ladder());
+                assert_eq!(transport(&mut world, alice, id), Some(expected(a)), "{case}");
+                let bindings = world.host(registrar).bindings.clone();
+                assert_eq!(bindings.len(), 1, "{case}: {bindings:?}");
+            }
+            let events = world.host(alice).events().iter().map(|(_, e)| e);
+            let moves: Vec<_> = events
+                .clone()
+                .filter_map(|e| match e {
+                    Event::TransportChanged { transport, fallback, .. } => {
+                        assert!(!fallback, "{case}");
+                        Some(*transport)
+                    }
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(moves.last(), Some(&expected(a)), "{case}: {moves:?}");
+            assert!(moves.windows(2).all(|pair| pair[0] != pair[1]), "{case}: {moves:?}");
+            let out = |e: &&Event| {
+                matches!(e, Event::Unregistered { .. } | Event::RegistrationFailed { .. })
+            };
+            assert_eq!(events.clone().filter(out).count(), 0, "{case}: no log-out");
+        }
+    }
+}

@@ -8,15 +8,23 @@
 mod hop;
 #[path = "support/pair.rs"]
 mod pair;
+#[path = "support/provider.rs"]
+mod provider;
+#[path = "support/scene.rs"]
+mod scene;
 
 use hop::Hop;
 use pair::{Pair, Setup, USUAL};
+use provider::{Provider, is_invite, keyed};
+use scene::sent;
 use subrosa::engine::{
-    CallId, CallState, EndReason, Event, FailureReason, Padlock, SecurityPolicy,
+    CallId, CallState, EndReason, Event, FailureReason, MediaOffer, Padlock, SecurityPolicy,
 };
+use subrosa::sim::wiretap::Kind;
 use subrosa::sim::{Handle, Host, NetEvent};
 use subrosa::sip::Transport;
 use subrosa::time::Duration;
+use subrosa::wire::sip::HeaderName;
 
 use SecurityPolicy::{Preferred, Required};
 
@@ -122,9 +130,8 @@ fn whoever_has_another_domains_certificate_at_that_address_gets_nothing() {
         assert_eq!(rejected(&pair, 0), [told.clone(), told]);
         pair.world.run_for(Duration::from_secs(60));
         let call = id(&mut pair, 0);
-        let end = pair
-            .world
-            .command(pair.phones[0], |engine, _| engine.call(call).unwrap().end_reason());
+        let end =
+            pair.world.command(pair.phones[0], |engine, _| engine.call(call).unwrap().end_reason());
         let why = EndReason::Failed(FailureReason::Certificate(
             "the certificate is not for bob.test".to_string(),
         ));
@@ -154,4 +161,44 @@ fn a_call_that_finds_nobody_ends_and_never_in_the_clear() {
     let end =
         pair.world.command(pair.phones[0], |engine, _| engine.call(call).unwrap().end_reason());
     assert_eq!(end, Some(EndReason::Failed(FailureReason::Unreachable)));
+}
+
+#[test]
+fn a_contact_that_names_no_transport_leads_to_tls_again_and_to_nothing_else() {
+    for policy in [Preferred, Required] {
+        let change = |account: &mut subrosa::engine::AccountConfig| account.transport = None;
+        let mut run = Provider::with(policy, change, |m, ip| match is_invite(m) {
+            true => {
+                let tag = m.to().tag().unwrap_or("carol");
+                let answer = m.response(200, "OK").to_tag(tag);
+                let answer = answer.header(HeaderName::Contact, format!("<sip:carol@{ip}>"));
+                vec![answer.body("application/sdp", keyed(m, ip, 4000).as_bytes())]
+            }
+            false => vec![],
+        });
+        let id = run.call(MediaOffer::Opportunistic);
+        run.world.break_connections(run.alice, run.hop);
+        run.world.run_for(Duration::from_secs(1));
+        let hold = |run: &mut Provider| {
+            run.world.command(run.alice, |engine, now| {
+                engine.call(id).unwrap().hold(now).unwrap();
+            });
+            run.world.run_for(Duration::from_secs(2));
+        };
+        hold(&mut run);
+        assert_eq!(run.world.host(run.hop).heard("INVITE").len(), 2, "{}", run.world.ladder());
+        assert_eq!(run.world.host(run.hop).accepted, 2);
+        assert_eq!(run.state(id).0, CallState::Established);
+        // TLS is not to be had any more: the call ends, and nothing is said in the clear.
+        run.world.break_connections(run.alice, run.hop);
+        run.world.act(run.hop, |_, net| net.stop_listening(5061));
+        run.world.run_for(Duration::from_secs(1));
+        run.world.command(run.alice, |engine, now| {
+            engine.call(id).unwrap().resume(now).unwrap();
+        });
+        run.world.run_for(Duration::from_secs(40));
+        assert_eq!(run.state(id).0, CallState::Ended);
+        assert_eq!(sent(&run.sent, run.alice, &[Kind::Sip]), 0);
+        assert_eq!(run.world.host(run.hop).accepted_clear, 0);
+    }
 }

@@ -56,7 +56,9 @@ pub enum Event {
         display_name: String,
     },
     /// Somebody called and was refused (488) before the phone could ring: the policy does not
-    /// allow the call as it was offered, or it has nothing that both sides know.
+    /// allow the call as it was offered, or it has nothing that both sides know. At most 64 of
+    /// these wait to be polled; more are counted
+    /// ([`EngineStats::refused_calls`](super::EngineStats::refused_calls)).
     IncomingRefused {
         /// The account that was called; `None` if the request named none of ours.
         account: Option<AccountId>,

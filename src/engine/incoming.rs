@@ -16,6 +16,9 @@ use crate::sip::transaction::ServerTxId;
 use crate::time::Instant;
 use crate::wire::sip::{HeaderName, Message, MessageBuilder, Method, Scheme, UriRef};
 
+/// Refused calls that wait to be told at most; further ones are counted.
+const MAX_REFUSED: usize = 64;
+
 impl Engine {
     /// A request that starts a transaction.
     pub(super) fn request(&mut self, now: Instant, tx: ServerTxId, message: Message, flow: FlowId) {
@@ -209,6 +212,11 @@ impl Engine {
         self.log_refusal(request.method(), 488);
         let tag = self.token();
         self.answer(now, tx, not_acceptable(request, &tag, &reason));
+        // A flood of calls must not displace what else the person is to be told.
+        let refused = |e: &&Event| matches!(e, Event::IncomingRefused { .. });
+        if self.events.iter().filter(refused).count() >= MAX_REFUSED {
+            return self.events.drop_one();
+        }
         let from = request.from().uri().to_string();
         let display_name = request.from().display();
         self.event(Event::IncomingRefused { account, from, display_name, reason });

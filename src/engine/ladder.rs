@@ -116,6 +116,10 @@ impl Engine {
         let allowed = self.allowed_transports(entry);
         let current = entry.flow.and_then(|f| self.flows.transport(f));
         if current.is_some() && current == allowed.first().copied() {
+            // A better way that a former policy was looking for is none any more.
+            if let Some(entry) = self.accounts.get_mut(id) {
+                entry.ladder.climb = None;
+            }
             return;
         }
         let route = self.route_to_server(entry).ok();

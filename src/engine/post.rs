@@ -327,6 +327,12 @@ impl Engine {
     fn route_action(&mut self, now: Instant, owner: RouteOwner, action: RouteAction) {
         match (action, owner) {
             (RouteAction::Ask(question), _) => {
+                // A route asks one question at a time: older ones are of a route that was given up,
+                // and their answers would be taken for this one's.
+                let stale = self.queries.iter().find(|(_, of)| **of == owner);
+                if let Some(stale) = stale.map(|(query, _)| query) {
+                    self.queries.remove(stale);
+                }
                 let query = self.queries.insert(owner);
                 self.host.push_back(HostAction::Resolve(query, question));
             }

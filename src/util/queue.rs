@@ -36,6 +36,16 @@ impl<T> BoundedQueue<T> {
         true
     }
 
+    /// Counts a value that is dropped for another reason than a full queue.
+    pub fn drop_one(&mut self) {
+        self.dropped = self.dropped.saturating_add(1);
+    }
+
+    /// The values, the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter()
+    }
+
     /// Puts a value back at the front (it was just popped, so it fits).
     pub fn push_front(&mut self, value: T) {
         self.items.push_front(value);

@@ -22,7 +22,7 @@ struct phone {
     uint16_t next_port;
     uint8_t net;          /* the network that it is on */
     uint64_t stream;      /* the one TCP connection */
-    int established, ended, digits, silent, resumed, padlock;
+    int established, ended, digits, silent, resumed, padlock, refused;
     int64_t energy;
 };
 

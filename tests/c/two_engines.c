@@ -7,6 +7,8 @@
 static int early;   /* the next call is not answered at once: there is an announcement first */
 static int cut;     /* no media reaches alice */
 
+static uint64_t strict; /* an account of bob's that demands encryption */
+
 static int logged, told_established, told_busy;
 
 /* The one callback. It cannot use the engine that logs. */
@@ -58,6 +60,14 @@ static void on_event(struct phone *p, const subrosa_event *e) {
             IS(subrosa_call_early_media(p->engine, now, e->call, 16000), SUBROSA_OK);
         else
             IS(subrosa_call_accept(p->engine, now, e->call, NULL), SUBROSA_OK);
+        break;
+    case SUBROSA_EVENT_INCOMING_REFUSED:
+        CHECK(p == &bob && e->account == strict && !e->call);
+        CHECK(e->from.len && memmem(e->from.ptr, e->from.len, "erin", 4));
+        CHECK(e->display_name.len == 4 && !memcmp(e->display_name.ptr, "Erin", 4));
+        CHECK(e->failure == SUBROSA_FAILURE_POLICY);
+        CHECK(memmem(e->text.ptr, e->text.len, "TLS is required", 15));
+        p->refused++;
         break;
     case SUBROSA_EVENT_CALL_ESTABLISHED: p->established++; break;
     case SUBROSA_EVENT_CALL_ENDED: p->ended++; break;
@@ -175,6 +185,32 @@ static void opportunistic(void) {
     CHECK(alice.ended == 1 && bob.ended == 1);
 }
 
+/* Who calls in the clear where encryption is demanded is refused, and no phone rings. */
+static void refused(void) {
+    subrosa_engine_stats stats = {.size = sizeof stats};
+    subrosa_account_config *config = NULL;
+    uint64_t account = 0, calls[4];
+    size_t before = 0, after = 0;
+    char to[64];
+    IS(subrosa_account_config_new(str("sip:erin@10.0.0.1"), &config), SUBROSA_OK);
+    IS(subrosa_account_config_set_register(config, 0), SUBROSA_OK);
+    IS(subrosa_account_config_set_display_name(config, str("Erin")), SUBROSA_OK);
+    IS(subrosa_engine_add_account(alice.engine, now, config, &account), SUBROSA_OK);
+    subrosa_account_config_free(config);
+    strict = add_account(bob.engine, "sip:dave@10.0.0.2", SUBROSA_POLICY_REQUIRED);
+    alice.established = bob.established = alice.ended = bob.ended = 0;
+    IS(subrosa_engine_call_ids(bob.engine, calls, 4, &before), SUBROSA_OK);
+    snprintf(to, sizeof to, "sip:dave@10.0.0.2:%d;transport=udp", bob.port[0]);
+    IS(subrosa_engine_place_call(alice.engine, now, account, str(to), NULL, &alice.call),
+       SUBROSA_OK);
+    run(50);
+    CHECK(bob.refused >= 1 && alice.ended == 1 && !alice.established && !bob.ended);
+    IS(subrosa_engine_call_ids(bob.engine, calls, 4, &after), SUBROSA_OK);
+    CHECK(after == before);
+    IS(subrosa_engine_get_stats(bob.engine, &stats), SUBROSA_OK);
+    CHECK(stats.refused_calls == (uint64_t)bob.refused);
+}
+
 int main(int argc, char **argv) {
     subrosa_security_report report = {.size = sizeof report};
     subrosa_media_stats stats = {.size = sizeof stats};
@@ -238,6 +274,7 @@ int main(int argc, char **argv) {
     logged = 0;
     IS(subrosa_engine_set_logger(alice.engine, SUBROSA_LOG_DEBUG, NULL, NULL), SUBROSA_OK);
     opportunistic();
+    refused();
     IS(subrosa_engine_forget_call(alice.engine, alice.call), SUBROSA_OK);
     IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_ERR_UNKNOWN_ID);
     IS(subrosa_engine_shut_down(alice.engine, now), SUBROSA_OK);

@@ -19,6 +19,7 @@ type Script = Box<dyn FnMut(&Message) -> Vec<MessageBuilder> + Send>;
 pub struct Hop {
     flows: Flows,
     script: Script,
+    dialled: Option<(FlowId, Message)>,
     streams: BTreeMap<ConnectionId, StreamId>,
     connections: BTreeMap<StreamId, ConnectionId>,
     /// Messages heard, with the flow that they came by.
@@ -41,12 +42,24 @@ impl Hop {
     ) -> Self {
         let versions = TlsVersions::default();
         let client = TlsClientSettings::new(TrustAnchors::none(), None, versions).unwrap();
+        Self::dialling(client, chain, key, script)
+    }
+
+    /// One that opens connections, too.
+    pub fn dialling(
+        client: TlsClientSettings,
+        chain: &[u8],
+        key: &[u8],
+        script: impl FnMut(&Message) -> Vec<MessageBuilder> + Send + 'static,
+    ) -> Self {
         let identity = TlsIdentity::from_pem(chain, key).unwrap();
+        let versions = TlsVersions::default();
         let server =
             TlsServerSettings::new(identity, ClientCertificates::NotRequested, versions).unwrap();
         Self {
             flows: Flows::new(client, Some(server), EPOCH),
             script: Box::new(script),
+            dialled: None,
             streams: BTreeMap::new(),
             connections: BTreeMap::new(),
             seen: vec![],
@@ -69,8 +82,29 @@ impl Hop {
         self.drain(net);
     }
 
+    /// Opens a TLS connection for a domain, and says something there once it is up.
+    pub fn dial(&mut self, net: &mut Net<'_>, to: SocketAddr, domain: &str, words: Message) {
+        let flow = self.flows.open(net.now(), Transport::Tls, to, domain).unwrap();
+        self.dialled = Some((flow, words));
+        self.drain(net);
+    }
+
+    /// Closes the connection that it has opened.
+    pub fn hang_up(&mut self, net: &mut Net<'_>) {
+        if let Some((flow, _)) = self.dialled.take() {
+            self.flows.close(flow);
+            self.drain(net);
+        }
+    }
+
     fn drain(&mut self, net: &mut Net<'_>) {
         while let Some(event) = self.flows.poll_event() {
+            if let FlowEvent::Up(up) = event
+                && let Some((flow, words)) = &self.dialled
+                && *flow == up
+            {
+                let _ = self.flows.send(net.now(), up, words);
+            }
             if let FlowEvent::Message { flow, message } = event {
                 self.seen.push((flow, message.clone()));
                 for answer in (self.script)(&message) {
@@ -93,7 +127,11 @@ impl Hop {
                         net.close(connection);
                     }
                 }
-                FlowOutput::Connect { .. } => {}
+                FlowOutput::Connect { stream, remote } => {
+                    let connection = net.connect(remote);
+                    self.streams.insert(connection, stream);
+                    self.connections.insert(stream, connection);
+                }
             }
         }
         net.set_timer(self.flows.next_timeout());
@@ -132,6 +170,11 @@ impl Host for Hop {
                         self.connections.insert(stream, connection);
                     }
                     None => net.close(connection),
+                }
+            }
+            NetEvent::Connected { connection, local } => {
+                if let Some(stream) = self.streams.get(&connection) {
+                    self.flows.handle_connected(now, *stream, local, net.rng());
                 }
             }
             NetEvent::Data { connection, data } => {
