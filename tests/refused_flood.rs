@@ -72,7 +72,7 @@ impl Phone {
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.now = self.now + MS;
+        self.now += MS;
         let remote = ([192, 0, 2, 1], 5060).into();
         let mut payload = text.into_bytes();
         let input = Input::Datagram { socket: self.socket, remote, payload: &mut payload };
@@ -86,7 +86,7 @@ impl Phone {
 
     fn rest(&mut self) {
         for _ in 0..100 {
-            self.now = self.now + Duration::from_secs(1);
+            self.now += Duration::from_secs(1);
             self.engine.handle_input(self.now, Input::Timeout).unwrap();
             self.drain();
         }
@@ -128,7 +128,7 @@ fn a_host_that_does_not_poll_keeps_a_bounded_number_of_them_and_all_else() {
     for n in 0..2_000 {
         phone.invite("alice", CALLS + n);
     }
-    phone.now = phone.now + Duration::from_secs(40);
+    phone.now += Duration::from_secs(40);
     phone.engine.handle_input(phone.now, Input::Timeout).unwrap();
     phone.invite("bob", 2 * CALLS);
     phone.drain();
