@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::accounts::AccountEntry;
 use super::call::{CallMachine, CallMedia, InviteParts};
+use super::changes::follow_keys;
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
@@ -15,7 +16,7 @@ use super::peers::SecurityLevel;
 use super::policy::{EffectivePolicy, SecurityPolicy};
 use super::ports::MediaPorts;
 use super::renewal::Renewal;
-use super::report::{MediaLeg, SecurityReport, SignallingLeg};
+use super::report::{SecurityReport, SignallingLeg};
 use super::sockets::SocketUse;
 use super::ways::Waiting;
 use super::{AccountId, CallId, Engine, HostAction};
@@ -193,12 +194,7 @@ impl CallEntry {
             let protected = self.machine.media.is_protected() && self.media.is_confirmed();
             report.count(&stats, protected);
         }
-        // New keys of ours may have begun since they were agreed on.
-        if let Some([ours, theirs]) = self.media.keys_in_use() {
-            let set = |leg: &mut MediaLeg, of| (leg.key_generation, leg.mki) = of;
-            report.media_out.iter_mut().for_each(|leg| set(leg, ours));
-            report.media_in.iter_mut().for_each(|leg| set(leg, theirs));
-        }
+        follow_keys(&self.media, &mut report);
         report
     }
 }

@@ -6,8 +6,26 @@
 
 use super::calls::CallEntry;
 use super::event::Event;
+use super::media_slot::MediaSlot;
+use super::report::SecurityReport;
 use super::{AccountId, CallId, Engine};
 use crate::sip::FlowId;
+
+/// The media session begins with agreed keys when the peer has shown that it knows them: the
+/// report follows. True if that changed it. Cheap enough for each packet.
+pub(super) fn follow_keys(media: &MediaSlot, report: &mut SecurityReport) -> bool {
+    let Some(keys) = media.keys_in_use() else { return false };
+    let mut changed = false;
+    for (leg, (generation, mki)) in
+        [&mut report.media_out, &mut report.media_in].into_iter().zip(keys)
+    {
+        if let Some(leg) = leg {
+            changed |= core::mem::replace(&mut leg.key_generation, generation) != generation;
+            changed |= core::mem::replace(&mut leg.mki, mki) != mki;
+        }
+    }
+    changed
+}
 
 impl CallEntry {
     /// What holds now needs no telling: it comes with the call.
@@ -15,24 +33,9 @@ impl CallEntry {
         self.told.clone_from(&self.report);
     }
 
-    /// The media session begins with agreed keys when the peer has shown that it knows them: the
-    /// report follows. Cheap enough for each packet.
-    fn follow_keys(&mut self) -> bool {
-        let Some(keys) = self.media.keys_in_use() else { return false };
-        let legs = [&mut self.report.media_out, &mut self.report.media_in];
-        let mut changed = false;
-        for (leg, (generation, mki)) in legs.into_iter().zip(keys) {
-            if let Some(leg) = leg {
-                changed |= core::mem::replace(&mut leg.key_generation, generation) != generation;
-                changed |= core::mem::replace(&mut leg.mki, mki) != mki;
-            }
-        }
-        changed
-    }
-
     /// True if the facts are not those that were told. Allocates only then.
     pub(super) fn note_change(&mut self) -> bool {
-        self.follow_keys();
+        follow_keys(&self.media, &mut self.report);
         if self.told != self.report {
             self.told.clone_from(&self.report);
             self.untold = true;
@@ -59,7 +62,7 @@ impl Engine {
     /// A media packet came in: the keys may have changed with it.
     pub(super) fn note_new_keys(&mut self, id: CallId) {
         if let Some(entry) = self.calls.get_mut(id)
-            && entry.follow_keys()
+            && follow_keys(&entry.media, &mut entry.report)
         {
             self.has_news |= entry.note_change();
         }

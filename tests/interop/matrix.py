@@ -109,44 +109,54 @@ def voice(line):
             else "keyless" if "not agreed" in line else f"unknown ({line})")
 
 
-def rtp_towards(pcap, ports, began, ended):
-    """The sizes of the RTP packets to these UDP ports in this time, from a classic pcap file."""
+def rtp_packets(pcap):
+    """When, to which UDP port and how long: each RTP packet of a classic pcap file."""
     raw, at = pcap.read_bytes(), 24
     while at + 16 <= len(raw):
         seconds, micros, size, _ = struct.unpack("<IIII", raw[at:at + 16])
         ip = raw[at + 16 + 14:at + 16 + size]
         at += 16 + size
-        if not began <= seconds + micros / 1e6 <= ended or len(ip) < 40:
+        if len(ip) < 40:
             continue
         head = (ip[0] & 15) * 4
         port, = struct.unpack(">H", ip[head + 2:head + 4])
         body = ip[head + 8:]
-        if ip[9] == 17 and port in ports and body[0] >> 6 == 2 and body[1] & 0x7F == 0:
-            yield len(body)
+        if ip[9] == 17 and body[0] >> 6 == 2 and body[1] & 0x7F == 0:
+            yield seconds + micros / 1e6, port, len(body)
 
 
-def outcomes(kamailio, base, cells, pcap, rows):
+def outcomes(kamailio, base, cells, calls):
+    """Makes these calls; of each the cell, what came of it or the error, its ports and its time."""
     for cell in cells:
-        wanted = VOICE[cell[:3]][cell.setting]
-        began, side = time.time(), None
+        began, side, outcome = time.time(), None, None
         try:
             side = Side(kamailio, base, cell)
-            got, lock, match = side.run(cell)
+            outcome = side.run(cell)
             time.sleep(0.3)
-            sizes = collections.Counter(rtp_towards(pcap, range(side.peer.rtp, side.peer.rtp + 20), began, time.time()))
-            # 160 bytes of PCMU behind a header of 12; SRTP adds its tag.
-            plain = sizes[172]
-            good = (got == wanted and lock == padlock(cell, wanted)
-                    and (match is None or min(match) > 0.9)
-                    and (plain > 50 if wanted == "plain" else plain == 0)
-                    and (sum(sizes.values()) > 50) == (wanted not in ("refused", "keyless")))
-            heard = "-" if match is None else f"{match[0]:.2f} / {match[1]:.2f}"
-            rows.append((cell, wanted, got, lock, heard, f"{plain} of {sum(sizes.values())}", good))
         except Exception as error:
-            rows.append((cell, wanted, f"{type(error).__name__}: {error}", "?", "-", "-", False))
+            outcome = error
         finally:
+            ports = range(side.peer.rtp, side.peer.rtp + 20) if side else range(0)
+            calls.append((cell, outcome, ports, began, time.time()))
             if side:
                 side.peer.proc.stop()
+
+
+def judged(cell, outcome, ports, began, ended, packets):
+    """The row of a call."""
+    wanted = VOICE[cell[:3]][cell.setting]
+    if isinstance(outcome, Exception):
+        return cell, wanted, f"{type(outcome).__name__}: {outcome}", "?", "-", "-", False
+    got, lock, match = outcome
+    sizes = collections.Counter(size for at, port, size in packets if port in ports and began <= at <= ended)
+    # 160 bytes of PCMU behind a header of 12; SRTP adds its tag.
+    plain = sizes[172]
+    good = (got == wanted and lock == padlock(cell, wanted)
+            and (match is None or min(match) > 0.9)
+            and (plain > 50 if wanted == "plain" else plain == 0)
+            and (sum(sizes.values()) > 50) == (wanted not in ("refused", "keyless")))
+    heard = "-" if match is None else f"{match[0]:.2f} / {match[1]:.2f}"
+    return cell, wanted, got, lock, heard, f"{plain} of {sum(sizes.values())}", good
 
 
 @case
@@ -159,14 +169,17 @@ def baresip_matrix():
     pcap = base / "wire.pcap"
     shark = Proc("tshark", ["dumpcap", "-i", "lo", "-P", "-f", "udp", "-w", pcap, "-q"], base)
     must(shark.wait_for("File:", 15), "no capture: " + shark.text()[-300:])
-    rows, threads = [], []
+    calls, threads = [], []
     for setting in SETTINGS:
         cells = [Cell(*key, setting) for key in VOICE]
-        threads.append(threading.Thread(target=outcomes, args=(kamailio, base, cells, pcap, rows)))
+        threads.append(threading.Thread(target=outcomes, args=(kamailio, base, cells, calls)))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    shark.stop()
+    packets = list(rtp_packets(pcap))
+    rows = [judged(*call, packets) for call in calls]
     table = ["| Signalling | Our policy | Who calls | baresip's setting | Voice | Padlock | Heard here / there | Plain RTP from us |",
              "|---|---|---|---|---|---|---|---|"]
     order = list(VOICE)
