@@ -1,18 +1,17 @@
 //! A host that runs an [`Engine`]: a phone of this crate's in the world.
 
+mod claims;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::audio::Source;
-use super::host::{ConnectionId, Host, HostId, Net, NetEvent};
+use super::host::{ConnectionId, Host, Net, NetEvent};
 use super::invariants::{Claim, Fact, NoSpin};
-use super::seed::split;
 use super::taken::Taken;
-use super::wiretap::{Kind, Packet};
-use super::world::{Handle, World};
 use crate::engine::{
-    CallId, CallState, Config, ConfigError, Engine, Event, Input, InputError, Output, Padlock,
+    CallId, CallState, Config, ConfigError, Engine, Event, Input, InputError, Output,
 };
 use crate::media::session::MediaSession;
 use crate::sip::dns::QueryId;
@@ -317,63 +316,6 @@ impl EngineHost {
     }
 
     /// What the screen shows for a call.
-    fn claim(&mut self, call: CallId) -> Claim {
-        match self.engine.call(call).map(|call| call.security().padlock()) {
-            Some(Padlock::EncryptedToProvider | Padlock::VerifiedEndToEnd) => {
-                Claim { signalling: true, voice: true }
-            }
-            Some(Padlock::SignallingOnly) => Claim { signalling: true, voice: false },
-            _ => Claim::default(),
-        }
-    }
-
-    /// Tells the invariants under which key and index the packet in the buffer is protected.
-    fn report_srtp(&mut self, net: &mut Net<'_>, len: usize) {
-        let packet = Packet::new(self.buffer.get(..len).unwrap_or_default());
-        if !matches!(packet.kind(), Kind::Srtp | Kind::Srtcp) {
-            return;
-        }
-        let host = net.host();
-        for call in self.engine.call_ids() {
-            let progress = self.engine.call(call).and_then(|call| call.srtp_progress());
-            let Some(p) = progress.filter(|p| packet.is_of(p.counters.ssrc)) else { continue };
-            net.report(Fact::SrtpProgress {
-                host,
-                ssrc: p.counters.ssrc,
-                suite: p.suite,
-                mki_len: p.mki_len,
-                generation: p.generation,
-                roll_over: p.counters.roll_over,
-                sequence: p.counters.sequence,
-                rtcp_index: p.counters.rtcp_index,
-            });
-        }
-    }
-
-    /// Tells the invariants of calls that are new or shown otherwise than before.
-    fn refresh_claims(&mut self, net: &mut Net<'_>) {
-        for call in self.engine.call_ids() {
-            if self.ended.contains(&call) {
-                continue;
-            }
-            let claim = self.claim(call);
-            let (host, number) = (net.host(), call.to_raw());
-            match self.claims.insert(call, claim) {
-                None => {
-                    net.report(Fact::CallNews { host, call: number, claim });
-                    if let Some(call) = self.engine.call(call) {
-                        let call_id = call.sip_call_id();
-                        net.report(Fact::CallNamed { host, call: number, call_id });
-                    }
-                }
-                Some(before) if before != claim => {
-                    net.report(Fact::CallNews { host, call: number, claim });
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
     fn due(&mut self, net: &mut Net<'_>) {
         let now = net.now();
         while let Some(entry) = self.agenda.first_entry()
@@ -509,48 +451,5 @@ impl Host for EngineHost {
         let (_, tcp) = net.holdings();
         net.report(Fact::Leftovers { host: net.host(), udp, tcp, calls });
         net.report(Fact::Load { host: net.host(), load: self.engine.load(), at_end: true });
-    }
-}
-
-impl World {
-    /// Adds a phone: an engine whose configuration has this world's randomness and clock and
-    /// the host's address, no trust anchors, UDP port 5060; `setup` changes what it wants.
-    ///
-    /// # Errors
-    /// [`ConfigError`] if the engine does not take the configuration.
-    pub fn add_phone(
-        &mut self,
-        name: &str,
-        setup: impl FnOnce(&mut Config),
-    ) -> Result<Handle<EngineHost>, ConfigError> {
-        let ip = self.next_ip();
-        let purpose = format!("engine {ip}");
-        let now = self.now();
-        let clock = EPOCH + now.duration_since(Instant::ZERO);
-        let mut config = Config::new(Box::new(split(self.seed(), &purpose, 0)), clock);
-        config.local_ip = ip;
-        config.udp_port = Some(5060);
-        config.trust = crate::crypto::tls::TrustAnchors::none();
-        name.clone_into(&mut config.local_user);
-        setup(&mut config);
-        Ok(self.add_host_at(name, ip, EngineHost::new(config, now)?))
-    }
-
-    /// Gives an engine a command and lets its consequences out.
-    pub fn command<R>(
-        &mut self,
-        phone: Handle<EngineHost>,
-        command: impl FnOnce(&mut Engine, Instant) -> R,
-    ) -> R {
-        self.act(phone, |host, net| {
-            let result = command(&mut host.engine, net.now());
-            host.drain(net);
-            result
-        })
-    }
-
-    /// Tells the invariants that from now on nothing may leave a host in the clear.
-    pub fn require_security(&mut self, host: impl Into<HostId>) {
-        self.report(Fact::Required { host: host.into(), on: true });
     }
 }

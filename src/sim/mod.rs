@@ -59,6 +59,7 @@ pub mod invariants;
 mod ladder;
 mod link;
 mod net;
+mod phones;
 mod seed;
 mod taken;
 mod tcp;

@@ -12,9 +12,9 @@ use super::gone::{Gone, GoneFlow};
 use super::queues::Queue;
 use super::{
     CONNECT_TIMEOUT, DATAGRAM_LIMIT, FIRST_MESSAGE, FlowError, FlowEvent, FlowOutput, FlowStats,
-    MAX_ACCEPTED, MAX_ERRANDS, MAX_FLOWS, MAX_UDP_SOURCES, MIN_KEEP_ALIVE, via,
+    MAX_ACCEPTED, MAX_ERRANDS, MIN_KEEP_ALIVE, via,
 };
-use crate::crypto::tls::{TlsClientSettings, TlsDomains, TlsFacts, TlsServerSettings};
+use crate::crypto::tls::{TlsClientSettings, TlsDomains, TlsServerSettings};
 use crate::time::{Duration, Instant, UnixTime};
 use crate::util::{Arena, BoundedQueue, Rng, RngExt, Secret};
 use crate::wire::sip::Message;
@@ -61,7 +61,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    fn new(now: Instant, transport: Transport, remote: SocketAddr, link: Link) -> Self {
+    pub(super) fn new(now: Instant, transport: Transport, remote: SocketAddr, link: Link) -> Self {
         Self {
             transport,
             remote,
@@ -92,7 +92,7 @@ pub struct Flows {
     client: TlsDomains,
     server: Option<TlsServerSettings>,
     pub(super) unix: UnixTime,
-    sockets: Vec<(SocketId, SocketAddr)>,
+    pub(super) sockets: Vec<(SocketId, SocketAddr)>,
     pub(super) flows: Arena<FlowTag, Flow>,
     pub(super) streams: Arena<StreamTag, FlowId>,
     outputs: Queue<FlowOutput>,
@@ -273,65 +273,6 @@ impl Flows {
         let mut flow = Flow::new(now, Transport::Udp, remote, Link::Udp(socket));
         (flow.local, flow.up) = (local, true);
         Ok(self.flows.insert(flow))
-    }
-
-    pub(super) fn find_udp(&self, socket: SocketId, remote: SocketAddr) -> Option<FlowId> {
-        self.flows
-            .iter()
-            .find(|(_, f)| f.remote == remote && matches!(f.link, Link::Udp(s) if s == socket))
-            .map(|(id, _)| id)
-    }
-
-    /// The flow of a datagram's source. Made-up sources must not grow memory, nor push out what
-    /// was opened from here.
-    pub(super) fn heard_udp(
-        &mut self,
-        now: Instant,
-        socket: SocketId,
-        remote: SocketAddr,
-    ) -> Option<FlowId> {
-        if let Some(id) = self.find_udp(socket, remote) {
-            if let Some(flow) = self.flows.get_mut(id) {
-                flow.used = now;
-            }
-            return Some(id);
-        }
-        let (_, local) = self.sockets.iter().copied().find(|(s, _)| *s == socket)?;
-        let sources = self.flows.iter().filter(|(_, f)| f.unsolicited).count();
-        let full = sources >= MAX_UDP_SOURCES || self.flows.len() >= MAX_FLOWS;
-        if full && !self.evict(|f| f.unsolicited) {
-            self.stats.turned_away = self.stats.turned_away.saturating_add(1);
-            return None;
-        }
-        let mut flow = Flow::new(now, Transport::Udp, remote, Link::Udp(socket));
-        (flow.local, flow.up, flow.unsolicited) = (local, true, true);
-        Some(self.flows.insert(flow))
-    }
-
-    /// A UDP flow that the far end asked for is still needed here: it is not idle.
-    pub fn keep(&mut self, now: Instant, flow: FlowId) {
-        let idle_matters = |flow: &&mut Flow| flow.unsolicited || flow.errand;
-        if let Some(flow) = self.flows.get_mut(flow).filter(idle_matters) {
-            flow.used = now;
-        }
-    }
-
-    /// Room for one more flow that is wanted here: idle UDP flows make way, strangers first.
-    fn make_room(&mut self) -> bool {
-        self.flows.len() < MAX_FLOWS
-            || self.evict(|f| f.unsolicited)
-            || self.evict(|f| f.transport == Transport::Udp && f.keep_alive.is_zero())
-    }
-
-    /// Removes the UDP flow among these that was idle longest, one that we never answered first.
-    fn evict(&mut self, among: impl Fn(&Flow) -> bool) -> bool {
-        let idle = self
-            .flows
-            .iter()
-            .filter(|(_, f)| among(f))
-            .min_by_key(|(_, f)| (f.answered, f.used))
-            .map(|(id, _)| id);
-        idle.and_then(|id| self.flows.remove(id)).is_some()
     }
 
     /// The host accepted a TCP connection; `None`: close it (too many, or no identity for TLS).
@@ -524,66 +465,6 @@ impl Flows {
     /// The next thing for the layers above.
     pub fn poll_event(&mut self) -> Option<FlowEvent> {
         self.events.pop()
-    }
-
-    /// True while the flow can carry messages.
-    pub fn is_up(&self, flow: FlowId) -> bool {
-        self.flows.get(flow).is_some_and(|f| f.up)
-    }
-    /// The flow's transport.
-    pub fn transport(&self, flow: FlowId) -> Option<Transport> {
-        self.flows.get(flow).map(|f| f.transport)
-    }
-    /// Our address on the flow.
-    pub fn local(&self, flow: FlowId) -> Option<SocketAddr> {
-        self.flows.get(flow).map(|f| f.local)
-    }
-    /// Their address on the flow.
-    pub fn remote(&self, flow: FlowId) -> Option<SocketAddr> {
-        self.flows.get(flow).map(|f| f.remote)
-    }
-    /// The domain that a flow was opened for, which its certificate was verified for; empty for one
-    /// that the far end opened.
-    pub fn domain(&self, flow: FlowId) -> Option<&str> {
-        self.flows.get(flow).map(|f| f.domain.as_str())
-    }
-    /// True for TCP and TLS.
-    pub fn is_stream(&self, flow: FlowId) -> bool {
-        self.flows.get(flow).is_some_and(|f| f.transport != Transport::Udp)
-    }
-    /// True for a connection that the far end opened.
-    pub fn is_accepted(&self, flow: FlowId) -> bool {
-        self.flows.get(flow).is_some_and(|f| f.accepted)
-    }
-    /// True for one flow, and for two that lead to the same address without TLS: a long request
-    /// goes by TCP where others go by UDP.
-    pub fn is_same_server(&self, a: FlowId, b: FlowId) -> bool {
-        match (self.flows.get(a), self.flows.get(b)) {
-            _ if a == b => true,
-            (Some(a), Some(b)) => {
-                a.remote == b.remote && !a.transport.is_secure() && !b.transport.is_secure()
-            }
-            _ => false,
-        }
-    }
-    /// The evidence of the flow's TLS handshake.
-    pub fn facts(&self, flow: FlowId) -> Option<&TlsFacts> {
-        match &self.flows.get(flow)?.link {
-            Link::Stream(connection) => connection.facts(),
-            Link::Udp(_) => None,
-        }
-    }
-    /// How many flows there are.
-    pub fn len(&self) -> usize {
-        self.flows.len()
-    }
-    /// True if there is none.
-    pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
-    }
-    /// Counters.
-    pub const fn stats(&self) -> &FlowStats {
-        &self.stats
     }
 }
 

@@ -11,7 +11,9 @@ mod flows;
 mod gone;
 mod input;
 mod queues;
+mod room;
 mod via;
+mod view;
 
 use alloc::string::String;
 use alloc::vec::Vec;
