@@ -8,12 +8,14 @@ use std::cell::Cell;
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static HELD: Cell<i64> = const { Cell::new(0) };
+    static ASKED: Cell<u64> = const { Cell::new(0) };
 }
 
 struct Counting;
 
 fn hold(more: usize, less: usize) {
     HELD.set(HELD.get() + more as i64 - less as i64);
+    ASKED.set(ASKED.get() + more as u64);
 }
 
 // SAFETY: every call is passed on to the system's allocator unchanged.
@@ -50,4 +52,10 @@ pub fn held() -> i64 {
 #[allow(dead_code)]
 pub fn allocations() -> u64 {
     COUNT.get()
+}
+
+/// Bytes that this thread has asked for so far; what grows counts anew.
+#[allow(dead_code)]
+pub fn allocated() -> u64 {
+    ASKED.get()
 }

@@ -110,9 +110,35 @@ fn mask(byte: u8) -> u32 {
     CLASS.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
+/// The bytes that were looked at on this thread, counted in tests alone.
+#[cfg(test)]
+pub(super) mod work {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static SEEN: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(in super::super) fn look_at(bytes: usize) {
+        SEEN.set(SEEN.get() + bytes as u64);
+    }
+
+    pub(in super::super) fn seen() -> u64 {
+        SEEN.get()
+    }
+}
+
 /// What is left of `text` after the bytes of `class` in front.
 #[inline]
 pub(super) fn after(text: &[u8], class: u32) -> &[u8] {
+    let rest = skip(text, class);
+    #[cfg(test)]
+    work::look_at(text.len() - rest.len() + 1);
+    rest
+}
+
+#[inline]
+fn skip(text: &[u8], class: u32) -> &[u8] {
     let mut rest = text;
     while let [a, b, c, d, tail @ ..] = rest {
         let (a, b, c, d) = (mask(*a), mask(*b), mask(*c), mask(*d));

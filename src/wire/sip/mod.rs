@@ -27,6 +27,8 @@
 mod builder;
 mod chars;
 mod check;
+#[cfg(test)]
+mod cost_tests;
 mod cseq;
 mod error;
 mod escape;
