@@ -3,7 +3,7 @@
 //! For each shape of a message of nearly 64 KiB the time from its first byte to the end of the
 //! drain, a call that comes of it accepted included: the best and the worst of twenty runs.
 #![allow(missing_docs)]
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it measures time
+#![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::disallowed_types)] // it measures
 
 #[path = "../tests/support/hostile_engine.rs"]
 mod hostile_engine;
