@@ -110,24 +110,6 @@ fn mask(byte: u8) -> u32 {
     CLASS.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
-/// The bytes that were looked at on this thread, counted in tests alone.
-#[cfg(test)]
-pub(super) mod work {
-    use core::cell::Cell;
-
-    std::thread_local! {
-        static SEEN: Cell<u64> = const { Cell::new(0) };
-    }
-
-    pub(in super::super) fn look_at(bytes: usize) {
-        SEEN.set(SEEN.get() + bytes as u64);
-    }
-
-    pub(in super::super) fn seen() -> u64 {
-        SEEN.get()
-    }
-}
-
 /// What is left of `text` after the bytes of `class` in front.
 #[inline]
 pub(super) fn after(text: &[u8], class: u32) -> &[u8] {
@@ -260,4 +242,22 @@ pub(super) fn saturating_number(digits: &str) -> Option<u32> {
         return None;
     }
     Some(digits.parse().unwrap_or(u32::MAX))
+}
+
+/// The bytes that were looked at on this thread, counted in tests alone.
+#[cfg(test)]
+pub(super) mod work {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static SEEN: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(in super::super) fn look_at(bytes: usize) {
+        SEEN.set(SEEN.get() + bytes as u64);
+    }
+
+    pub(in super::super) fn seen() -> u64 {
+        SEEN.get()
+    }
 }
