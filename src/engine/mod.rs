@@ -31,6 +31,7 @@ mod ports;
 mod post;
 #[cfg(feature = "provisioning")]
 pub mod provisioning;
+mod registering;
 mod renewal;
 mod report;
 mod responses;
