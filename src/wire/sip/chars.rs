@@ -161,7 +161,7 @@ fn after_blanks(text: &[u8]) -> &[u8] {
 }
 
 /// What follows `byte`, blanks before and after it skipped; `None` if it is not there.
-#[inline]
+#[inline(always)]
 pub(super) fn separator(text: &[u8], byte: u8) -> Option<&[u8]> {
     match text {
         [first, tail @ ..] if *first == byte => Some(skip_blanks(tail)),

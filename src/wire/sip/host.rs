@@ -131,7 +131,7 @@ fn scan_v4(name: &[u8]) -> Option<HostKind> {
 
 /// The port after a colon that `text` begins with, if there is one, and what follows it. `None`
 /// for a colon without a port of 0 to 65535. `blanks` allows blanks around the colon (Via).
-#[inline]
+#[inline(always)]
 pub(super) fn scan_port(text: &[u8], blanks: bool) -> Option<(Option<u16>, &[u8])> {
     let [b':', digits @ ..] = (if blanks { skip_blanks(text) } else { text }) else {
         return Some((None, text));

@@ -71,7 +71,7 @@ struct RawParam<'a> {
 }
 
 /// The parameter that `text` begins with.
-#[inline]
+#[inline(always)]
 fn scan_param(text: &[u8]) -> Option<RawParam<'_>> {
     let name_tail = after(text, TOKEN);
     if name_tail.len() == text.len() {

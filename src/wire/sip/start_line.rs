@@ -7,7 +7,7 @@ use super::method::Method;
 use super::uri_parts::UriParts;
 
 /// The start line that is all of `line`, and its defect if the rest of the message can be read all
-/// the same. `length` is that of the message up to the end of the text that `line` begins.
+/// the same.
 pub(super) fn read_start_line(line: &[u8]) -> Result<(StartLine, Option<Kind>), Kind> {
     if let Some((version, rest)) = line.split_at_checked(8)
         && version.eq_ignore_ascii_case(b"SIP/2.0 ")
