@@ -2,7 +2,10 @@
 //! six bits for the lower and two for the upper; one byte for two samples at 16 kHz.
 //!
 //! Names of the blocks follow the recommendation (BLOCK4, RECONS, UPPOL2 and so on), so that the
-//! arithmetic, which must be exact to the bit, can be read beside it.
+//! arithmetic, which must be exact to the bit, can be read beside it. It is that of 32 bits in two's
+//! complement, `wrapping_` by name: every operand has 17 bits at most (`saturate`, the tables, the
+//! limits of the coefficients), so that no product or sum of six wraps.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{CodecError, Decoder, Encoder};
 
@@ -53,6 +56,11 @@ fn at<const N: usize>(table: &[i16; N], index: usize) -> i32 {
     table.get(index).copied().map_or(0, i32::from)
 }
 
+/// A product of two fractions of 15 bits, cut.
+const fn scaled(a: i32, b: i32) -> i32 {
+    a.wrapping_mul(b) >> 15
+}
+
 /// The adaptive predictor and the scale factor of one sub-band.
 #[derive(Clone, Debug)]
 struct Band {
@@ -79,36 +87,41 @@ impl Band {
 
     /// LOGSCL/LOGSCH and SCALEL/SCALEH: adapts the scale factor.
     fn scale(&mut self, step: i32, limit: i32, shift: i32) {
-        self.nb = (((self.nb * 127) >> 7) + step).clamp(0, limit);
+        self.nb = (self.nb.wrapping_mul(127) >> 7).wrapping_add(step).clamp(0, limit);
         let mantissa = at(&ILB, ((self.nb >> 6) & 31) as usize);
-        let exponent = shift - (self.nb >> 11);
-        let linear = if exponent < 0 { mantissa << -exponent } else { mantissa >> exponent };
+        // 8 or 10 less 0 to 11.
+        let exponent = shift.wrapping_sub(self.nb >> 11);
+        let by = exponent.unsigned_abs();
+        let linear =
+            if exponent < 0 { mantissa.wrapping_shl(by) } else { mantissa.wrapping_shr(by) };
         self.det = linear << 2;
     }
 
     /// BLOCK4: reconstructs with the quantised difference `d0` and adapts the predictor.
     fn block4(&mut self, d0: i32) {
-        let r0 = saturate(self.s + d0); // RECONS
-        let p0 = saturate(self.sz + d0); // PARREC
+        let r0 = saturate(self.s.wrapping_add(d0)); // RECONS
+        let p0 = saturate(self.sz.wrapping_add(d0)); // PARREC
         let [a1, a2] = self.a;
         let [p1, p2] = self.p;
         let same1 = (p0 < 0) == (p1 < 0);
         let same2 = (p0 < 0) == (p2 < 0);
         // UPPOL2
         let wd1 = saturate(a1 << 2);
-        let wd2 = if same1 { (-wd1).min(32_767) } else { wd1 };
-        let wd3 = (wd2 >> 7) + if same2 { 128 } else { -128 } + ((a2 * 32_512) >> 15);
+        let wd2 = if same1 { wd1.wrapping_neg().min(32_767) } else { wd1 };
+        let wd3 = (wd2 >> 7)
+            .wrapping_add(if same2 { 128 } else { -128 })
+            .wrapping_add(scaled(a2, 32_512));
         let a2 = wd3.clamp(-12_288, 12_288);
         // UPPOL1
-        let wd1 = if same1 { 192 } else { -192 };
-        let limit = saturate(15_360 - a2);
-        let a1 = saturate(wd1 + ((a1 * 32_640) >> 15)).clamp(-limit, limit);
+        let wd1: i32 = if same1 { 192 } else { -192 };
+        let limit = saturate(15_360_i32.wrapping_sub(a2));
+        let a1 = saturate(wd1.wrapping_add(scaled(a1, 32_640))).clamp(limit.wrapping_neg(), limit);
         self.a = [a1, a2];
         // UPZERO
-        let step = if d0 == 0 { 0 } else { 128 };
+        let step: i32 = if d0 == 0 { 0 } else { 128 };
         for (b, d) in self.b.iter_mut().zip(&self.d) {
-            let wd = if (*d < 0) == (d0 < 0) { step } else { -step };
-            *b = saturate(wd + ((*b * 32_640) >> 15));
+            let wd = if (*d < 0) == (d0 < 0) { step } else { step.wrapping_neg() };
+            *b = saturate(wd.wrapping_add(scaled(*b, 32_640)));
         }
         // DELAYA
         self.d.rotate_right(1);
@@ -120,44 +133,45 @@ impl Band {
         self.r = [r1, r2];
         self.p = [p0, p1];
         // FILTEP
-        let pole = |a: i32, r: i32| (a * saturate(r + r)) >> 15;
-        let sp = saturate(pole(a1, r1) + pole(a2, r2));
+        let twice = |r: i32| saturate(r.wrapping_add(r));
+        let sp = saturate(scaled(a1, twice(r1)).wrapping_add(scaled(a2, twice(r2))));
         // FILTEZ
-        let sz: i32 = self.b.iter().zip(&self.d).map(|(b, d)| (b * saturate(d + d)) >> 15).sum();
-        self.sz = saturate(sz);
-        self.s = saturate(sp + self.sz); // PREDIC
+        let zeros = self.b.iter().zip(&self.d).map(|(b, d)| scaled(*b, twice(*d)));
+        self.sz = saturate(zeros.fold(0, i32::wrapping_add));
+        self.s = saturate(sp.wrapping_add(self.sz)); // PREDIC
     }
 
     /// Adapts the lower band to its code; returns nothing, the output is the caller's.
     fn adapt_low(&mut self, code: usize) {
-        let d = (self.det * at(&QM4, code >> 2)) >> 15;
+        let d = scaled(self.det, at(&QM4, code >> 2));
         self.scale(at(&WL, code >> 2), 18_432, 8);
         self.block4(d);
     }
 
     /// Adapts the upper band to its code.
     fn adapt_high(&mut self, code: usize) {
-        let d = (self.det * at(&QM2, code)) >> 15;
+        let d = scaled(self.det, at(&QM2, code));
         self.scale(at(&WH, code), 22_528, 10);
         self.block4(d);
     }
 
     /// QUANTL: the six-bit code of the difference `el`.
     fn quantise_low(&self, el: i32) -> usize {
-        let wd = if el >= 0 { el } else { -(el + 1) };
-        let level = Q6.iter().take_while(|q| wd >= (i32::from(**q) * self.det) >> 12).count();
+        let wd = if el >= 0 { el } else { !el };
+        let below = |q: &&i16| wd >= i32::from(**q).wrapping_mul(self.det) >> 12;
+        let level = Q6.iter().take_while(below).count();
         // Positive codes count down from 61; negative ones are 63, 62, then down from 31.
         match (el < 0, level) {
-            (false, n) => 61 - n,
-            (true, n @ 0..=1) => 63 - n,
-            (true, n) => 33 - n,
+            (false, n) => 61_usize.wrapping_sub(n),
+            (true, n @ 0..=1) => 63_usize.wrapping_sub(n),
+            (true, n) => 33_usize.wrapping_sub(n),
         }
     }
 
     /// QUANTH: the two-bit code of the difference `eh`.
     fn quantise_high(&self, eh: i32) -> usize {
-        let wd = if eh >= 0 { eh } else { -(eh + 1) };
-        match (eh < 0, wd >= (564 * self.det) >> 12) {
+        let wd = if eh >= 0 { eh } else { !eh };
+        match (eh < 0, wd >= 564_i32.wrapping_mul(self.det) >> 12) {
             (false, false) => 3,
             (false, true) => 2,
             (true, false) => 1,
@@ -182,18 +196,23 @@ impl Qmf {
     /// Takes two values; returns the two sums over the odd and the even taps.
     fn filter(&mut self, first: i32, second: i32) -> (i32, i32) {
         for (offset, value) in [(0, first), (1, second)] {
-            for at in [self.head + offset, self.head + offset + 24] {
+            let place = self.head.wrapping_add(offset);
+            for at in [place, place.wrapping_add(24)] {
                 if let Some(slot) = self.line.get_mut(at) {
                     *slot = value;
                 }
             }
         }
-        self.head = (self.head + 2) % 24;
-        let window = self.line.get(self.head..self.head + 24).unwrap_or_default();
+        self.head = self.head.wrapping_add(2) % 24;
+        let window = self.line.get(self.head..self.head.wrapping_add(24)).unwrap_or_default();
         let taps = QMF.iter().zip(QMF.iter().rev());
-        window.as_chunks::<2>().0.iter().zip(taps).fold((0, 0), |(x, y), ([even, odd], (c, m))| {
-            (x + even * i32::from(*c), y + odd * i32::from(*m))
-        })
+        window.as_chunks::<2>().0.iter().zip(taps).fold(
+            (0_i32, 0_i32),
+            |(x, y), ([even, odd], (c, m))| {
+                let (c, m) = (i32::from(*c), i32::from(*m));
+                (x.wrapping_add(even.wrapping_mul(c)), y.wrapping_add(odd.wrapping_mul(m)))
+            },
+        )
     }
 }
 
@@ -227,10 +246,10 @@ impl Encoder for G722Encoder {
         let out = payload.get_mut(..needed).ok_or(CodecError::OutputTooSmall { needed })?;
         for (byte, [first, second]) in out.iter_mut().zip(pairs) {
             let (x, y) = self.qmf.filter((*first).into(), (*second).into());
-            let (xlow, xhigh) = ((y + x) >> 14, (y - x) >> 14);
-            let ilow = self.low.quantise_low(saturate(xlow - self.low.s));
+            let (xlow, xhigh) = (y.wrapping_add(x) >> 14, y.wrapping_sub(x) >> 14);
+            let ilow = self.low.quantise_low(saturate(xlow.wrapping_sub(self.low.s)));
             self.low.adapt_low(ilow);
-            let ihigh = self.high.quantise_high(saturate(xhigh - self.high.s));
+            let ihigh = self.high.quantise_high(saturate(xhigh.wrapping_sub(self.high.s)));
             self.high.adapt_high(ihigh);
             *byte = ((ihigh << 6) | ilow) as u8;
         }
@@ -265,7 +284,11 @@ impl Default for G722Decoder {
 
 impl Decoder for G722Decoder {
     fn samples(&self, payload: &[u8]) -> Result<usize, CodecError> {
-        if payload.is_empty() { Err(CodecError::BadPayload) } else { Ok(payload.len() * 2) }
+        if payload.is_empty() {
+            Err(CodecError::BadPayload)
+        } else {
+            Ok(payload.len().saturating_mul(2))
+        }
     }
 
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, CodecError> {
@@ -275,11 +298,11 @@ impl Decoder for G722Decoder {
             let ilow = usize::from(byte & 0x3f);
             let ihigh = usize::from(byte >> 6);
             let limit = |v: i32| v.clamp(-16_384, 16_383);
-            let rlow = limit(self.low.s + ((self.low.det * at(&QM6, ilow)) >> 15));
+            let rlow = limit(self.low.s.wrapping_add(scaled(self.low.det, at(&QM6, ilow))));
             self.low.adapt_low(ilow);
-            let rhigh = limit(self.high.s + ((self.high.det * at(&QM2, ihigh)) >> 15));
+            let rhigh = limit(self.high.s.wrapping_add(scaled(self.high.det, at(&QM2, ihigh))));
             self.high.adapt_high(ihigh);
-            let (x, y) = self.qmf.filter(rlow + rhigh, rlow - rhigh);
+            let (x, y) = self.qmf.filter(rlow.wrapping_add(rhigh), rlow.wrapping_sub(rhigh));
             // The synthesis filter is the analysis filter with its halves exchanged.
             *first = saturate(y >> 11) as i16;
             *second = saturate(x >> 11) as i16;

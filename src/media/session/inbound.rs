@@ -41,9 +41,10 @@ impl Chain {
     }
 
     fn samples(&self, ticks: u32) -> usize {
-        let samples = u64::from(ticks) * u64::from(self.description.sample_rate)
-            / u64::from(self.description.clock_rate);
-        (samples as usize).min(self.description.samples_in_ms(MAX_FRAME_MS))
+        let (rate, clock_rate) = (self.description.sample_rate, self.description.clock_rate);
+        // 32 bits times 32 bits.
+        let samples = u64::from(ticks).saturating_mul(rate.into()).checked_div(clock_rate.into());
+        (samples.unwrap_or(0) as usize).min(self.description.samples_in_ms(MAX_FRAME_MS))
     }
 
     fn reset(&mut self) {
@@ -77,7 +78,9 @@ impl Inbound {
             chains,
             current: 0,
             pcm,
-            ready: VecDeque::with_capacity((host_rate / 1_000 * USUAL_READY_MS) as usize),
+            ready: VecDeque::with_capacity(
+                (host_rate / 1_000).saturating_mul(USUAL_READY_MS) as usize
+            ),
             host_rate,
             level: 0.0,
             bad_payloads: 0,
@@ -135,11 +138,11 @@ impl Inbound {
     pub(super) fn read(&mut self, now: Instant, out: &mut [i16]) {
         // Each step gives at least the shortest frame sooner or later; the bound only makes sure
         // that no garbage could ever make this loop long.
-        let mut steps = out.len() / 8 + 16;
+        let mut steps = (out.len() / 8).saturating_add(16);
         for sample in out.iter_mut() {
             while self.ready.is_empty() && steps > 0 {
                 self.step(now);
-                steps -= 1;
+                steps = steps.saturating_sub(1);
             }
             *sample = self.ready.pop_front().unwrap_or(0);
         }
@@ -200,7 +203,8 @@ impl Inbound {
 
     /// Audio decoded and not read yet.
     pub(super) fn ready(&self) -> Duration {
-        Duration::from_micros(self.ready.len() as u64 * 1_000_000 / u64::from(self.host_rate))
+        let us = (self.ready.len() as u64).saturating_mul(1_000_000);
+        Duration::from_micros(us.checked_div(self.host_rate.into()).unwrap_or(0))
     }
 
     /// Mean amplitude of what is heard, decaying.

@@ -5,6 +5,7 @@
 //! outputs are [`poll_transmit`](MediaSession::poll_transmit),
 //! [`read_pcm`](MediaSession::read_pcm), [`poll_event`](MediaSession::poll_event) and
 //! [`stats`](MediaSession::stats). After the start nothing is allocated per packet.
+#![deny(clippy::arithmetic_side_effects)]
 
 mod config;
 mod control;
@@ -70,6 +71,13 @@ struct Remote {
     reception: Reception,
     /// Loss of earlier sources.
     lost_before: i64,
+}
+
+impl Remote {
+    /// Packets that were lost of this source and of those before it.
+    fn lost(&self) -> i64 {
+        self.lost_before.saturating_add(self.reception.lost().into())
+    }
 }
 
 /// Where packets go to and come from.
@@ -360,12 +368,13 @@ impl MediaSession {
         match self.guard.protect(Protocol::Rtp, buffer, len) {
             Ok(packet) => {
                 self.octets = self.octets.wrapping_add(octets);
-                self.counters.packets_sent += 1;
-                self.counters.bytes_sent += packet.bytes().len() as u64;
+                self.counters.packets_sent = self.counters.packets_sent.saturating_add(1);
+                self.counters.bytes_sent =
+                    self.counters.bytes_sent.saturating_add(packet.bytes().len() as u64);
                 Some(Transmit { channel: Channel::Rtp, remote: self.path.rtp, packet })
             }
             Err(_) => {
-                self.counters.protect_failures += 1;
+                self.counters.protect_failures = self.counters.protect_failures.saturating_add(1);
                 if !self.send_blocked {
                     self.send_blocked = true;
                     self.events.push(MediaEvent::SendBlocked);
@@ -392,7 +401,7 @@ impl MediaSession {
         match self.guard.protect(Protocol::Rtcp, buffer, len) {
             Ok(packet) => Some(Transmit { channel, remote: self.path.rtcp, packet }),
             Err(_) => {
-                self.counters.protect_failures += 1;
+                self.counters.protect_failures = self.counters.protect_failures.saturating_add(1);
                 None
             }
         }
@@ -416,7 +425,7 @@ impl MediaSession {
         MediaStats {
             rtcp_sent: self.control.sent,
             rtcp_received: self.control.received,
-            lost: remote.map_or(0, |r| r.lost_before + i64::from(r.reception.lost())),
+            lost: remote.map_or(0, Remote::lost),
             fraction_lost: remote
                 .map_or(0.0, |r| f32::from(r.reception.last_fraction_lost()) / 256.0),
             jitter: remote.map_or(Duration::ZERO, |r| r.reception.jitter_duration()),
@@ -431,7 +440,7 @@ impl MediaSession {
             jitter_overflow: jitter.overflowed,
             send_overflow: self.outbound.dropped(),
             events_dropped: self.events.dropped(),
-            buffer_level: self.inbound.jitter().level() + self.inbound.ready(),
+            buffer_level: self.inbound.jitter().level().saturating_add(self.inbound.ready()),
             buffer_target: self.inbound.jitter().target(),
             level_sent: stats::dbfs(self.outbound.level()),
             level_received: stats::dbfs(self.inbound.level()),
@@ -502,4 +511,5 @@ fn latch_until(now: Instant, lock: SourceLock) -> Option<Instant> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // overflow fails the test
 mod tests;

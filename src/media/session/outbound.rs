@@ -22,6 +22,11 @@ pub(super) struct Queued {
     pub(super) len: usize,
 }
 
+/// The place so many packets after this one.
+const fn ring(at: usize, after: usize) -> usize {
+    at.saturating_add(after) % MAX_QUEUED
+}
+
 /// Fixed ring of packets with their payloads.
 #[derive(Debug)]
 struct PacketRing {
@@ -36,7 +41,7 @@ impl PacketRing {
     fn new() -> Self {
         Self {
             heads: [Queued::default(); MAX_QUEUED],
-            payloads: vec![0; MAX_QUEUED * MAX_PAYLOAD],
+            payloads: vec![0; MAX_QUEUED.saturating_mul(MAX_PAYLOAD)],
             first: 0,
             len: 0,
             dropped: 0,
@@ -46,16 +51,15 @@ impl PacketRing {
     /// Adds a packet whose payload `fill` writes; drops the oldest if the ring is full.
     fn push(&mut self, head: Queued, fill: impl FnOnce(&mut [u8]) -> Option<usize>) {
         if self.len == MAX_QUEUED {
-            self.first = (self.first + 1) % MAX_QUEUED;
-            self.len -= 1;
+            self.first = ring(self.first, 1);
+            self.len = self.len.saturating_sub(1);
             self.dropped = self.dropped.saturating_add(1);
         }
-        let at = (self.first + self.len) % MAX_QUEUED;
-        let begin = at * MAX_PAYLOAD;
-        let Some(room) = self.payloads.get_mut(begin..begin + MAX_PAYLOAD) else { return };
+        let at = ring(self.first, self.len);
+        let Some(room) = self.payloads.chunks_exact_mut(MAX_PAYLOAD).nth(at) else { return };
         if let (Some(len), Some(slot)) = (fill(room), self.heads.get_mut(at)) {
             *slot = Queued { len, ..head };
-            self.len += 1;
+            self.len = self.len.saturating_add(1);
         }
     }
 
@@ -65,9 +69,10 @@ impl PacketRing {
         }
         let at = self.first;
         let head = *self.heads.get(at)?;
-        self.first = (at + 1) % MAX_QUEUED;
-        self.len -= 1;
-        self.payloads.get(at * MAX_PAYLOAD..at * MAX_PAYLOAD + head.len).map(|p| (head, p))
+        self.first = ring(at, 1);
+        self.len = self.len.saturating_sub(1);
+        let room = self.payloads.chunks_exact(MAX_PAYLOAD).nth(at)?;
+        room.get(..head.len).map(|p| (head, p))
     }
 }
 
@@ -202,9 +207,9 @@ impl Outbound {
         if silent > PAUSE {
             self.framer.skip(silent, self.payload.codec.description().clock_rate);
         }
-        let length = Duration::from_micros(
-            (pcm.len() as u64 * 1_000_000) / u64::from(self.resampler.input_rate()),
-        );
+        let us = (pcm.len() as u64).saturating_mul(1_000_000);
+        let us = us.checked_div(self.resampler.input_rate().into());
+        let length = Duration::from_micros(us.unwrap_or(0));
         // A host that writes in bursts is ahead of the clock for a while.
         let end = self.written.filter(|at| *at > now).unwrap_or(now) + length;
         self.written = Some(end.min(now + length + PAUSE));
@@ -248,7 +253,7 @@ impl Framer {
             let (now, later) = pcm.split_at(n);
             room.iter_mut().zip(now).for_each(|(r, s)| *r = *s);
             pcm = later;
-            self.filled += n;
+            self.filled = self.filled.saturating_add(n);
             if self.filled == self.frame.len() {
                 self.filled = 0;
                 self.emit();

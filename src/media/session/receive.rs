@@ -35,7 +35,7 @@ impl MediaSession {
                 PacketKind::Stun | PacketKind::Dtls | PacketKind::Zrtp | PacketKind::TurnChannel,
                 _,
             ) => {
-                self.counters.other_protocol += 1;
+                self.counters.other_protocol = self.counters.other_protocol.saturating_add(1);
             }
             // What parses all the same has a payload type of RTCP, or is no report.
             (_, Channel::Rtp) => {
@@ -52,7 +52,8 @@ impl MediaSession {
     /// Takes an RTP (or SRTP) packet.
     pub fn handle_rtp(&mut self, now: Instant, packet: &mut [u8], from: SocketAddr) {
         if self.closed || !self.may_come_from(now, self.path.rtp, from) {
-            self.counters.wrong_source += u64::from(!self.closed);
+            self.counters.wrong_source =
+                self.counters.wrong_source.saturating_add(u64::from(!self.closed));
             return;
         }
         let looks_plain = self.guard.is_srtp() && self.looks_like_plain_rtp(packet);
@@ -65,7 +66,8 @@ impl MediaSession {
         let is_dtmf = self.dtmf_receive == Some(header.payload_type);
         let clock_rate = self.inbound.clock_rate(header.payload_type);
         if !is_dtmf && clock_rate.is_none() {
-            self.counters.unknown_payload_type += 1;
+            self.counters.unknown_payload_type =
+                self.counters.unknown_payload_type.saturating_add(1);
             return;
         }
         if same(self.path.signalled, from) {
@@ -78,12 +80,13 @@ impl MediaSession {
         }
         let ahead = self.is_ahead(header.ssrc, header.sequence_number);
         if !self.follow(header.ssrc, header.sequence_number, clock_rate.unwrap_or(8_000)) {
-            self.counters.out_of_sequence += 1;
+            self.counters.out_of_sequence = self.counters.out_of_sequence.saturating_add(1);
             return;
         }
         self.accept(now, from, ahead);
-        self.counters.packets_received += 1;
-        self.counters.bytes_received += plain.len() as u64;
+        self.counters.packets_received = self.counters.packets_received.saturating_add(1);
+        self.counters.bytes_received =
+            self.counters.bytes_received.saturating_add(plain.len() as u64);
         if is_dtmf {
             let event = TelephoneEvent::parse(rtp.payload).ok();
             let digit = event.and_then(|e| self.dtmf.receive(header.timestamp, e));
@@ -96,7 +99,7 @@ impl MediaSession {
             remote.reception.arrived(now, header.timestamp);
         }
         if !self.direction.receives() {
-            self.counters.while_held += 1;
+            self.counters.while_held = self.counters.while_held.saturating_add(1);
             return;
         }
         let (sequence, timestamp) = (header.sequence_number, header.timestamp);
@@ -106,7 +109,8 @@ impl MediaSession {
     /// Takes an RTCP (or SRTCP) packet.
     pub fn handle_rtcp(&mut self, now: Instant, packet: &mut [u8], from: SocketAddr) {
         if self.closed || !self.may_come_from(now, self.path.rtcp, from) {
-            self.counters.wrong_source += u64::from(!self.closed);
+            self.counters.wrong_source =
+                self.counters.wrong_source.saturating_add(u64::from(!self.closed));
             return;
         }
         let looks_plain = self.guard.is_srtp() && Compound::parse(packet).is_ok();
@@ -153,12 +157,13 @@ impl MediaSession {
             Ok(len) => packet.get(..len),
             Err(reason) => {
                 if let Some(count) = self.counters.refused.get_mut(reason.index()) {
-                    *count += 1;
+                    *count = count.saturating_add(1);
                 }
                 let forged = matches!(reason, UnprotectError::AuthFailed)
                     || matches!(reason, UnprotectError::Unencrypted | UnprotectError::TooShort)
                     || reason == UnprotectError::UnknownMki;
-                self.counters.plain_dropped += u64::from(forged && looks_plain);
+                self.counters.plain_dropped =
+                    self.counters.plain_dropped.saturating_add(u64::from(forged && looks_plain));
                 None
             }
         }
@@ -203,13 +208,12 @@ impl MediaSession {
         if candidate.reception.update(sequence) != Sequence::Valid {
             return false;
         }
-        let lost =
-            self.remote.as_ref().map_or(0, |r| r.lost_before + i64::from(r.reception.lost()));
+        let lost = self.remote.as_ref().map_or(0, Remote::lost);
         let new = self.candidate.take().map(|c| Remote { lost_before: lost, ..c });
         if let Some(old) = core::mem::replace(&mut self.remote, new) {
             self.guard.retire(old.ssrc);
             self.inbound.reset();
-            self.counters.ssrc_changes += 1;
+            self.counters.ssrc_changes = self.counters.ssrc_changes.saturating_add(1);
             self.events.push(MediaEvent::SsrcChanged { old: old.ssrc, new: ssrc });
         }
         true
@@ -249,7 +253,7 @@ impl MediaSession {
         if self.collisions >= MAX_COLLISIONS {
             return;
         }
-        self.collisions += 1;
+        self.collisions = self.collisions.saturating_add(1);
         self.control.leave(self.sent());
         (self.sent_before, self.octets) = (self.counters.packets_sent, 0);
         self.ssrc = self.control.random().next_u32();

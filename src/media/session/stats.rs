@@ -181,16 +181,16 @@ impl MediaStats {
     }
 
     pub(super) fn count_bad_rtp(&mut self, reason: RtpError) {
-        self.malformed_rtp += 1;
+        self.malformed_rtp = self.malformed_rtp.saturating_add(1);
         if let Some(count) = self.malformed_rtp_by.get_mut(reason.index()) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
     }
 
     pub(super) fn count_bad_rtcp(&mut self, reason: RtcpError) {
-        self.malformed_rtcp += 1;
+        self.malformed_rtcp = self.malformed_rtcp.saturating_add(1);
         if let Some(count) = self.malformed_rtcp_by.get_mut(reason.index()) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
     }
 
