@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn sent(packets: u64) -> Sent {
-        Sent { ssrc: 7, packets, octets: packets * 160 }
+        Sent { ssrc: 7, packets, octets: packets.saturating_mul(160) }
     }
 
     #[test]
