@@ -38,7 +38,7 @@ fn a_steady_stream_plays_after_the_initial_delay_across_the_wraps() {
                 assert_eq!(payload, PAYLOAD);
             }
             Playout::Waiting { ticks } => assert_eq!((n, ticks), (0, 160)),
-            Playout::Missing { .. } => panic!("nothing was lost"),
+            Playout::Missing { .. } | Playout::Silent { .. } => panic!("nothing was lost"),
         }
     }
     assert_eq!((frames, b.stats().concealed_frames), (199, 0));
@@ -89,6 +89,46 @@ fn a_packet_that_was_held_back_until_the_buffer_ran_empty_is_late_and_the_stream
     }
     b.reset();
     assert_eq!(b.insert(at(80), packet(0)), Insert::Stored, "another stream");
+}
+
+#[test]
+fn silence_of_the_sender_is_no_loss() {
+    // Sequence numbers without a gap, timestamps with one of 160 ms (short) and 400 ms (DTX).
+    for (frames, floor) in [(8, false), (20, true)] {
+        let mut b = buffer();
+        for n in 0..10 {
+            b.insert(at(n), packet(n));
+            b.pop(at(n));
+        }
+        for n in 10..10 + frames {
+            assert!(!matches!(b.pop(at(n)), Playout::Frame { .. }) || n == 10);
+        }
+        assert_eq!(b.stats().concealed_frames > 3, true, "not known yet");
+        for n in 10..40_u16 {
+            let p = packet(n + frames);
+            b.insert(at(n + frames), Packet { sequence: n, ..p });
+            b.pop(at(n + frames));
+        }
+        let stats = b.stats();
+        assert_eq!(stats.concealed_frames, 0, "{stats:?}");
+        assert!(stats.silent_frames >= u64::from(frames.min(11)), "{stats:?}");
+        assert_eq!((stats.late, stats.jumps), (0, 0), "{floor}");
+    }
+}
+
+#[test]
+fn a_packet_that_is_merely_late_was_missed_all_the_same() {
+    let mut b = buffer();
+    for n in 0..10 {
+        b.insert(at(n), packet(n));
+        b.pop(at(n));
+    }
+    (10..16).for_each(|n| drop(b.pop(at(n))));
+    let concealed = b.stats().concealed_frames;
+    (10..20).for_each(|n| drop(b.insert(at(16), packet(n))));
+    b.pop(at(16));
+    assert!(concealed > 3);
+    assert_eq!((b.stats().concealed_frames, b.stats().silent_frames), (concealed, 0));
 }
 
 #[test]
@@ -191,7 +231,9 @@ fn nothing_that_comes_in_breaks_it() {
         b.insert(now, p);
         for _ in 0..rng.below(3) {
             match b.pop(now) {
-                Playout::Missing { ticks, .. } | Playout::Waiting { ticks } => assert!(ticks > 0),
+                Playout::Missing { ticks, .. }
+                | Playout::Silent { ticks }
+                | Playout::Waiting { ticks } => assert!(ticks > 0),
                 Playout::Frame { .. } => {}
             }
         }
