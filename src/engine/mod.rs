@@ -52,8 +52,8 @@ use core::net::SocketAddr;
 
 pub use crate::sip::route::{LadderStep, StepOutcome};
 pub use accounts::{AccountState, AccountStatus};
-pub use call::{CallState, Direction};
 pub use audio::AudioOptions;
+pub use call::{CallState, Direction};
 pub use config::{AccountConfig, CallOptions, Codec, Config};
 pub use error::{AccountError, CallError, ConfigError, InputError, MediaError};
 pub use event::{EndReason, Event, FailureReason};

@@ -145,7 +145,7 @@ pub unsafe extern "C" fn subrosa_account_config_free(account: *mut subrosa_accou
     guard(|| unsafe { free(account) }, ());
 }
 
-unsafe fn set(
+pub(super) unsafe fn set(
     account: *mut subrosa_account_config,
     change: impl FnOnce(&mut AccountConfig) -> Result<(), Failure>,
 ) -> subrosa_status {

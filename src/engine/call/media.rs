@@ -15,9 +15,9 @@ use crate::engine::event::FailureReason;
 use crate::engine::gate::{Gate, MediaGrant};
 use crate::media::codec::CodecId;
 use crate::sdp::{
-    CryptoAttribute, Direction, DtlsKeying, InlineKey, Lifetime, LocalDtls,
-    LocalMedia, MediaSecurity, NegotiatedKeying, NegotiatedMedia, NegotiationError,
-    NegotiationState, Negotiator, OfferSummary, SdesKeys, SdpFault, SessionDescription,
+    CryptoAttribute, Direction, DtlsKeying, InlineKey, Lifetime, LocalDtls, LocalMedia,
+    MediaSecurity, NegotiatedKeying, NegotiatedMedia, NegotiationError, NegotiationState,
+    Negotiator, OfferSummary, SdesKeys, SdpFault, SessionDescription,
 };
 use crate::util::{Rng, RngExt, Secret};
 

@@ -284,7 +284,9 @@ pub enum MediaConfigError {
     Rate(#[from] UnsupportedRate),
     /// The codec has no audio (telephone-event among the audio payloads), or this build has none
     /// of it (Opus).
-    #[error("{0:?} carries no audio here: events belong in dtmf_send and dtmf_receive, Opus needs its feature")]
+    #[error(
+        "{0:?} carries no audio here: events belong in dtmf_send and dtmf_receive, Opus needs its feature"
+    )]
     NoAudio(CodecId),
     /// A payload type above 127, or one that collides with RTCP (64 to 95).
     #[error("payload type {0} cannot be used: take 0 to 63 or 96 to 127")]
@@ -293,7 +295,9 @@ pub enum MediaConfigError {
     #[error("{0} payload types to receive: give 1 to 8")]
     ReceiveCount(usize),
     /// The packet length is out of range.
-    #[error("packets of {0} ms: give 10, 20, 30, 40, 50 or 60 (Opus: 10, 20, 40, 60, 80, 100 or 120)")]
+    #[error(
+        "packets of {0} ms: give 10, 20, 30, 40, 50 or 60 (Opus: 10, 20, 40, 60, 80, 100 or 120)"
+    )]
     Ptime(u32),
     /// New keys that the contexts refuse: used before, or of another kind.
     #[error("the keys cannot be used: {0}")]

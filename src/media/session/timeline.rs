@@ -56,8 +56,7 @@ impl Timeline {
     ) -> u32 {
         let Some(now) = &mut self.now else {
             let at = timestamp;
-            self.now =
-                Some(Run { clock_rate, begin: sequence, sequence, timestamp, at, ticks });
+            self.now = Some(Run { clock_rate, begin: sequence, sequence, timestamp, at, ticks });
             return at;
         };
         if now.clock_rate == clock_rate {
@@ -73,19 +72,12 @@ impl Timeline {
             return before.place(timestamp);
         }
         let missing = sequence.wrapping_sub(now.sequence).wrapping_sub(1);
-        let missing = if distance(sequence, now.sequence) > 0 { missing.min(MAX_MISSING) } else { 0 };
-        let at = now
-            .at
-            .wrapping_add(now.ticks)
-            .wrapping_add(now.ticks.wrapping_mul(u32::from(missing)));
-        self.before = self.now.replace(Run {
-            clock_rate,
-            begin: sequence,
-            sequence,
-            timestamp,
-            at,
-            ticks,
-        });
+        let missing =
+            if distance(sequence, now.sequence) > 0 { missing.min(MAX_MISSING) } else { 0 };
+        let at =
+            now.at.wrapping_add(now.ticks).wrapping_add(now.ticks.wrapping_mul(u32::from(missing)));
+        self.before =
+            self.now.replace(Run { clock_rate, begin: sequence, sequence, timestamp, at, ticks });
         at
     }
 }
