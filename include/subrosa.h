@@ -2765,6 +2765,14 @@ subrosa_status subrosa_config_set_local_user(struct subrosa_config *config,
                                              struct subrosa_str user);
 
 /**
+ * The codecs that calls may use at all, each a SUBROSA_CODEC_: what accounts and calls name beside
+ * them is left out. All of the library unless set.
+ */
+subrosa_status subrosa_config_set_codecs(struct subrosa_config *config,
+                                         const int32_t *codecs,
+                                         size_t count);
+
+/**
  * How many calls there may be at the same time (64 unless set).
  */
 subrosa_status subrosa_config_set_max_calls(struct subrosa_config *config, uint32_t calls);

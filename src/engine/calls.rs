@@ -227,6 +227,10 @@ impl Engine {
         let policy = effective.policy;
         let codecs =
             if options.codecs.is_empty() { config.codecs.clone() } else { options.codecs.clone() };
+        let codecs = self.config.usable(codecs);
+        if codecs.is_empty() {
+            return Err(CallError::NoCodecs);
+        }
         let audio = options.audio.clone().unwrap_or_else(|| config.audio.clone());
         let rate = options.sample_rate;
         // An account that registers sends everything through its server.

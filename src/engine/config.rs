@@ -68,6 +68,8 @@ pub struct Config {
     pub refuse_downgrade: bool,
     /// Calls held at the same time at most; further ones are answered 486.
     pub max_calls: usize,
+    /// The codecs that calls may use at all: what accounts and calls name beside them is left out.
+    pub codecs: Vec<Codec>,
     /// How much `Engine::poll_log` has to tell.
     pub log_level: LogLevel,
     /// Give every SIP message away in the clear through
@@ -100,6 +102,7 @@ impl Config {
             upgrade_running_calls: false,
             refuse_downgrade: false,
             max_calls: 64,
+            codecs: Codec::ALL.to_vec(),
             log_level: LogLevel::Off,
             sip_trace: false,
         }
@@ -205,6 +208,14 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, 8 kHz audio, 64 kbit/s.
     Pcma,
+}
+
+impl Config {
+    /// Those of `codecs` that calls may use.
+    pub(super) fn usable(&self, mut codecs: Vec<Codec>) -> Vec<Codec> {
+        codecs.retain(|codec| self.codecs.contains(codec) && codec.id().is_available());
+        codecs
+    }
 }
 
 impl Codec {

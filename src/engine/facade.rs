@@ -181,11 +181,12 @@ impl Call<'_> {
     /// [`CallError::NoCodecs`], [`CallError::CodecNotBuilt`], [`CallError::WrongState`],
     /// [`CallError::Busy`].
     pub fn set_codecs(&mut self, now: Instant, codecs: &[Codec]) -> Result<(), CallError> {
+        super::calls::check_codecs(codecs)?;
+        let codecs = self.engine.config.usable(codecs.to_vec());
         if codecs.is_empty() {
             return Err(CallError::NoCodecs);
         }
-        super::calls::check_codecs(codecs)?;
-        self.command(now, |e, rng| e.machine.change_codecs(codecs.to_vec(), rng))
+        self.command(now, |e, rng| e.machine.change_codecs(codecs, rng))
     }
     /// Other settings of the encoder, at once: a bitrate that follows the network. What the far end
     /// asked for still comes first. What it is asked for itself (packet length, bitrate, silence)

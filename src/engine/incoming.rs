@@ -156,6 +156,7 @@ impl Engine {
             Some(a) => a.config.codecs.clone(),
             None => super::Codec::ALL.to_vec(),
         };
+        let codecs = self.config.usable(codecs);
         let audio = account.and_then(|a| self.accounts.get(a)).map(|a| a.config.audio.clone());
         let (tag, trust, leg) = (self.token(), self.trust(flow), self.signalling_leg(flow));
         // Without any policy only a caller who asks for DTLS makes an identity needed.
@@ -260,7 +261,7 @@ impl Engine {
             });
         }
         if !options.codecs.is_empty() {
-            entry.machine.media.set_codecs(options.codecs.clone());
+            entry.machine.media.set_codecs(self.config.usable(options.codecs.clone()));
         }
         if let Some(audio) = &options.audio {
             entry.machine.media.set_audio(audio.clone());
