@@ -53,13 +53,15 @@ impl Default for AudioOptions {
 
 impl AudioOptions {
     fn wanted(&self) -> EncoderTuning {
-        let mut tuning = EncoderTuning::default();
-        tuning.bitrate = self.bitrate;
-        tuning.variable_bitrate = !self.constant_bitrate;
-        tuning.fec = self.fec;
-        tuning.expected_loss_percent = self.expected_loss_percent;
-        tuning.complexity = self.complexity;
-        tuning.bounded()
+        EncoderTuning {
+            bitrate: self.bitrate,
+            variable_bitrate: !self.constant_bitrate,
+            fec: self.fec,
+            expected_loss_percent: self.expected_loss_percent,
+            complexity: self.complexity,
+            ..EncoderTuning::default()
+        }
+        .bounded()
     }
 
     /// What our encoder does for a peer with these parameters.

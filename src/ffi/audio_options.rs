@@ -72,16 +72,16 @@ pub(super) unsafe fn audio_options(
     // SAFETY: the caller's promise.
     let given = unsafe { read_struct(pointer, subrosa_audio_options::default())? };
     let small = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
-    let mut audio = AudioOptions::default();
-    audio.ptime_ms = u16::try_from(given.ptime_ms).unwrap_or(u16::MAX);
-    audio.bitrate = given.bitrate;
-    audio.max_receive_bitrate = Some(given.max_receive_bitrate).filter(|rate| *rate > 0);
-    audio.constant_bitrate = given.constant_bitrate != 0;
-    audio.dtx = given.dtx != 0;
-    audio.fec = given.fec != 0;
-    audio.expected_loss_percent = small(given.expected_loss_percent);
-    audio.complexity = small(given.complexity);
-    Ok(Some(audio))
+    Ok(Some(AudioOptions {
+        ptime_ms: u16::try_from(given.ptime_ms).unwrap_or(u16::MAX),
+        bitrate: given.bitrate,
+        max_receive_bitrate: Some(given.max_receive_bitrate).filter(|rate| *rate > 0),
+        constant_bitrate: given.constant_bitrate != 0,
+        dtx: given.dtx != 0,
+        fec: given.fec != 0,
+        expected_loss_percent: small(given.expected_loss_percent),
+        complexity: small(given.complexity),
+    }))
 }
 
 /// Fills in the default options. Set `size` to sizeof before.

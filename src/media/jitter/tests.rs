@@ -123,9 +123,9 @@ fn a_packet_that_is_merely_late_was_missed_all_the_same() {
         b.insert(at(n), packet(n));
         b.pop(at(n));
     }
-    (10..16).for_each(|n| drop(b.pop(at(n))));
+    assert!((10..16).filter(|n| is_frame(b.pop(at(*n)))).count() <= 1);
     let concealed = b.stats().concealed_frames;
-    (10..20).for_each(|n| drop(b.insert(at(16), packet(n))));
+    assert!((10..20).all(|n| b.insert(at(16), packet(n)) == Insert::Stored));
     b.pop(at(16));
     assert!(concealed > 3);
     assert_eq!((b.stats().concealed_frames, b.stats().silent_frames), (concealed, 0));

@@ -15,7 +15,10 @@ use std::collections::VecDeque;
 /// left of the one before. A peer with longer frames makes it grow, once.
 const USUAL_READY_MS: u32 = 60;
 /// At a change of codecs the old one fades into the new one for this long.
-const JOINT_MS: u32 = 10;
+const JOINT_MS: u32 = 20;
+/// Before the first sample of a new Opus encoder come this many ms of nothing (RFC 6716 §2: 6.5 ms
+/// of look-ahead) and of its window.
+const OPUS_DELAY_MS: u32 = 8;
 /// A codec with discontinuous transmission gives comfort noise for this long without a packet.
 const MAX_COMFORT: u32 = 2 * COMMON_CLOCK;
 
@@ -208,6 +211,7 @@ impl Inbound {
     /// Plays the next frame, gap or silence.
     fn step(&mut self, now: Instant) {
         let Self { jitter, chains, current, pcm, ready, joint, comfort, bad_payloads, .. } = self;
+        let host_rate = &self.host_rate;
         let playout = jitter.pop(now);
         if let Playout::Frame { payload_type, .. } = playout
             && let Some(at) = chains.iter().position(|c| c.payload.payload_type == payload_type)
@@ -262,7 +266,8 @@ impl Inbound {
                 len
             }
         };
-        let delay = chain.resampler.delay();
+        let own = if chain.payload.codec == CodecId::Opus { OPUS_DELAY_MS } else { 0 };
+        let delay = chain.resampler.delay() + (*host_rate / 1_000 * own) as usize;
         chain.resampler.process(pcm.get(..len).unwrap_or_default(), |block| {
             ready.extend(block.iter().map(|s| joint.blend(*s, delay)));
         });
