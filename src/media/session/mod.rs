@@ -4,7 +4,9 @@
 //! [`write_pcm`](MediaSession::write_pcm) and [`handle_timeout`](MediaSession::handle_timeout);
 //! outputs are [`poll_transmit`](MediaSession::poll_transmit),
 //! [`read_pcm`](MediaSession::read_pcm), [`poll_event`](MediaSession::poll_event) and
-//! [`stats`](MediaSession::stats). After the start nothing is allocated per packet.
+//! [`stats`](MediaSession::stats). After the start nothing is allocated per
+//! packet, but for the work space of one backend of Opus
+//! ([`OpusBackend::Port`](crate::media::codec::OpusBackend::Port)).
 #![deny(clippy::arithmetic_side_effects)]
 
 mod config;
