@@ -60,8 +60,8 @@ impl Chain {
     fn samples(&self, ticks: u32) -> usize {
         let rate = u64::from(self.description.sample_rate);
         // 32 bits times 32 bits.
-        let samples = u64::from(ticks).saturating_mul(rate) / u64::from(COMMON_CLOCK);
-        (samples as usize).min(self.description.samples_in_ms(MAX_FRAME_MS))
+        let samples = u64::from(ticks).saturating_mul(rate).checked_div(COMMON_CLOCK.into());
+        (samples.unwrap_or(0) as usize).min(self.description.samples_in_ms(MAX_FRAME_MS))
     }
 
     /// Fills a gap: by the next payload if it remembers, by the codec's own concealment, or by ours.
@@ -179,8 +179,8 @@ impl Inbound {
             return None;
         };
         let clock_rate = chain.description.clock_rate;
-        let ticks = (samples as u64 * u64::from(COMMON_CLOCK)
-            / u64::from(chain.description.sample_rate)) as u32;
+        let factor = COMMON_CLOCK.checked_div(chain.description.sample_rate).unwrap_or(1);
+        let ticks = (samples as u32).saturating_mul(factor);
         let timestamp = self.timeline.place(sequence, timestamp, clock_rate, ticks);
         Some(self.jitter.insert(now, Packet { sequence, timestamp, payload_type, ticks, payload }))
     }
@@ -217,7 +217,9 @@ impl Inbound {
             && let Some(at) = chains.iter().position(|c| c.payload.payload_type == payload_type)
             && at != *current
         {
-            *current = change_over(chains, *current, at, pcm, joint);
+            // One that nothing was heard of yet has nothing to fade from.
+            let heard = *comfort < MAX_COMFORT;
+            *current = change_over(chains, *current, at, pcm, heard.then_some(&mut *joint));
         }
         let Some(chain) = chains.get_mut(*current) else { return };
         let own = chain.payload.payload_type;
@@ -267,7 +269,8 @@ impl Inbound {
             }
         };
         let own = if chain.payload.codec == CodecId::Opus { OPUS_DELAY_MS } else { 0 };
-        let delay = chain.resampler.delay() + (*host_rate / 1_000 * own) as usize;
+        let own = (*host_rate / 1_000).saturating_mul(own) as usize;
+        let delay = chain.resampler.delay().saturating_add(own);
         chain.resampler.process(pcm.get(..len).unwrap_or_default(), |block| {
             ready.extend(block.iter().map(|s| joint.blend(*s, delay)));
         });
@@ -307,15 +310,17 @@ fn change_over(
     from: usize,
     to: usize,
     pcm: &mut [i16],
-    joint: &mut Joint,
+    joint: Option<&mut Joint>,
 ) -> usize {
     let mut to = to;
     if let Some(old) = chains.get_mut(from) {
-        let len = old.description.samples_in_ms(JOINT_MS);
-        let tail = pcm.get_mut(..len).unwrap_or_default();
-        old.fill(None, tail);
-        joint.clear();
-        old.resampler.process(tail, |block| joint.extend(block));
+        if let Some(joint) = joint {
+            let len = old.description.samples_in_ms(JOINT_MS);
+            let tail = pcm.get_mut(..len).unwrap_or_default();
+            old.fill(None, tail);
+            joint.clear();
+            old.resampler.process(tail, |block| joint.extend(block));
+        }
         if old.retired {
             chains.remove(from);
             to = if to > from { to.saturating_sub(1) } else { to };
@@ -334,7 +339,8 @@ struct Joint {
 
 impl Joint {
     fn new(host_rate: u32) -> Self {
-        Self { tail: Vec::with_capacity((host_rate / 1_000 * JOINT_MS * 2) as usize), at: 0 }
+        let room = (host_rate / 1_000).saturating_mul(JOINT_MS).saturating_mul(2);
+        Self { tail: Vec::with_capacity(room as usize), at: 0 }
     }
 
     fn clear(&mut self) {
@@ -351,7 +357,7 @@ impl Joint {
     fn blend(&mut self, new: i16, delay: usize) -> i16 {
         let Some(old) = self.tail.get(self.at) else { return new };
         let (at, len) = (self.at.saturating_sub(delay), self.tail.len().saturating_sub(delay));
-        self.at += 1;
+        self.at = self.at.saturating_add(1);
         let share = at as f32 / len.max(1) as f32;
         (f32::from(*old) * (1.0 - share) + f32::from(new) * share) as i16
     }

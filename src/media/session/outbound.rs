@@ -58,7 +58,7 @@ impl PacketRing {
         if room <= self.room {
             return;
         }
-        let mut payloads = vec![0; MAX_QUEUED * room];
+        let mut payloads = vec![0; MAX_QUEUED.saturating_mul(room)];
         for (to, from) in payloads.chunks_mut(room).zip(self.payloads.chunks(self.room)) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         }
@@ -205,7 +205,7 @@ impl Outbound {
     /// The far end reports this loss, in percent. Less is believed slowly.
     pub(super) fn hear_of_loss(&mut self, percent: u8) {
         let before = self.reported_loss;
-        self.reported_loss = percent.min(100).max(before - before.div_ceil(4));
+        self.reported_loss = percent.min(100).max(before.saturating_sub(before.div_ceil(4)));
         if self.reported_loss != before {
             self.retune();
         }
