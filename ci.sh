@@ -53,7 +53,7 @@ tests() {
   run test-serde cargo test --features serde --lib engine::report
   if command -v cmake >/dev/null; then
     run test-libopus cargo test --features libopus --test opus_codec --test opus_session \
-      --test opus_calls --test no_alloc_media
+      --test no_alloc_media
   fi
   run test-report-serde cargo test --features serde --test report_serde
 }

@@ -106,8 +106,7 @@ impl<'a> Packet<'a> {
 
     /// Its kind. RTP and SRTP share a header; what tells them apart is the length, because the
     /// codecs of this crate make 8 bytes a millisecond and frames of whole 10 ms (telephone
-    /// events: 4 bytes), and every SRTP suite adds a tag of 4, 10 or 16 bytes. Opus, under a dynamic
-    /// payload type, has all lengths: it counts as SRTP.
+    /// events: 4 bytes), and every SRTP suite adds a tag of 4, 10 or 16 bytes.
     pub fn kind(&self) -> Kind {
         match self.0 {
             [0x80..=0xbf, 192..=223, ..] => {
@@ -119,9 +118,7 @@ impl<'a> Packet<'a> {
             }
             [0x80..=0xbf, ..] if self.0.len() >= 12 => {
                 let body = self.0.len().saturating_sub(self.header_len());
-                let dynamic = self.0.get(1).is_some_and(|byte| byte & 0x7f >= 96);
-                let plain = body == 4 || !dynamic && body.is_multiple_of(80);
-                if plain { Kind::Rtp } else { Kind::Srtp }
+                if body.is_multiple_of(80) || body == 4 { Kind::Rtp } else { Kind::Srtp }
             }
             bytes if !bytes.is_empty() && bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) => {
                 Kind::KeepAlive
