@@ -1,7 +1,6 @@
 //! Calls and their audio.
 
 use super::account::{codec, codec_number, policy, uri};
-use super::audio_options::{audio_options, subrosa_audio_options};
 use super::engine::{EngineState, subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
 use super::output::{SUBROSA_END_NONE, end_number};
@@ -71,8 +70,6 @@ pub struct subrosa_call_options {
     pub codecs: [i32; SUBROSA_MAX_CODECS],
     /// How our offer asks for SRTP where the policy prefers it: a SUBROSA_MEDIA_OFFER_.
     pub media_offer: i32,
-    /// How they are used; NULL: as the account says. Copied.
-    pub audio: *const subrosa_audio_options,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -94,7 +91,6 @@ impl Default for subrosa_call_options {
             codec_count: 0,
             codecs: [0; SUBROSA_MAX_CODECS],
             media_offer: media_offer_number(options.media_offer),
-            audio: core::ptr::null(),
         }
     }
 }
@@ -109,8 +105,6 @@ pub(super) unsafe fn options(pointer: *const subrosa_call_options) -> Result<Cal
     let given = unsafe { read_struct(pointer, subrosa_call_options::default())? };
     let codecs = given.codecs.get(..given.codec_count as usize);
     let codecs = codecs.ok_or_else(|| Failure::invalid("codec_count is above 8"))?;
-    // SAFETY: the caller's promise.
-    options.audio = unsafe { audio_options(given.audio)? };
     options.policy = policy(given.policy)?;
     options.media_offer = media_offer(given.media_offer)?;
     options.sample_rate = given.sample_rate;
@@ -199,7 +193,7 @@ pub(super) fn find(state: &mut EngineState, call: u64) -> Result<Call<'_>, Failu
 }
 
 /// Does something to a call.
-pub(super) unsafe fn command(
+unsafe fn command(
     engine: *mut subrosa_engine,
     call: u64,
     run: impl FnOnce(&mut Call<'_>) -> Result<(), Failure>,

@@ -19,7 +19,6 @@
 
 mod account;
 mod addr;
-mod audio_options;
 mod call;
 #[cfg(feature = "driver")]
 mod call_audio;
@@ -61,7 +60,6 @@ mod trace;
 
 pub use account::*;
 pub use addr::*;
-pub use audio_options::*;
 pub use call::*;
 #[cfg(feature = "driver")]
 pub use call_audio::*;

@@ -96,12 +96,6 @@ pub enum Playout<'a> {
         /// Payload type and payload of the next packet, if it directly follows.
         next: Option<(u8, &'a [u8])>,
     },
-    /// The sender itself sent nothing for this time (discontinuous transmission: the timestamps
-    /// go on, no sequence number is missing). Nothing was lost: play comfort noise.
-    Silent {
-        /// RTP clock ticks to fill.
-        ticks: u32,
-    },
     /// Nothing has come yet, or not enough: play silence for this many ticks.
     Waiting {
         /// RTP clock ticks to fill.
@@ -135,10 +129,8 @@ pub struct JitterStats {
     pub overflowed: u64,
     /// Packets with unusable payloads.
     pub unusable: u64,
-    /// Frames asked to be concealed because their packet was lost or late.
+    /// Frames asked to be concealed.
     pub concealed_frames: u64,
-    /// Frames for which the sender sent nothing (discontinuous transmission).
-    pub silent_frames: u64,
     /// Jumps of sequence number or timestamp after which playing began anew.
     pub jumps: u64,
 }
@@ -176,9 +168,8 @@ pub struct JitterBuffer {
     highest: u16,
     /// What comes before this was played or given up when the buffer ran empty last.
     floor: Option<u16>,
-    /// Concealed since the buffer ran empty, in ticks and in frames.
+    /// Concealed since the buffer ran empty, in ticks.
     starved: u32,
-    starved_frames: u64,
     /// Length of the last frame played, in ticks.
     frame_ticks: u32,
     /// Frames in a row with too much delay, and the least excess among them.
@@ -198,7 +189,6 @@ impl JitterBuffer {
             highest: 0,
             floor: None,
             starved: 0,
-            starved_frames: 0,
             frame_ticks: ticks(Duration::from_millis(20), config.clock_rate),
             excess: (0, Duration::MAX),
             stats: JitterStats::default(),
@@ -212,7 +202,7 @@ impl JitterBuffer {
         self.delay.reset();
         self.state = State::Idle;
         self.floor = None;
-        self.fed();
+        self.starved = 0;
         self.excess = (0, Duration::MAX);
     }
 
@@ -246,9 +236,6 @@ impl JitterBuffer {
         }
         self.delay.arrived(now, packet.timestamp);
         if self.state == State::Idle {
-            if self.floor == Some(packet.sequence) {
-                self.forgive(packet.timestamp.wrapping_sub(self.next_timestamp));
-            }
             self.begin(now, &packet);
         }
         let mut ahead = distance(packet.sequence, self.next_sequence);
@@ -296,7 +283,7 @@ impl JitterBuffer {
         let dropped = self.slots.drop_before(begin);
         self.stats.overflowed = self.stats.overflowed.saturating_add(dropped);
         self.stats.jumps = self.stats.jumps.saturating_add(1);
-        self.fed();
+        self.starved = 0;
         (self.next_sequence, self.next_timestamp) = match self.slots.first(begin) {
             Some(first) => (first.sequence, first.timestamp),
             None => (packet.sequence, packet.timestamp),
@@ -319,9 +306,6 @@ impl JitterBuffer {
             return self.starve();
         };
         let gap = first.timestamp.wrapping_sub(self.next_timestamp);
-        if first.sequence == self.next_sequence {
-            self.forgive(gap);
-        }
         let max_gap = ticks(MAX_GAP, self.config.clock_rate);
         if gap > max_gap.saturating_add(self.starved) {
             // A jump, forwards or backwards: go on with what there is.
@@ -332,28 +316,10 @@ impl JitterBuffer {
         self.play(now, first.sequence)
     }
 
-    /// Audio is there again.
-    fn fed(&mut self) {
-        (self.starved, self.starved_frames) = (0, 0);
-    }
-
-    /// The packet that was waited for is here, `gap` ticks after the end of the one before it: for
-    /// so long there was nothing to wait for, and what was concealed was silence.
-    fn forgive(&mut self, gap: u32) {
-        if gap > i32::MAX.unsigned_abs() || self.starved_frames == 0 {
-            return;
-        }
-        let frames = u64::from(gap.checked_div(self.frame_ticks).unwrap_or(0));
-        let frames = frames.min(self.starved_frames);
-        self.starved_frames = self.starved_frames.saturating_sub(frames);
-        self.stats.concealed_frames = self.stats.concealed_frames.saturating_sub(frames);
-        self.stats.silent_frames = self.stats.silent_frames.saturating_add(frames);
-    }
-
     /// Begins playing with the first packet that waits.
     fn resume(&mut self) {
         self.state = State::Playing;
-        self.fed();
+        self.starved = 0;
         if let Some(first) = self.slots.first(self.next_sequence) {
             (self.next_sequence, self.next_timestamp) = (first.sequence, first.timestamp);
         }
@@ -362,7 +328,6 @@ impl JitterBuffer {
     /// Nothing waits: conceal without moving on, so that a packet that is only late still plays.
     fn starve(&mut self) -> Playout<'_> {
         self.starved = self.starved.saturating_add(self.frame_ticks);
-        self.starved_frames = self.starved_frames.saturating_add(1);
         self.stats.concealed_frames = self.stats.concealed_frames.saturating_add(1);
         if self.starved >= ticks(REBUFFER, self.config.clock_rate) {
             self.state = State::Idle;
@@ -375,11 +340,7 @@ impl JitterBuffer {
     fn fill(&mut self, sequence: u16, timestamp: u32, gap: u32) -> Playout<'_> {
         let step = gap.min(self.frame_ticks);
         self.next_timestamp = timestamp.wrapping_sub(gap.saturating_sub(step));
-        self.fed();
-        if sequence == self.next_sequence {
-            self.stats.silent_frames = self.stats.silent_frames.saturating_add(1);
-            return Playout::Silent { ticks: step };
-        }
+        self.starved = 0;
         self.stats.concealed_frames = self.stats.concealed_frames.saturating_add(1);
         let last = step == gap;
         if last {
@@ -400,7 +361,7 @@ impl JitterBuffer {
         self.next_sequence = sequence.wrapping_add(1);
         self.next_timestamp = slot.timestamp.wrapping_add(slot.ticks);
         self.frame_ticks = slot.ticks;
-        self.fed();
+        self.starved = 0;
         match self.slots.taken(sequence) {
             Some((payload_type, payload)) => Playout::Frame { payload_type, payload, adjust },
             None => Playout::Waiting { ticks: slot.ticks },

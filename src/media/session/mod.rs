@@ -4,9 +4,7 @@
 //! [`write_pcm`](MediaSession::write_pcm) and [`handle_timeout`](MediaSession::handle_timeout);
 //! outputs are [`poll_transmit`](MediaSession::poll_transmit),
 //! [`read_pcm`](MediaSession::read_pcm), [`poll_event`](MediaSession::poll_event) and
-//! [`stats`](MediaSession::stats). After the start nothing is allocated per
-//! packet, but for the work space of one backend of Opus
-//! ([`OpusBackend::Port`](crate::media::codec::OpusBackend::Port)).
+//! [`stats`](MediaSession::stats). After the start nothing is allocated per packet.
 #![deny(clippy::arithmetic_side_effects)]
 
 mod config;
@@ -18,7 +16,6 @@ mod outbound;
 mod receive;
 mod stats;
 mod taken;
-mod timeline;
 
 pub(crate) use config::End;
 pub use config::{
@@ -120,7 +117,7 @@ pub struct MediaSession {
     remote: Option<Remote>,
     /// Another source that is not believed yet.
     candidate: Option<Remote>,
-    dtmf_receive: Vec<u8>,
+    dtmf_receive: Option<u8>,
     dtmf: DtmfReceiver,
     watch: Watch,
     events: BoundedQueue<MediaEvent>,
@@ -156,9 +153,8 @@ impl MediaSession {
             check_payload_type(*payload_type)?;
         }
         let first_timestamp = rng.next_u32();
-        let coding = (config.tuning, config.opus_backend);
-        let (rate, ptime_ms) = (config.write_rate, config.ptime_ms);
-        let mut outbound = Outbound::new(config.send, ptime_ms, rate, first_timestamp, coding)?;
+        let mut outbound =
+            Outbound::new(config.send, config.ptime_ms, config.write_rate, first_timestamp)?;
         outbound.set_dtmf_payload_type(config.dtmf_send);
         outbound.set_sending(config.direction.sends());
         let latch_until = latch_until(now, config.source_lock);
@@ -168,7 +164,7 @@ impl MediaSession {
             sequence: rng.next_u16() & 0x7fff,
             direction: config.direction,
             outbound,
-            inbound: Inbound::new(&config.receive, config.read_rate, config.opus_backend)?,
+            inbound: Inbound::new(&config.receive, config.read_rate)?,
             guard: Guard::new(config.security),
             path: Path {
                 signalled: config.remote_rtp,
@@ -254,12 +250,12 @@ impl MediaSession {
     }
 
     fn apply(&mut self, now: Instant, update: MediaUpdate) -> Result<(), MediaConfigError> {
-        for payload_type in update.dtmf.iter().flat_map(|(a, b)| a.iter().chain(b.iter())) {
+        for payload_type in update.dtmf.iter().flat_map(|(a, b)| a.iter().chain(b)) {
             check_payload_type(*payload_type)?;
         }
         let send = update.send.unwrap_or(self.outbound.payload());
         let ptime_ms = update.ptime_ms.unwrap_or(self.outbound.ptime_ms());
-        self.outbound.change(send, ptime_ms, update.tuning.unwrap_or(self.outbound.tuning()))?;
+        self.outbound.change(send, ptime_ms)?;
         if let Some(payloads) = update.receive {
             self.inbound.change(&payloads)?;
         }
