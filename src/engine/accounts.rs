@@ -142,7 +142,8 @@ impl AccountEntry {
 
 impl Engine {
     /// Adds an account. One that registers starts at once; watch for
-    /// [`Event::Registered`] and [`Event::RegistrationFailed`].
+    /// [`Event::Registered`](super::Event::Registered) and
+    /// [`Event::RegistrationFailed`](super::Event::RegistrationFailed).
     ///
     /// # Errors
     /// [`AccountError`] says what to change.
