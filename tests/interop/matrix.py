@@ -96,6 +96,9 @@ class Side:
         if phone.wait(30) != 0:
             must("elliptic curves only" in phone.text(), phone.text()[-600:])
             return "keyless", "-", None
+        if "voice sent" not in phone.text():
+            must("the far end hung up" in phone.text(), phone.text()[-600:])
+            return "keyless", "-", None  # baresip gave up before we did
         time.sleep(0.5)
         lines = dict(line.strip().split("  ", 1) for line in phone.text().splitlines()
                      if line.startswith("  ") and "  " in line.strip())
