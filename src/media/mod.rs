@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod conceal;
+pub mod dsp;
 pub mod jitter;
 pub mod reception;
 pub mod resample;

@@ -12,11 +12,13 @@ const MEAN_RATE: f32 = 0.02;
 /// How fast the distance of each candidate follows: about half a second.
 const FOLLOW: f32 = 0.025;
 /// A candidate must be better than the mean of all by this many bits.
-const MARGIN: f32 = 2.0;
+const MARGIN: f32 = 2.5;
 /// And better than the delay in use by this many.
 const HYSTERESIS: f32 = 0.5;
 /// For so many blocks.
 const PERSISTENCE: u32 = 12;
+/// And for so many where a delay was known before.
+const PERSISTENCE_ANEW: u32 = 25;
 
 /// Turns spectra into patterns of bits.
 #[derive(Debug)]
@@ -121,7 +123,8 @@ impl DelayEstimator {
         }
         self.candidate = best.0;
         self.persistence += 1;
-        if self.persistence >= PERSISTENCE {
+        let needed = if self.delay.is_some() { PERSISTENCE_ANEW } else { PERSISTENCE };
+        if self.persistence >= needed {
             self.delay = Some(best.0);
             self.persistence = 0;
         }

@@ -14,6 +14,8 @@ const SLACK: usize = 3;
 const AUDIBLE: f32 = 1_000.0;
 /// Smoothing of the powers that are compared.
 const FOLLOW: f32 = 0.1;
+/// The subtracted echo is compared with the microphone's signal from this power on.
+const MATCH_POWER: f32 = 300.0;
 /// An error this much stronger than the microphone's signal: the filter does harm.
 const HARM: f32 = 1.3;
 
@@ -44,6 +46,17 @@ struct Powers {
     error: f32,
     /// Slower, while the loudspeaker is heard.
     erle: (f32, f32),
+    /// The subtracted echo: its product with the microphone's signal, and its power.
+    likeness: (f32, f32),
+}
+
+impl Powers {
+    /// The subtracted echo is in the microphone's signal at about its strength, whoever speaks
+    /// besides: the filter stands where the echo is.
+    fn filter_matches(&self) -> bool {
+        let (product, power) = self.likeness;
+        power > MATCH_POWER && product > 0.5 * power && product < 2.0 * power
+    }
 }
 
 fn mean_power(block: &[f32]) -> f32 {
@@ -123,7 +136,7 @@ impl EchoCanceller {
         let Some(delay) = self.delay.update(render, &self.heard) else { return };
         let fits = (self.offset..=self.offset + AHEAD + SLACK).contains(&delay)
             && (self.offset == 0 || delay > self.offset);
-        if !fits {
+        if !fits && !self.power.filter_matches() {
             let offset = delay.saturating_sub(AHEAD);
             self.kalman.shift(offset as isize - self.offset as isize);
             self.kalman.doubt(true);
@@ -138,6 +151,12 @@ impl EchoCanceller {
         p.capture += FOLLOW * (capture - p.capture);
         p.error += FOLLOW * (error - p.error);
         if self.is_audible() {
+            let product = block.iter().zip(&self.echo).map(|(d, y)| d * y).sum::<f32>();
+            let product = product / block.len().max(1) as f32;
+            let echo = mean_power(&self.echo);
+            let (p, e) = &mut self.power.likeness;
+            *p += FOLLOW * (product - *p);
+            *e += FOLLOW * (echo - *e);
             self.power.erle.0 += 0.01 * (capture - self.power.erle.0);
             self.power.erle.1 += 0.01 * (error - self.power.erle.1);
         }

@@ -103,6 +103,12 @@ pub trait Processor: Send + Debug {
     fn configure(&mut self, config: ProcessingConfig);
     /// What is known.
     fn stats(&self) -> ProcessingStats;
+    /// Begins anew with these rates in Hz: the microphone's, which is that of the codec, and the
+    /// loudspeaker's.
+    ///
+    /// # Errors
+    /// [`UnsupportedRate`] if it does not have one of them.
+    fn set_rates(&mut self, capture_rate: u32, render_rate: u32) -> Result<(), UnsupportedRate>;
 }
 
 /// The processing of this crate. See the [module](self).
@@ -269,5 +275,10 @@ impl Processor for Processing {
 
     fn stats(&self) -> ProcessingStats {
         Self::stats(self)
+    }
+
+    fn set_rates(&mut self, capture_rate: u32, render_rate: u32) -> Result<(), UnsupportedRate> {
+        *self = Self::new(capture_rate, render_rate, self.config)?;
+        Ok(())
     }
 }

@@ -64,6 +64,8 @@ pub struct Nnnoiseless {
     state: Box<nnnoiseless::DenoiseState<'static>>,
     up: subrosa::media::resample::Resampler,
     down: subrosa::media::resample::Resampler,
+    waiting: Vec<f32>,
+    ready: Vec<i16>,
 }
 
 impl Nnnoiseless {
@@ -73,22 +75,26 @@ impl Nnnoiseless {
             state: nnnoiseless::DenoiseState::new(),
             up: resampler(16_000, 48_000),
             down: resampler(48_000, 16_000),
+            waiting: Vec::new(),
+            ready: vec![0; 320],
         }
     }
 }
 
 impl Peer for Nnnoiseless {
     fn block(&mut self, _: &[i16], capture: &mut [i16]) {
-        let Self { state, up, down } = self;
-        let mut clean = Vec::new();
-        up.process(capture, |block| {
-            let input: Vec<f32> = block.iter().map(|s| f32::from(*s)).collect();
+        let Self { state, up, down, waiting, ready } = self;
+        up.process(capture, |block| waiting.extend(block.iter().map(|s| f32::from(*s))));
+        while waiting.len() >= 480 {
+            let input: Vec<f32> = waiting.drain(..480).collect();
             let mut out = vec![0.0; 480];
             state.process_frame(&mut out, &input);
             let pcm: Vec<i16> = out.iter().map(|s| s.round() as i16).collect();
-            down.process(&pcm, |b| clean.extend_from_slice(b));
-        });
-        capture.copy_from_slice(&clean);
+            down.process(&pcm, |b| ready.extend_from_slice(b));
+        }
+        let len = capture.len();
+        capture.copy_from_slice(&ready[..len]);
+        ready.drain(..len);
     }
 }
 
