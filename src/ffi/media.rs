@@ -176,7 +176,7 @@ pub(super) fn media_handle(session: MediaSession) -> *mut subrosa_media {
 }
 
 /// Enters a session.
-unsafe fn with(
+pub(super) unsafe fn with(
     media: *const subrosa_media,
     access: Access,
     run: impl FnOnce(&mut MediaSession) -> Result<(), Failure>,

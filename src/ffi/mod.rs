@@ -47,6 +47,7 @@ mod phone_peers;
 mod phone_tls;
 #[cfg(feature = "platform-roots")]
 mod platform;
+mod processing;
 mod pointer;
 #[cfg(feature = "provisioning")]
 mod provisioning;
@@ -87,6 +88,7 @@ pub use phone_peers::*;
 pub use phone_tls::*;
 #[cfg(feature = "platform-roots")]
 pub use platform::*;
+pub use processing::*;
 pub use pointer::subrosa_str;
 #[cfg(feature = "provisioning")]
 pub use provisioning::*;
