@@ -6,6 +6,10 @@ use super::kalman::{Kalman, PARTITIONS, RenderHistory};
 
 /// Blocks of the reference that may wait for their capture.
 const MAX_WAITING: usize = 8;
+/// After so many captures the reference is brought up to date.
+const CATCH_UP: u32 = 50;
+/// Switching on takes so many blocks, in which the filter finds its feet.
+const FADE_BLOCKS: f32 = 10.0;
 /// The filter begins this many blocks before the estimated delay.
 const AHEAD: usize = 2;
 /// Filter and estimate may differ by this many blocks.
@@ -28,6 +32,8 @@ pub(super) struct EchoCanceller {
     delay: DelayEstimator,
     /// Blocks of the reference pushed that no capture has met yet.
     waiting: usize,
+    /// The fewest that waited lately, and since how many captures.
+    least_waiting: (usize, u32),
     offset: usize,
     render: Vec<f32>,
     capture: Vec<f32>,
@@ -78,6 +84,7 @@ impl EchoCanceller {
             kalman: Kalman::new(block),
             delay: DelayEstimator::new(),
             waiting: 0,
+            least_waiting: (MAX_WAITING, 0),
             offset: 0,
             render: vec![0.0; block * 2],
             capture: vec![0.0; block * 2],
@@ -105,13 +112,16 @@ impl EchoCanceller {
     /// Takes the echo out of a block of the microphone. `on` fades.
     pub(super) fn capture(&mut self, on: bool, block: &mut [f32]) {
         if self.waiting == 0 {
-            let silence = core::mem::take(&mut self.error);
-            let mut silence = silence;
+            let mut silence = core::mem::take(&mut self.error);
             silence.fill(0.0);
             self.render(&silence);
             self.error = silence;
         }
         self.waiting = self.waiting.saturating_sub(1);
+        self.catch_up();
+        if !on && self.fade == 0.0 {
+            return;
+        }
         slide(&mut self.capture, block);
         self.follow_delay();
         let age = self.waiting + self.offset;
@@ -121,13 +131,30 @@ impl EchoCanceller {
         }
         self.watch(block);
         self.kalman.update(&mut self.fft, &self.history, age, &self.error);
-        let to = f32::from(u8::from(on));
+        let target = f32::from(u8::from(on));
+        let most = 1.0 / FADE_BLOCKS;
+        let to = self.fade + (target - self.fade).clamp(-most, most);
         let step = (to - self.fade) / block.len().max(1) as f32;
         for (out, y) in block.iter_mut().zip(&self.echo) {
             self.fade += step;
             *out -= self.fade * y;
         }
         self.fade = to;
+    }
+
+    /// Blocks that always wait came in one burst long ago: the reference would stay behind the echo.
+    fn catch_up(&mut self) {
+        let (least, captures) = &mut self.least_waiting;
+        *least = (*least).min(self.waiting);
+        *captures += 1;
+        if *captures >= CATCH_UP {
+            let behind = *least;
+            self.least_waiting = (MAX_WAITING, 0);
+            if behind > 0 {
+                self.waiting -= behind;
+                self.kalman.shift(-(behind as isize));
+            }
+        }
     }
 
     fn follow_delay(&mut self) {
@@ -173,6 +200,11 @@ impl EchoCanceller {
     pub(super) fn is_audible(&self) -> bool {
         let from = self.waiting + self.offset;
         self.render_power.iter().skip(from).take(PARTITIONS).any(|p| *p > AUDIBLE)
+    }
+
+    /// The echo is being taken out, not just faded in or out.
+    pub(super) fn is_on(&self) -> bool {
+        self.fade >= 0.999
     }
 
     /// The echo that was subtracted from the last block, and the power by which it may be wrong.

@@ -9,7 +9,9 @@ const GAIN: (f32, f32) = (-12.0, 24.0);
 const UP: f32 = 0.06;
 const DOWN: f32 = 0.12;
 /// Noise is not raised above this level, in dBFS.
-const NOISE: f32 = -52.0;
+const NOISE: f32 = -45.0;
+/// The background's estimate rises by 0.5 dB/s.
+const NOISE_RISE: f32 = 1.00115;
 /// Blocks quieter than this are no speech, in dBFS.
 const QUIET: f32 = -60.0;
 /// How fast the measured level follows louder and quieter blocks.
@@ -33,6 +35,8 @@ pub(super) struct GainControl {
     level: Option<f32>,
     gain_db: f32,
     wanted: f32,
+    /// The background's power: that of the quietest blocks, down at once, up slowly.
+    noise: f32,
     /// Factor at the end of the last block.
     factor: f32,
     limit: f32,
@@ -46,6 +50,7 @@ impl GainControl {
             level: None,
             gain_db: 0.0,
             wanted: 0.0,
+            noise: f32::MAX,
             factor: 1.0,
             limit: 1.0,
             grain: (rate / 1_000) as usize,
@@ -57,19 +62,19 @@ impl GainControl {
         self.gain_db
     }
 
-    /// Measures a block of the lower band. `speech`: the near end speaks; `noise`: the power of a
-    /// sample of the background.
-    pub(super) fn measure(&mut self, on: bool, block: &[f32], speech: bool, noise: f32) {
+    /// Measures a block of the lower band. `speech`: the near end speaks.
+    pub(super) fn measure(&mut self, on: bool, block: &[f32], speech: bool) {
+        let power = block.iter().map(|s| s * s).sum::<f32>() / block.len().max(1) as f32;
+        self.noise = (self.noise * NOISE_RISE).min(power + 1.0);
         if !on {
             self.level = None;
             self.wanted = 0.0;
         } else if speech {
-            let power = block.iter().map(|s| s * s).sum::<f32>() / block.len().max(1) as f32;
             let now = dbfs(power);
             if now > QUIET {
                 let level = self.level.get_or_insert(now);
                 *level += if now > *level { LOUDER } else { QUIETER } * (now - *level);
-                let most = (NOISE - dbfs(noise)).max(0.0);
+                let most = (NOISE - dbfs(self.noise)).max(0.0);
                 let wanted = (TARGET - *level).min(most).clamp(GAIN.0, GAIN.1);
                 if (wanted - self.wanted).abs() > DEAD {
                     self.wanted = wanted;

@@ -17,17 +17,19 @@ mod high_pass;
 mod kalman;
 mod level;
 mod noise;
+mod reference;
 mod residual;
 mod split;
 mod suppress;
 mod vad;
 
-use super::resample::{Resampler, UnsupportedRate};
+use super::resample::UnsupportedRate;
 use core::fmt::Debug;
 use echo::EchoCanceller;
 use fft::RealFft;
 use high_pass::HighPass;
 use level::GainControl;
+use reference::Reference;
 use split::{SPLIT_DELAY, Split};
 use suppress::{Stage, Suppressor};
 use vad::VoiceActivity;
@@ -117,9 +119,7 @@ pub struct Processing {
     config: ProcessingConfig,
     /// Samples of 10 ms of the full rate.
     full_block: usize,
-    render: Resampler,
-    render_block: Vec<f32>,
-    render_filled: usize,
+    reference: Reference,
     split: Option<Split>,
     low: Vec<f32>,
     full: Vec<f32>,
@@ -152,9 +152,7 @@ impl Processing {
         Ok(Self {
             config,
             full_block: block * factor,
-            render: Resampler::new(render_rate, low_rate)?,
-            render_block: vec![0.0; block],
-            render_filled: 0,
+            reference: Reference::new(render_rate, low_rate, factor)?,
             split: (factor > 1).then(|| Split::new(factor, block, block)),
             low: vec![0.0; block],
             full: vec![0.0; block * factor],
@@ -201,21 +199,8 @@ impl Processing {
 
     /// Takes what the loudspeaker plays, at the render rate, any number of samples.
     pub fn process_render(&mut self, pcm: &[i16]) {
-        let Self { render, render_block, render_filled, echo, .. } = self;
-        render.process(pcm, |mut samples| {
-            while !samples.is_empty() {
-                let room = render_block.get_mut(*render_filled..).unwrap_or_default();
-                let n = room.len().min(samples.len());
-                let (now, later) = samples.split_at(n);
-                room.iter_mut().zip(now).for_each(|(r, s)| *r = f32::from(*s));
-                samples = later;
-                *render_filled += n;
-                if *render_filled == render_block.len() {
-                    *render_filled = 0;
-                    echo.render(render_block);
-                }
-            }
-        });
+        let Self { reference, echo, .. } = self;
+        reference.process(pcm, |block| echo.render(block));
     }
 
     /// Processes what the microphone hears, in place: whole blocks of 10 ms at the capture rate.
@@ -235,7 +220,7 @@ impl Processing {
         self.high_pass.process(config.high_pass, &mut self.low);
         self.echo.capture(config.echo_cancellation, &mut self.low);
         let stage = Stage {
-            echo: config.echo_cancellation.then(|| self.echo.subtracted()),
+            echo: self.echo.is_on().then(|| self.echo.subtracted()),
             noise: config.noise_suppression,
         };
         self.suppressor.process(&mut self.fft, stage, &mut self.low);
@@ -248,8 +233,7 @@ impl Processing {
             || !self.echo.is_audible()
             || self.suppressor.residual.near_presence() > 0.5;
         let speech = near && self.vad.probability() > 0.5;
-        let noise = self.suppressor.background(config.noise_suppression);
-        self.gain.measure(config.gain_control, &self.low, speech, noise);
+        self.gain.measure(config.gain_control, &self.low, speech);
         match &mut self.split {
             Some(split) => {
                 split.join(&self.low, self.suppressor.top_gain(), &mut self.full);

@@ -11,8 +11,10 @@ const NOISE_KEEP: f32 = 0.95;
 const STUCK_KEEP: f32 = 0.95;
 /// Weight of the last block's speech in the estimate of this one's.
 const SPEECH_KEEP: f32 = 0.96;
-/// No bin is taken down by more than this: -12 dB.
-pub(super) const FLOOR: f32 = 0.25;
+/// No bin is taken down by more than this: -14 dB.
+const FLOOR: f32 = 0.2;
+/// The noise is taken for this much stronger: it fluctuates about its mean.
+const OVER: f32 = 1.4;
 /// The least ratio that is assumed.
 const LEAST_RATIO: f32 = 0.003;
 /// Blocks at the start of which the mean is taken for noise.
@@ -71,7 +73,7 @@ impl NoiseReducer {
     pub(super) fn gains(&mut self, power: &[f32], gains: &mut [f32]) {
         let bins = gains.iter_mut().zip(power).zip(&self.noise).zip(&mut self.speech);
         for (((gain, power), noise), speech) in bins {
-            let noise = noise + 1.0;
+            let noise = OVER * noise + 1.0;
             let posterior = (power / noise).clamp(0.001, 1000.0);
             let prior = SPEECH_KEEP * *speech / noise
                 + (1.0 - SPEECH_KEEP) * (posterior - 1.0).max(0.0);

@@ -6,14 +6,21 @@ const TAPS: usize = 96;
 /// Samples that the lower band of the full rate is late.
 pub(super) const SPLIT_DELAY: usize = TAPS - 1;
 
+/// Gives the lower band.
+#[derive(Debug)]
+pub(super) struct Decimator {
+    factor: usize,
+    /// Symmetric.
+    filter: Vec<f32>,
+    full: Vec<f32>,
+}
+
 /// Splits into bands and joins them.
 #[derive(Debug)]
 pub(super) struct Split {
-    factor: usize,
-    /// The filter, symmetric; and its phases for interpolation, each reversed in time.
-    filter: Vec<f32>,
+    decimator: Decimator,
+    /// The phases of the filter for interpolation, each reversed in time.
     phases: Vec<Vec<f32>>,
-    full: Vec<f32>,
     low: Vec<f32>,
     processed: Vec<f32>,
     /// The upper band, late by the split and by the stages of the lower one.
@@ -36,10 +43,9 @@ fn append(buffer: &mut [f32], new: impl Iterator<Item = f32>, len: usize) {
     buffer.iter_mut().skip(at).zip(new).for_each(|(b, n)| *b = n);
 }
 
-impl Split {
-    /// For a full rate of `factor` times 16 kHz, blocks of `block` samples at 16 kHz and stages
-    /// that are `late` samples of 16 kHz late.
-    pub(super) fn new(factor: usize, block: usize, late: usize) -> Self {
+impl Decimator {
+    /// For a full rate of `factor` times 16 kHz and blocks of `block` samples at 16 kHz.
+    pub(super) fn new(factor: usize, block: usize) -> Self {
         // A windowed sinc that cuts at 0.94 of the lower band.
         let tap = |i: usize| {
             let t = i as f64 - (TAPS - 1) as f64 / 2.0;
@@ -50,7 +56,30 @@ impl Split {
         };
         let raw: Vec<f64> = (0..TAPS).map(tap).collect();
         let sum: f64 = raw.iter().sum();
-        let filter: Vec<f32> = raw.iter().map(|h| (h / sum) as f32).collect();
+        let filter = raw.iter().map(|h| (h / sum) as f32).collect();
+        Self { factor, filter, full: vec![0.0; TAPS - 1 + block * factor] }
+    }
+
+    /// Samples of a block at the full rate.
+    pub(super) fn block(&self) -> usize {
+        self.full.len() - (TAPS - 1)
+    }
+
+    /// The lower band of a block.
+    pub(super) fn process(&mut self, pcm: &[i16], low: &mut [f32]) {
+        append(&mut self.full, pcm.iter().map(|s| f32::from(*s)), pcm.len());
+        for (l, window) in low.iter_mut().zip(self.full.windows(TAPS).step_by(self.factor)) {
+            *l = dot(window, &self.filter);
+        }
+    }
+}
+
+impl Split {
+    /// For a full rate of `factor` times 16 kHz, blocks of `block` samples at 16 kHz and stages
+    /// that are `late` samples of 16 kHz late.
+    pub(super) fn new(factor: usize, block: usize, late: usize) -> Self {
+        let decimator = Decimator::new(factor, block);
+        let filter = &decimator.filter;
         let phase = |p: usize| {
             let mut taps: Vec<f32> =
                 filter.iter().skip(p).step_by(factor).map(|h| h * factor as f32).collect();
@@ -58,30 +87,25 @@ impl Split {
             taps
         };
         Self {
-            factor,
             phases: (0..factor).map(phase).collect(),
-            full: vec![0.0; TAPS - 1 + block * factor],
             low: vec![0.0; TAPS / factor - 1 + block],
             processed: vec![0.0; TAPS / factor - 1 + block],
             high: vec![0.0; (block + late) * factor],
             gain: 1.0,
-            filter,
+            decimator,
         }
     }
 
     /// Takes a block of the full rate; gives the lower band.
     pub(super) fn split(&mut self, pcm: &[i16], low: &mut [f32]) {
-        append(&mut self.full, pcm.iter().map(|s| f32::from(*s)), pcm.len());
-        for (l, window) in low.iter_mut().zip(self.full.windows(TAPS).step_by(self.factor)) {
-            *l = dot(window, &self.filter);
-        }
+        self.decimator.process(pcm, low);
         append(&mut self.low, low.iter().copied(), low.len());
         let len = pcm.len();
         self.high.copy_within(len.., 0);
         let at = self.high.len() - len;
         let high = self.high.get_mut(at..).unwrap_or_default();
         interpolate(&self.phases, &self.low, high);
-        high.iter_mut().zip(&self.full).for_each(|(h, x)| *h = x - *h);
+        high.iter_mut().zip(&self.decimator.full).for_each(|(h, x)| *h = x - *h);
     }
 
     /// Joins the processed lower band with the upper one, which gets `gain`.

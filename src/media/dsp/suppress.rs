@@ -2,7 +2,7 @@
 //! down, each by a gain per bin. Windows of 20 ms every 10 ms; the output is one block late.
 
 use super::fft::{RealFft, Spectrum};
-use super::noise::{FLOOR, NoiseReducer};
+use super::noise::NoiseReducer;
 use super::residual::ResidualEcho;
 
 /// What this stage does to a block.
@@ -68,12 +68,21 @@ impl Suppressor {
         self.top_gain
     }
 
-    /// Mean power of a sample of the background noise that is left.
-    pub(super) fn background(&self, suppressed: bool) -> f32 {
-        // The window has half the power of its length, a spectrum of half the bins half of that.
-        let sum: f32 = self.noise.level().iter().sum();
-        let power = sum / (self.block * self.block) as f32;
-        if suppressed { power * FLOOR * FLOOR } else { power }
+    /// What becomes of the highest quarter of the bins, from the microphone's signal to the output.
+    fn follow_top(&mut self, echo: bool) {
+        let part = if echo { 1.0 } else { 0.0 };
+        let from = self.gains.len() * 3 / 4;
+        let signal = self.signal.re.iter().zip(&self.signal.im);
+        let echo = self.echo.re.iter().zip(&self.echo.im);
+        let bins = signal.zip(echo).zip(&self.gains).zip(&self.power).skip(from);
+        let (mut heard, mut left) = (1.0, 1.0);
+        for (((e, y), gain), power) in bins {
+            let (re, im) = (e.0 + part * y.0, e.1 + part * y.1);
+            heard += re * re + im * im;
+            left += gain * gain * power;
+        }
+        let now = (left / heard).sqrt().min(1.0);
+        self.top_gain += 0.5 * (now - self.top_gain);
     }
 
     /// Processes a block in place.
@@ -92,9 +101,7 @@ impl Suppressor {
         if stage.noise {
             self.noise.gains(&self.power, &mut self.gains);
         }
-        let top = self.gains.len() / 4;
-        let upper = self.gains.iter().rev().take(top);
-        self.top_gain = upper.sum::<f32>() / top.max(1) as f32;
+        self.follow_top(stage.echo.is_some());
         for ((re, im), g) in self.signal.re.iter_mut().zip(&mut self.signal.im).zip(&self.gains) {
             *re *= g;
             *im *= g;
