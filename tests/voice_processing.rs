@@ -177,7 +177,8 @@ fn voices_are_told_from_noise() {
             }
         }
     }
-    let (hits, alarms) = (f64::from(found) / f64::from(voiced), f64::from(wrong) / f64::from(silent));
+    let (hits, alarms) =
+        (f64::from(found) / f64::from(voiced), f64::from(wrong) / f64::from(silent));
     assert!(hits > 0.85, "{hits:.2} of speech found");
     assert!(alarms < 0.05, "{alarms:.2} of noise taken for speech");
 }
@@ -238,7 +239,8 @@ fn the_band_above_8_khz_follows_what_is_done_below() {
 
 #[test]
 fn the_same_input_gives_the_same_output() {
-    let scene = Scene::new(speech(&[880], 2.0), speech(&[930], 2.0), &room(1, 20.0, 30.0), true, -30.0);
+    let scene =
+        Scene::new(speech(&[880], 2.0), speech(&[930], 2.0), &room(1, 20.0, 30.0), true, -30.0);
     let once = run(&mut processing(ProcessingConfig::VOICE), &scene);
     assert_eq!(once, run(&mut processing(ProcessingConfig::VOICE), &scene));
 }

@@ -371,11 +371,7 @@ impl Phone {
     ///
     /// # Errors
     /// [`PhoneError::Call`] if there is no such call, or it is over already.
-    pub fn set_processing(
-        &self,
-        call: CallId,
-        config: ProcessingConfig,
-    ) -> Result<(), PhoneError> {
+    pub fn set_processing(&self, call: CallId, config: ProcessingConfig) -> Result<(), PhoneError> {
         self.with_call(call, move |mut call, now| call.set_processing(now, config))
     }
 

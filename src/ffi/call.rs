@@ -4,8 +4,8 @@ use super::account::{codec, codec_number, policy, uri};
 use super::engine::{EngineState, subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
 use super::output::{SUBROSA_END_NONE, end_number};
-use super::processing::{SUBROSA_PROCESSING_DEFAULT, bits, processing};
 use super::pointer::{Out, OutStruct, Versioned, read_struct, slice, slice_mut, subrosa_str};
+use super::processing::{SUBROSA_PROCESSING_DEFAULT, bits, processing};
 use super::status::subrosa_status;
 use crate::engine::{
     AccountId, Call, CallError, CallId, CallOptions, CallState, Codec, Direction, EndReason,

@@ -47,8 +47,8 @@ mod phone_peers;
 mod phone_tls;
 #[cfg(feature = "platform-roots")]
 mod platform;
-mod processing;
 mod pointer;
+mod processing;
 #[cfg(feature = "provisioning")]
 mod provisioning;
 mod random;
@@ -88,8 +88,8 @@ pub use phone_peers::*;
 pub use phone_tls::*;
 #[cfg(feature = "platform-roots")]
 pub use platform::*;
-pub use processing::*;
 pub use pointer::subrosa_str;
+pub use processing::*;
 #[cfg(feature = "provisioning")]
 pub use provisioning::*;
 pub use reason::*;

@@ -31,7 +31,9 @@ pub const SUBROSA_PROCESSING_DEFAULT: u32 = 0x8000_0000;
 /// What C's bits say.
 pub(super) fn processing(parts: u32) -> Result<ProcessingConfig, Failure> {
     if parts & !SUBROSA_PROCESSING_VOICE != 0 {
-        return Err(Failure::invalid(format!("{parts:#x} has bits that no SUBROSA_PROCESSING_ has")));
+        return Err(Failure::invalid(format!(
+            "{parts:#x} has bits that no SUBROSA_PROCESSING_ has"
+        )));
     }
     Ok(ProcessingConfig {
         echo_cancellation: parts & SUBROSA_PROCESSING_ECHO_CANCELLATION != 0,

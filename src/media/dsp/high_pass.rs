@@ -49,11 +49,7 @@ pub(super) struct HighPass {
 
 impl HighPass {
     pub(super) fn new(rate: u32, block: usize) -> Self {
-        Self {
-            sections: QUALITY.map(|q| Section::new(rate, q)),
-            dry: vec![0.0; block],
-            on: false,
-        }
+        Self { sections: QUALITY.map(|q| Section::new(rate, q)), dry: vec![0.0; block], on: false }
     }
 
     /// Filters a block in place, or lets it pass; a change is faded in.

@@ -1,8 +1,8 @@
 //! Automatic gain: speech is brought to a level of -20 dBFS, slowly, measured while the near end
 //! speaks only; a limiter with 1 ms of grain keeps peaks off full scale.
 
-/// Level of active speech, in dBFS.
-const TARGET: f32 = -20.0;
+/// Level of the louder parts of speech, in dBFS: active speech is then at about -20.
+const TARGET: f32 = -18.0;
 /// Bounds of the gain in dB.
 const GAIN: (f32, f32) = (-12.0, 24.0);
 /// The gain moves by this much in 10 ms at most: 6 dB/s up, 12 dB/s down.

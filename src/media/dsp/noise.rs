@@ -75,8 +75,8 @@ impl NoiseReducer {
         for (((gain, power), noise), speech) in bins {
             let noise = OVER * noise + 1.0;
             let posterior = (power / noise).clamp(0.001, 1000.0);
-            let prior = SPEECH_KEEP * *speech / noise
-                + (1.0 - SPEECH_KEEP) * (posterior - 1.0).max(0.0);
+            let prior =
+                SPEECH_KEEP * *speech / noise + (1.0 - SPEECH_KEEP) * (posterior - 1.0).max(0.0);
             let prior = prior.max(LEAST_RATIO);
             let wiener = prior / (1.0 + prior);
             let g = (wiener * (0.5 * exp_integral(wiener * posterior)).exp()).clamp(FLOOR, 1.0);

@@ -115,7 +115,8 @@ impl ResidualEcho {
             let sum = |x: &[f32]| x.get(begin..*edge).unwrap_or_default().iter().sum::<f32>();
             let (e, y, u) = (sum(power), sum(&self.echo), sum(uncertain));
             begin = *edge;
-            let slots = (self.smooth_error.get_mut(i), self.smooth_echo.get_mut(i), self.leak.get_mut(i));
+            let slots =
+                (self.smooth_error.get_mut(i), self.smooth_echo.get_mut(i), self.leak.get_mut(i));
             let (Some(error), Some(echo), Some(leak)) = slots else { continue };
             *error += 0.4 * (e - *error);
             *echo += 0.4 * (y - *echo);
@@ -123,7 +124,8 @@ impl ResidualEcho {
             if *echo > floor {
                 let ratio = 10.0 * ((*error + 1.0) / *echo).log10();
                 let up = if self.near_presence > 0.5 { UP_IN_DOUBLE_TALK } else { UP };
-                *leak = if ratio > *leak { (*leak + up).min(ratio) } else { (*leak - DOWN).max(ratio) };
+                *leak =
+                    if ratio > *leak { (*leak + up).min(ratio) } else { (*leak - DOWN).max(ratio) };
                 *leak = leak.clamp(-50.0, 0.0);
             }
             heard += *error;

@@ -43,9 +43,8 @@ fn slide(history: &mut [f32], block: &[f32], window: &[f32], out: &mut [f32]) {
 impl Suppressor {
     pub(super) fn new(block: usize) -> Self {
         let (len, bins) = (block * 2, block + 1);
-        let window = |i: usize| {
-            ((i as f64 + 0.5) / len as f64 * core::f64::consts::PI).sin() as f32
-        };
+        let window =
+            |i: usize| ((i as f64 + 0.5) / len as f64 * core::f64::consts::PI).sin() as f32;
         Self {
             block,
             window: (0..len).map(window).collect(),

@@ -60,8 +60,7 @@ impl VoiceActivity {
                 }
             }
         });
-        self.held =
-            if self.probability >= ON { HANGOVER } else { self.held.saturating_sub(1) };
+        self.held = if self.probability >= ON { HANGOVER } else { self.held.saturating_sub(1) };
     }
 
     /// Forgets what was heard.
