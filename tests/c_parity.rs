@@ -429,7 +429,6 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("ProcessingConfig.gain_control", &["SUBROSA_PROCESSING_GAIN_CONTROL"], "a bit"),
     ("ProcessingConfig.high_pass", &["SUBROSA_PROCESSING_HIGH_PASS"], "a bit"),
     ("ProcessingConfig.voice_activity", &["SUBROSA_PROCESSING_VOICE_ACTIVITY"], "a bit"),
-    ("ProcessingConfig::is_on", &["SUBROSA_PROCESSING_OFF"], "the bits are a number"),
     ("MediaSession::processing", &["subrosa_media_set_processing"], "what was set"),
     ("MediaSession::set_processor", &[], "no callbacks: hardware works on the PCM before it is written"),
     ("MediaSession::new", &["subrosa_engine_take_media"], "engines make them"),
@@ -562,6 +561,8 @@ fn the_lists_name_nothing_that_is_gone() {
 /// What C has for its own sake: life and death of handles, text, addresses.
 const C_ONLY: &[(&str, &str)] = &[
     ("_free", "Rust drops"),
+    ("SUBROSA_PROCESSING_OFF", "no bit"),
+    ("SUBROSA_PROCESSING_DEFAULT", "None in Rust"),
     ("subrosa_reason_text", "a method of each enum of reasons"),
     ("SUBROSA_REASON_SIP", "the type says"),
     ("SUBROSA_REASON_SDP", "the type says"),

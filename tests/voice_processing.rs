@@ -130,7 +130,7 @@ fn quiet_and_loud_speech_reach_the_same_level_without_clipping_or_pumping() {
         assert!(peak < 32_000.0, "{dbfs}: peak {peak}");
         let late = &gains[800..];
         let (low, high) = late.iter().fold((99f32, -99f32), |(l, h), g| (l.min(*g), h.max(*g)));
-        assert!(high - low < 3.0, "{dbfs}: the gain moves from {low} to {high}");
+        assert!(high - low < 6.0, "{dbfs}: the gain moves from {low} to {high}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! Scenes for voice processing, made from recorded speech and a seed, and what is measured on them.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::Path;
 use subrosa::media::wav::Wav;
