@@ -562,6 +562,7 @@ fn the_lists_name_nothing_that_is_gone() {
 const C_ONLY: &[(&str, &str)] = &[
     ("_free", "Rust drops"),
     ("SUBROSA_PROCESSING_OFF", "no bit"),
+    ("SUBROSA_PROCESSING_VOICE", "all bits"),
     ("SUBROSA_PROCESSING_DEFAULT", "None in Rust"),
     ("subrosa_reason_text", "a method of each enum of reasons"),
     ("SUBROSA_REASON_SIP", "the type says"),
