@@ -20,7 +20,7 @@ mod scene;
 use lab::{Lab, their_invite};
 use provider::{Provider, is_invite};
 use subrosa::engine::{
-    AccountConfig, CallOptions, CallState, EndReason, FailureReason, MediaOffer, SecurityPolicy,
+    AccountConfig, CallState, EndReason, FailureReason, MediaOffer, SecurityPolicy,
 };
 use subrosa::wire::sip::{HeaderName, Message, Method};
 
@@ -77,18 +77,9 @@ fn a_challenge_to_our_hanging_up() {
     lab.send(&their_invite());
     lab.run(100);
     let id = lab.incoming();
-    lab.world.command(lab.alice, |engine, now| {
-        engine.call(id).unwrap().accept(now, CallOptions::default()).unwrap();
-    });
+    lab.accept(id);
     lab.run(100);
-    // Their ACK, with the tag that the phone gave.
-    let seen = &lab.world.host(lab.peer).seen;
-    let tag = seen.iter().find_map(|(_, _, m)| m.to().tag().map(str::to_string)).unwrap();
-    lab.send(&format!(
-        "ACK sip:alice@peer.test SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKa1\n\
-         Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag=b\nTo: <sip:alice@peer.test>;tag={tag}\n\
-         Call-ID: theirs\nCSeq: 1 ACK\nContent-Length: 0\n\n"
-    ));
+    lab.acknowledge();
     lab.run(100);
     lab.hang_up(id);
     lab.run(40_000);

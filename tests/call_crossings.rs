@@ -140,21 +140,13 @@ fn the_callee_keeps_its_bye_until_the_ack_has_come() {
     lab.send(&their_invite());
     lab.run(100);
     let id = lab.incoming();
-    lab.world.command(lab.alice, |engine, now| {
-        engine.call(id).unwrap().accept(now, CallOptions::default()).unwrap();
-    });
+    lab.accept(id);
     lab.run(100);
     lab.hang_up(id);
     lab.run(3000);
     assert!(lab.heard("BYE").is_empty(), "not before the ACK (RFC 3261 §15)");
     assert!(lab.statuses().iter().filter(|s| **s == 200).count() >= 3, "the 200 is repeated");
-    let seen = &lab.world.host(lab.peer).seen;
-    let tag = seen.iter().find_map(|(_, _, m)| m.to().tag().map(str::to_string)).unwrap();
-    lab.send(&format!(
-        "ACK sip:alice@peer.test SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKa1\n\
-         Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag=b\nTo: <sip:alice@peer.test>;tag={tag}\n\
-         Call-ID: theirs\nCSeq: 1 ACK\nContent-Length: 0\n\n"
-    ));
+    lab.acknowledge();
     lab.run(1000);
     assert_eq!(lab.heard("BYE").len(), 1);
     assert_eq!(lab.ended(), Some(EndReason::LocalHangUp));
@@ -198,9 +190,7 @@ fn a_stranger_who_calls_gets_no_digest_for_our_bye() {
     lab.send(&their_invite());
     lab.run(100);
     let id = lab.incoming();
-    lab.world.command(lab.alice, |engine, now| {
-        engine.call(id).unwrap().accept(now, CallOptions::default()).unwrap();
-    });
+    lab.accept(id);
     lab.run(40_000);
     assert!(lab.ended().is_some() || lab.heard("BYE").len() == 1);
     for message in lab.heard("BYE") {

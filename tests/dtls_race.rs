@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
+#[path = "support/dtls_scene.rs"]
+mod dtls_scene;
 #[path = "support/pair.rs"]
 mod pair;
 #[path = "support/scene.rs"]
@@ -11,17 +13,15 @@ mod scene;
 
 use std::net::SocketAddr;
 
-use pair::{Setup, USUAL};
-use scene::{Fate, Piece, Scene};
+use dtls_scene::{kind, record, scene};
+use scene::{Fate, Scene};
 use subrosa::crypto::dtls::{DtlsIdentity, DtlsRole, DtlsSession, DtlsVersions, is_dtls};
 use subrosa::crypto::srtp::UnprotectError;
 use subrosa::engine::{CallState, EndReason, FailureReason, Keying};
-use subrosa::sim::{EPOCH, Net};
-use subrosa::sip::Transport;
+use subrosa::sim::EPOCH;
 use subrosa::time::{Duration, Instant};
 use subrosa::util::SeededRng;
 
-const UDP: Setup = Setup { transport: Transport::Udp, ..USUAL };
 const VERSIONS: [DtlsVersions; 2] = [DtlsVersions::All, DtlsVersions::Only12];
 
 fn thief(role: DtlsRole, versions: DtlsVersions, now: Instant, seed: u64) -> DtlsSession {
@@ -36,11 +36,6 @@ fn poll(session: &mut DtlsSession) -> Vec<Vec<u8>> {
 
 fn hello(versions: DtlsVersions, now: Instant, seed: u64) -> Vec<u8> {
     poll(&mut thief(DtlsRole::Active, versions, now, seed)).remove(0)
-}
-
-fn record(content_type: u8, body: &[u8]) -> Vec<u8> {
-    let len = u16::try_from(body.len()).unwrap().to_be_bytes();
-    [&[content_type, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 7, len[0], len[1]], body].concat()
 }
 
 fn message(kind: u8, number: u8, body: &[u8]) -> Vec<u8> {
@@ -63,12 +58,6 @@ fn verify_request() -> Vec<u8> {
     message(3, 0, &[&[0xfe, 0xff, 20][..], &[0x77; 20]].concat())
 }
 
-/// The handshake message that a plaintext record begins with: 1 for a ClientHello, 2 for a
-/// ServerHello, 3 for a HelloVerifyRequest.
-fn kind(bytes: &[u8]) -> Option<u8> {
-    (is_dtls(bytes) && bytes[0] == 22 && bytes[3..5] == [0, 0]).then(|| bytes[13])
-}
-
 fn assert_comes_up(scene: &mut Scene) {
     scene.run(10_000);
     scene.check();
@@ -87,15 +76,6 @@ fn assert_comes_up(scene: &mut Scene) {
         assert_eq!(scene.media(own).refused_for(UnprotectError::AuthFailed), 0);
     }
     assert!(scene.pair.bob_hears(), "{ladder}");
-}
-
-fn scene(
-    versions: DtlsVersions,
-    hand: impl FnMut(&mut Net<'_>, &mut Piece<'_>) -> Fate + Send + 'static,
-) -> Scene {
-    let mut scene = Scene::configured(UDP, move |config| config.dtls_versions = versions, hand);
-    scene.call();
-    scene
 }
 
 #[test]
@@ -240,19 +220,14 @@ fn in_the_middle(versions: DtlsVersions, role: DtlsRole, until: Option<Duration>
         let from_client = session.as_ref().is_none_or(|(_, client)| *client == piece.from);
         let (session, _) =
             session.get_or_insert_with(|| (thief(role, versions, now, 5), piece.from));
+        let (client, server) =
+            if from_client { (piece.from, piece.to) } else { (piece.to, piece.from) };
         // The client is spoken to by the thief as a server, or the server as by a client.
-        let victim = if role == DtlsRole::Passive { piece.from } else { piece.to };
-        let other = if role == DtlsRole::Passive { piece.to } else { piece.from };
-        match (role, from_client) {
-            (DtlsRole::Passive, true) => session.handle_datagram(now, piece.bytes),
-            (DtlsRole::Active, false) => session.handle_datagram(now, piece.bytes),
-            _ => {}
+        let to_client = role == DtlsRole::Passive;
+        let (victim, other) = if to_client { (client, server) } else { (server, client) };
+        if from_client == to_client {
+            session.handle_datagram(now, piece.bytes);
         }
-        let (victim, other) = if role == DtlsRole::Active && !from_client {
-            (other, victim)
-        } else {
-            (victim, other)
-        };
         for datagram in poll(session) {
             net.send_from(other, victim, &datagram);
         }

@@ -3,43 +3,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
+#[path = "support/dtls_scene.rs"]
+mod dtls_scene;
 #[path = "support/pair.rs"]
 mod pair;
 #[path = "support/scene.rs"]
 mod scene;
 
-use pair::{Setup, USUAL};
-use scene::{Fate, Piece, Scene};
+use dtls_scene::{kind, record, scene};
+use scene::{Fate, Scene};
 use subrosa::crypto::dtls::{DtlsVersions, is_dtls};
 use subrosa::engine::{CallState, EndReason, FailureReason};
-use subrosa::sim::Net;
-use subrosa::sip::Transport;
 
-const UDP: Setup = Setup { transport: Transport::Udp, ..USUAL };
 const CLIENT_HELLO: u8 = 1;
 const CERTIFICATE: u8 = 11;
 
-fn record(content_type: u8, body: &[u8]) -> Vec<u8> {
-    let len = u16::try_from(body.len()).unwrap().to_be_bytes();
-    [&[content_type, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 7, len[0], len[1]], body].concat()
-}
-
 fn handshake_failure() -> Vec<u8> {
     record(21, &[2, 40])
-}
-
-/// The handshake message that a plaintext record begins with.
-fn kind(bytes: &[u8]) -> Option<u8> {
-    (is_dtls(bytes) && bytes[0] == 22 && bytes[3..5] == [0, 0]).then(|| bytes[13])
-}
-
-fn scene(
-    versions: DtlsVersions,
-    hand: impl FnMut(&mut Net<'_>, &mut Piece<'_>) -> Fate + Send + 'static,
-) -> Scene {
-    let mut scene = Scene::configured(UDP, move |config| config.dtls_versions = versions, hand);
-    scene.call();
-    scene
 }
 
 /// The side's call goes on until `ms` after its begin, and ends not much later.

@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
-use subrosa::engine::{
-    AccountConfig, CallId, CallOptions, CallState, EndReason, Event, Input, SecurityPolicy,
-};
+#[path = "support/talk.rs"]
+mod talk;
+
+use subrosa::engine::{AccountConfig, CallState, EndReason, Event, SecurityPolicy};
 use subrosa::sim::wiretap::{Kind, Packet};
-use subrosa::sim::{EngineHost, Fact, Handle, Link, Rule, Source, World};
+use subrosa::sim::{Fact, Link, Rule, World};
 use subrosa::time::{Duration, Instant};
 use subrosa::wire::sip::Uri;
+use talk::Talk;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,15 +34,8 @@ impl Rule for NoClearVoice {
     }
 }
 
-struct Lab {
-    world: World,
-    phones: [Handle<EngineHost>; 2],
-    calls: [CallId; 2],
-    moved: u8,
-}
-
 /// Two phones that talk, their voices encrypted by keys of a DTLS handshake.
-fn talking() -> Lab {
+fn talking() -> Talk {
     let mut world = World::new(7);
     world.set_default_link(Link::lan());
     let phones = ["alice", "bob"].map(|name| world.add_phone(name, |_| {}).unwrap());
@@ -55,32 +50,13 @@ fn talking() -> Lab {
             engine.add_account(now, account).unwrap()
         })
     });
-    for phone in phones {
-        world.act(phone, |host, _| host.say(Source::Sine { hz: 500, peak: 4000 }));
-    }
-    world.act(phones[1], |host, _| {
-        host.react(|turn, event| {
-            if let Event::IncomingCall { call, .. } = *event {
-                turn.after(SECOND / 10, move |engine, now| {
-                    engine.call(call).unwrap().accept(now, CallOptions::default()).unwrap();
-                });
-            }
-        });
-    });
-    world.run_for(SECOND);
-    let call = world.command(phones[0], |engine, now| {
-        let to = Uri::parse("sip:bob@bob.test").unwrap();
-        engine.place_call(now, accounts[0], &to, CallOptions::default()).unwrap()
-    });
-    world.run_for(SECOND * 3);
-    let answered = world.host(phones[1]).engine().call_ids()[0];
-    let mut lab = Lab { world, phones, calls: [call, answered], moved: 0 };
+    let mut lab = Talk::begin(world, phones, accounts[0], 3000);
     assert_eq!(lab.states(), [CallState::Established; 2], "{}", lab.world.ladder());
     assert!(lab.suites().iter().all(Option::is_some), "the voice is encrypted");
     lab
 }
 
-impl Lab {
+impl Talk {
     fn states(&mut self) -> [CallState; 2] {
         [0, 1].map(|at| {
             let call = self.calls[at];
@@ -111,23 +87,6 @@ impl Lab {
 
     fn heard(&self, at: usize) -> usize {
         self.world.host(self.phones[at]).heard(self.calls[at]).len()
-    }
-
-    /// The share of the last second in which a phone heard the other's tone.
-    fn hears(&self, at: usize) -> bool {
-        let heard = self.world.host(self.phones[at]).heard(self.calls[at]);
-        let last = &heard[heard.len() - 16_000..];
-        last.chunks(320).filter(|c| c.iter().any(|s| s.unsigned_abs() > 2000)).count() > 40
-    }
-
-    fn moves(&mut self, at: usize) {
-        self.moved += 1;
-        let ip = [10, 7, 0, self.moved].into();
-        self.world.move_host(self.phones[at], ip);
-        self.world.command(self.phones[at], |engine, now| {
-            engine.set_local_ip(ip);
-            engine.handle_input(now, Input::NetworkChanged).unwrap();
-        });
     }
 }
 

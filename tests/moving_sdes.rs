@@ -7,17 +7,18 @@
 
 #[path = "support/relay.rs"]
 mod relay;
+#[path = "support/talk.rs"]
+mod talk;
 
 use relay::Relay;
 use subrosa::crypto::srtp::UnprotectError;
 use subrosa::crypto::tls::TrustAnchors;
-use subrosa::engine::{
-    AccountConfig, CallId, CallOptions, CallState, Event, Input, Keying, SecurityPolicy,
-};
-use subrosa::sim::{EngineHost, Handle, Link, Source, World};
+use subrosa::engine::{AccountConfig, CallState, Keying, SecurityPolicy};
+use subrosa::sim::{Handle, Link, World};
 use subrosa::sip::Transport;
 use subrosa::time::Duration;
 use subrosa::wire::sip::Uri;
+use talk::Talk;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -28,11 +29,8 @@ macro_rules! pem {
 }
 
 struct Lab {
-    world: World,
+    talk: Talk,
     relay: Handle<Relay>,
-    phones: [Handle<EngineHost>; 2],
-    calls: [CallId; 2],
-    moved: u8,
 }
 
 /// Two phones of one provider that talk.
@@ -57,39 +55,20 @@ fn talking(seed: u64) -> Lab {
             engine.add_account(now, account).unwrap()
         })
     });
-    for phone in phones {
-        world.act(phone, |host, _| host.say(Source::Sine { hz: 500, peak: 4000 }));
-    }
-    world.act(phones[1], |host, _| {
-        host.react(|turn, event| {
-            if let Event::IncomingCall { call, .. } = *event {
-                turn.after(MS * 100, move |engine, now| {
-                    engine.call(call).unwrap().accept(now, CallOptions::default()).unwrap();
-                });
-            }
-        });
-    });
-    world.run_for(MS * 1000);
-    let call = world.command(phones[0], |engine, now| {
-        let to = Uri::parse("sip:bob@bob.test").unwrap();
-        engine.place_call(now, accounts[0], &to, CallOptions::default()).unwrap()
-    });
-    world.run_for(MS * 2000);
-    let answered = world.host(phones[1]).engine().call_ids();
-    let answered = *answered.first().unwrap_or_else(|| panic!("{}", world.ladder()));
-    let mut lab = Lab { world, relay, phones, calls: [call, answered], moved: 0 };
+    let talk = Talk::begin(world, phones, accounts[0], 2000);
+    let mut lab = Lab { talk, relay };
     lab.assert_good();
     lab
 }
 
 impl Lab {
     fn report(&mut self, at: usize) -> (CallState, Keying) {
-        let call = self.calls[at];
-        let found = self.world.command(self.phones[at], |engine, _| {
+        let call = self.talk.calls[at];
+        let found = self.talk.world.command(self.talk.phones[at], |engine, _| {
             let call = engine.call(call)?;
             Some((call.state(), call.security().media_out?.keying))
         });
-        found.unwrap_or_else(|| panic!("{}", self.world.ladder()))
+        found.unwrap_or_else(|| panic!("{}", self.talk.world.ladder()))
     }
 
     /// Both talk under keys of the descriptions, and no packet was refused but for a reason that
@@ -97,9 +76,9 @@ impl Lab {
     fn assert_good(&mut self) {
         for at in [0, 1] {
             assert_eq!(self.report(at), (CallState::Established, Keying::Sdes));
-            let (call, phone) = (self.calls[at], self.phones[at]);
+            let (call, phone) = (self.talk.calls[at], self.talk.phones[at]);
             let stats =
-                self.world.command(phone, |e, _| e.call(call).unwrap().media_stats().unwrap());
+                self.talk.world.command(phone, |e, _| e.call(call).unwrap().media_stats().unwrap());
             for reason in UnprotectError::ALL {
                 assert_eq!(stats.refused_for(reason), 0, "{at}: {reason:?}");
             }
@@ -109,8 +88,8 @@ impl Lab {
     /// What a phone sends under: its source, generation of keys, roll-over counter and sequence
     /// number.
     fn progress(&mut self, at: usize) -> (u32, u32, u32, u16) {
-        let call = self.calls[at];
-        self.world.command(self.phones[at], |e, _| {
+        let call = self.talk.calls[at];
+        self.talk.world.command(self.talk.phones[at], |e, _| {
             let p = e.call(call).unwrap().srtp_progress().unwrap();
             let counters = p.counters;
             (counters.ssrc, p.generation, counters.roll_over, counters.sequence.unwrap_or(0))
@@ -118,46 +97,37 @@ impl Lab {
     }
 
     fn received(&mut self, at: usize) -> u64 {
-        let call = self.calls[at];
-        self.world.command(self.phones[at], |e, _| {
+        let call = self.talk.calls[at];
+        self.talk.world.command(self.talk.phones[at], |e, _| {
             e.call(call).unwrap().media_stats().unwrap().packets_received
         })
-    }
-
-    /// The share of the last second in which a phone heard the other's tone.
-    fn hears(&self, at: usize) -> bool {
-        let heard = self.world.host(self.phones[at]).heard(self.calls[at]);
-        let last = &heard[heard.len() - 16_000..];
-        last.chunks(320).filter(|c| c.iter().any(|s| s.unsigned_abs() > 2000)).count() > 40
-    }
-
-    fn moves(&mut self, at: usize) {
-        self.moved += 1;
-        let ip = [10, 7, 0, self.moved].into();
-        self.world.move_host(self.phones[at], ip);
-        self.world.command(self.phones[at], |engine, now| {
-            engine.set_local_ip(ip);
-            engine.handle_input(now, Input::NetworkChanged).unwrap();
-        });
     }
 }
 
 /// Moves a phone, and the call goes on both ways under the keys that it has.
 fn assert_moves(lab: &mut Lab, mover: usize) {
     let before = [lab.progress(0), lab.progress(1)];
-    let invites = lab.world.host(lab.relay).passed["INVITE"];
-    lab.moves(mover);
-    lab.world.run_for(MS * 1000);
+    let invites = lab.talk.world.host(lab.relay).passed["INVITE"];
+    lab.talk.moves(mover);
+    lab.talk.world.run_for(MS * 1000);
     let arrived = [lab.received(0), lab.received(1)];
-    lab.world.run_for(MS * 3000);
-    assert_eq!(lab.world.host(lab.relay).passed["INVITE"], invites + 1, "a re-INVITE told of it");
+    lab.talk.world.run_for(MS * 3000);
+    assert_eq!(
+        lab.talk.world.host(lab.relay).passed["INVITE"],
+        invites + 1,
+        "a re-INVITE told of it"
+    );
     lab.assert_good();
     for at in [0, 1] {
         let (ssrc, generation, ..) = lab.progress(at);
         assert_eq!((ssrc, generation), (before[at].0, before[at].1), "the same keys go on");
         let more = lab.received(at) - arrived[at];
-        assert!(more > 145, "{at} got {more} packets in three seconds\n{}", lab.world.ladder());
-        assert!(lab.hears(at), "{at}");
+        assert!(
+            more > 145,
+            "{at} got {more} packets in three seconds\n{}",
+            lab.talk.world.ladder()
+        );
+        assert!(lab.talk.hears(at), "{at}");
     }
 }
 
@@ -168,7 +138,7 @@ fn a_call_with_sdes_goes_on_at_another_address_of_either_end() {
         for _ in 0..3 {
             assert_moves(&mut lab, mover);
         }
-        lab.world.check().unwrap_or_else(|failure| panic!("{failure}"));
+        lab.talk.world.check().unwrap_or_else(|failure| panic!("{failure}"));
     }
 }
 
@@ -180,12 +150,12 @@ fn a_sequence_number_that_wraps_around_a_move_takes_its_roll_over_counter_with_i
     for (sender, ahead) in [(1, 3), (0, 10)] {
         let sequence = lab.progress(sender).3;
         let left = u64::from(u16::MAX - sequence) - ahead;
-        lab.world.run_for(MS * 20 * u32::try_from(left).unwrap());
+        lab.talk.world.run_for(MS * 20 * u32::try_from(left).unwrap());
         let (_, _, roll_over, sequence) = lab.progress(sender);
         assert!(roll_over == 0 && sequence > u16::MAX - 15, "{roll_over} {sequence}");
         assert_moves(&mut lab, 0);
         let (_, _, roll_over, sequence) = lab.progress(sender);
         assert!(roll_over == 1 && sequence < 250, "{roll_over} {sequence}");
     }
-    lab.world.check().unwrap_or_else(|failure| panic!("{failure}"));
+    lab.talk.world.check().unwrap_or_else(|failure| panic!("{failure}"));
 }

@@ -92,7 +92,8 @@ impl fmt::Debug for EngineHost {
 }
 
 impl EngineHost {
-    /// A phone with this engine configuration. [`World::add_phone`](super::World::add_phone) fills in most of it.
+    /// A phone with this engine configuration.
+    /// [`World::add_phone`](super::World::add_phone) fills in most of it.
     ///
     /// # Errors
     /// [`ConfigError`] if the engine does not take the configuration.
@@ -131,8 +132,8 @@ impl EngineHost {
         &self.engine
     }
 
-    /// The engine, to ask what needs `&mut`. Commands go through [`World::command`](super::World::command), which lets
-    /// their consequences out.
+    /// The engine, to ask what needs `&mut`. Commands go through
+    /// [`World::command`](super::World::command), which lets their consequences out.
     pub fn engine_mut(&mut self) -> &mut Engine {
         &mut self.engine
     }

@@ -97,6 +97,23 @@ impl Lab {
             .command(self.alice, |engine, now| engine.call(id).unwrap().hang_up(now).unwrap());
     }
 
+    pub fn accept(&mut self, id: CallId) {
+        self.world.command(self.alice, |engine, now| {
+            engine.call(id).unwrap().accept(now, CallOptions::default()).unwrap();
+        });
+    }
+
+    /// The peer's ACK of the 200 to its call, with the tag that the phone gave.
+    pub fn acknowledge(&mut self) {
+        let seen = &self.world.host(self.peer).seen;
+        let tag = seen.iter().find_map(|(_, _, m)| m.to().tag().map(str::to_string)).unwrap();
+        self.send(&format!(
+            "ACK sip:alice@peer.test SIP/2.0\nVia: SIP/2.0/UDP 10.9.9.9:5060;branch=z9hG4bKa1\n\
+             Max-Forwards: 70\nFrom: <sip:bob@peer.test>;tag=b\nTo: <sip:alice@peer.test>;tag={tag}\n\
+             Call-ID: theirs\nCSeq: 1 ACK\nContent-Length: 0\n\n"
+        ));
+    }
+
     pub fn state(&mut self, id: CallId) -> CallState {
         self.world.command(self.alice, |engine, _| engine.call(id).unwrap().state())
     }

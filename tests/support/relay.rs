@@ -2,15 +2,14 @@
 //! other over the connection that it was heard on last.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "sip_end.rs"]
+mod sip_end;
+
 use std::collections::BTreeMap;
 
-use subrosa::crypto::tls::{
-    ClientCertificates, TlsClientSettings, TlsIdentity, TlsServerSettings, TlsVersions,
-    TrustAnchors,
-};
-use subrosa::sim::{ConnectionId, EPOCH, Host, Net, NetEvent};
-use subrosa::sip::flow::{FlowEvent, FlowOutput, Flows};
-use subrosa::sip::{FlowId, StreamId, Transport};
+use sip_end::SipEnd;
+use subrosa::sim::{Host, Net, NetEvent};
+use subrosa::sip::{FlowId, Transport};
 use subrosa::wire::sip::{HeaderName, Message, Method};
 
 /// A user's connection, and the Contact that it registered.
@@ -20,10 +19,8 @@ struct Binding {
 }
 
 pub struct Relay {
-    flows: Flows,
+    end: SipEnd,
     domain: &'static str,
-    streams: BTreeMap<ConnectionId, StreamId>,
-    connections: BTreeMap<StreamId, ConnectionId>,
     users: BTreeMap<String, Binding>,
     /// Who sent the requests that wait for their responses, by our branch.
     waiting: BTreeMap<String, String>,
@@ -33,51 +30,16 @@ pub struct Relay {
 
 impl Relay {
     pub fn new(domain: &'static str, chain: &[u8], key: &[u8]) -> Self {
-        let versions = TlsVersions::default();
-        let client = TlsClientSettings::new(TrustAnchors::none(), None, versions).unwrap();
-        let identity = TlsIdentity::from_pem(chain, key).unwrap();
-        let server =
-            TlsServerSettings::new(identity, ClientCertificates::NotRequested, versions).unwrap();
         Self {
-            flows: Flows::new(client, Some(server), EPOCH),
+            end: SipEnd::new(chain, key),
             domain,
-            streams: BTreeMap::new(),
-            connections: BTreeMap::new(),
             users: BTreeMap::new(),
             waiting: BTreeMap::new(),
             passed: BTreeMap::new(),
         }
     }
 
-    fn drain(&mut self, net: &mut Net<'_>) {
-        while let Some(event) = self.flows.poll_event() {
-            if let FlowEvent::Message { flow, message } = event {
-                match message.is_request() {
-                    true => self.request(net, flow, &message),
-                    false => self.response(net, &message),
-                }
-            }
-        }
-        while let Some(output) = self.flows.poll_output() {
-            match output {
-                FlowOutput::StreamData { stream, data } => {
-                    if let Some(connection) = self.connections.get(&stream) {
-                        net.write(*connection, &data);
-                    }
-                }
-                FlowOutput::CloseStream { stream } => {
-                    if let Some(connection) = self.connections.remove(&stream) {
-                        self.streams.remove(&connection);
-                        net.close(connection);
-                    }
-                }
-                _ => {}
-            }
-        }
-        net.set_timer(self.flows.next_timeout());
-    }
-
-    fn request(&mut self, net: &mut Net<'_>, flow: FlowId, message: &Message) {
+    fn request(&mut self, net: &Net<'_>, flow: FlowId, message: &Message) {
         // The sender of a request is whom its From names.
         let from = message.header(HeaderName::From).unwrap();
         let user = from.split("sip:").nth(1).unwrap().split('@').next().unwrap().to_string();
@@ -86,7 +48,7 @@ impl Relay {
             let ok = message.response(200, "OK").to_tag("relay");
             let ok = ok.header(HeaderName::Contact, format!("<{contact}>;expires=3600"));
             self.users.insert(user, Binding { flow, contact });
-            let _ = self.flows.send(net.now(), flow, &ok.finish().unwrap());
+            self.end.send(net, flow, &ok.finish().unwrap());
             return;
         }
         if let Some(binding) = self.users.get_mut(&user) {
@@ -113,10 +75,10 @@ impl Relay {
         self.waiting.insert(branch, user);
         *self.passed.entry(words[0].to_string()).or_default() += 1;
         let message = Message::parse(passed.as_bytes()).unwrap();
-        let _ = self.flows.send(net.now(), onward, &message);
+        self.end.send(net, onward, &message);
     }
 
-    fn response(&mut self, net: &mut Net<'_>, message: &Message) {
+    fn response(&mut self, net: &Net<'_>, message: &Message) {
         let text = String::from_utf8(message.as_bytes().to_vec()).unwrap();
         let via = text.find("Via: ").unwrap();
         let end = via + text[via..].find("\r\n").unwrap() + 2;
@@ -126,41 +88,23 @@ impl Relay {
         let user = self.waiting.get(branch).and_then(|user| self.users.get(user));
         let Some(binding) = user else { return };
         let message = Message::parse(format!("{}{}", &text[..via], &text[end..]).as_bytes());
-        let _ = self.flows.send(net.now(), binding.flow, &message.unwrap());
+        self.end.send(net, binding.flow, &message.unwrap());
     }
 }
 
 impl Host for Relay {
     fn start(&mut self, net: &mut Net<'_>) {
-        net.listen(5061).unwrap();
+        self.end.serve(net, Transport::Tls);
     }
 
     fn handle(&mut self, net: &mut Net<'_>, event: NetEvent<'_>) {
-        let now = net.now();
-        match event {
-            NetEvent::Timer => self.flows.handle_timeout(now, net.rng()),
-            NetEvent::Accepted { connection, local, remote } => {
-                match self.flows.accept(now, Transport::Tls, remote, local, net.rng()) {
-                    Some(stream) => {
-                        self.streams.insert(connection, stream);
-                        self.connections.insert(stream, connection);
-                    }
-                    None => net.close(connection),
-                }
+        self.end.handle(net, event);
+        while let Some((flow, message)) = self.end.poll(net) {
+            match message.is_request() {
+                true => self.request(net, flow, &message),
+                false => self.response(net, &message),
             }
-            NetEvent::Data { connection, data } => {
-                if let Some(stream) = self.streams.get(&connection) {
-                    self.flows.handle_data(now, *stream, data, net.rng());
-                }
-            }
-            NetEvent::Closed { connection } => {
-                if let Some(stream) = self.streams.remove(&connection) {
-                    self.connections.remove(&stream);
-                    self.flows.handle_closed(stream);
-                }
-            }
-            _ => {}
         }
-        self.drain(net);
+        self.end.flush(net);
     }
 }

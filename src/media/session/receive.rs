@@ -246,7 +246,6 @@ impl MediaSession {
         self.watch.before = self.counters;
     }
 
-    /// The peer uses our SSRC: take another (RFC 3550 §8.2).
     /// The peer uses our SSRC: goodbye under the old one, and all counters of the sender reports
     /// start again under a new one (RFC 3550 §8.2).
     fn collide(&mut self) {
