@@ -11,3 +11,9 @@ pub use queue::BoundedQueue;
 pub use rng::{Rng, RngExt, SeededRng};
 pub use secret::Secret;
 pub(crate) use secret::{reserve_wiped, wipe};
+
+/// One more of what a counter counts.
+#[cfg(feature = "std")]
+pub(crate) const fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}

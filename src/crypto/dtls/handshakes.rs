@@ -12,16 +12,13 @@ use super::session::{DtlsSession, MAX_DATAGRAM};
 use super::{DtlsFailure, DtlsRole, DtlsState, Fingerprint, FingerprintHash, der, records};
 use crate::crypto::srtp::wipe_stack;
 use crate::time::{Duration, Instant};
+use crate::util::count;
 
 /// The pause before another handshake is begun after one that went wrong, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_DOUBLINGS: u32 = 4;
 /// How long a handshake goes on, and another is begun, after two answers contradicted each other.
 const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
-
-fn count(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
-}
 
 impl DtlsSession {
     /// Active: begins a handshake.

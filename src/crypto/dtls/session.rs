@@ -19,7 +19,7 @@ use super::{
     records,
 };
 use crate::time::Instant;
-use crate::util::{BoundedQueue, Rng, RngExt};
+use crate::util::{BoundedQueue, Rng, RngExt, count};
 
 /// The largest datagram that is taken in. Ours are at most 1200 bytes.
 pub const MAX_DATAGRAM: usize = 2_048;
@@ -158,9 +158,8 @@ impl DtlsSession {
         } else {
             None
         };
-        if let Some(count) = reason {
-            *count = count.saturating_add(1);
-            return;
+        if let Some(counter) = reason {
+            return count(counter);
         }
         let (datagram, alert) = records::before_forgeable_alert(datagram);
         if let Some(alert) = alert {
@@ -194,7 +193,7 @@ impl DtlsSession {
                     slot.copy_from_slice(&datagram);
                     return Some((to, datagram.len()));
                 }
-                None => self.counters.unsent = self.counters.unsent.saturating_add(1),
+                None => count(&mut self.counters.unsent),
             }
         }
     }

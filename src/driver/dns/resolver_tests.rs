@@ -56,6 +56,25 @@ fn server(answer: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr
     address
 }
 
+/// A server that hears one query, and a stranger who knows all of it: `act` has what to say as
+/// the one or the other.
+fn beside_a_stranger(
+    act: impl FnOnce(&[u8], &dyn Fn(&[u8]), &dyn Fn(&[u8])) + Send + 'static,
+) -> SocketAddr {
+    let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buf = [0; 1500];
+        let (n, from) = socket.recv_from(&mut buf).unwrap();
+        let say = |socket: &UdpSocket, message: &[u8]| {
+            socket.send_to(message, from).unwrap();
+        };
+        act(&buf[..n], &|m| say(&socket, m), &|m| say(&elsewhere, m));
+    });
+    address
+}
+
 fn config(servers: Vec<SocketAddr>) -> DnsConfig {
     let mut config = DnsConfig::new(servers);
     config.timeout = Duration::from_millis(300);
@@ -173,16 +192,11 @@ fn ids_and_source_ports_cannot_be_predicted() {
 
 #[test]
 fn an_answer_from_another_port_is_not_taken() {
-    let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    thread::spawn(move || {
-        let mut buf = [0; 1500];
-        let (n, from) = socket.recv_from(&mut buf).unwrap();
+    let address = beside_a_stranger(|query, say, stranger_says| {
         // Everything is right but where it comes from.
-        elsewhere.send_to(&answer_a(&buf[..n], None, [6, 6, 6, 6]), from).unwrap();
+        stranger_says(&answer_a(query, None, [6, 6, 6, 6]));
         thread::sleep(Duration::from_millis(50));
-        socket.send_to(&answer_a(&buf[..n], None, [192, 0, 2, 1]), from).unwrap();
+        say(&answer_a(query, None, [192, 0, 2, 1]));
     });
     let answer = resolve(config(vec![address]), "pbx.example.com", RecordKind::A);
     assert_eq!(answer, found([192, 0, 2, 1]));
@@ -192,26 +206,20 @@ fn an_answer_from_another_port_is_not_taken() {
 fn forged_service_records_are_not_taken() {
     for kind in [RecordKind::Naptr, RecordKind::Srv] {
         let other = if kind == RecordKind::Srv { RecordKind::Naptr } else { RecordKind::Srv };
-        let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        thread::spawn(move || {
-            let mut buf = [0; 1500];
-            let (n, from) = socket.recv_from(&mut buf).unwrap();
-            let query = &buf[..n];
+        let address = beside_a_stranger(move |query, say, stranger_says| {
             let id = u16::from_be_bytes([query[0], query[1]]);
             let forged = |id, name: &str, kind| {
                 answer_service(&encode(id, name, kind).unwrap(), "evil.example")
             };
             // From elsewhere; with a wrong id; to a question that was not asked.
-            elsewhere.send_to(&answer_service(query, "evil.example"), from).unwrap();
+            stranger_says(&answer_service(query, "evil.example"));
             for message in [
                 forged(id ^ 1, "example.com", kind),
                 forged(id, "example.net", kind),
                 forged(id, "example.com", other),
                 answer_service(query, "good.example"),
             ] {
-                socket.send_to(&message, from).unwrap();
+                say(&message);
             }
         });
         let answer = resolve(config(vec![address]), "example.com", kind);

@@ -7,10 +7,11 @@ use super::action::{Action, Actions};
 use super::event::{ClientTxId, TransactionError, TransactionEvent};
 use super::hop;
 use super::key::ClientKey;
-use super::layer::{Owner, TransactionLayer, count};
+use super::layer::{Owner, TransactionLayer};
 use super::{ClientInvite, ClientNonInvite};
 use crate::sip::FlowId;
 use crate::time::Instant;
+use crate::util::count;
 use crate::wire::sip::{Message, Method};
 
 #[derive(Debug)]

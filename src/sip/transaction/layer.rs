@@ -14,7 +14,7 @@ use super::key::{ClientKey, MergeKey, ServerKey};
 use super::server::ServerTx;
 use crate::sip::FlowId;
 use crate::time::Instant;
-use crate::util::{Arena, Rng, RngExt};
+use crate::util::{Arena, Rng, RngExt, count};
 use crate::wire::sip::Message;
 
 /// Whose timer it is.
@@ -46,11 +46,6 @@ pub struct TransactionLayer {
     transmits: VecDeque<Transmit>,
     events: VecDeque<TransactionEvent>,
     pub(super) stats: TransactionStats,
-}
-
-/// One more of what a counter counts.
-pub(super) const fn count(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
 }
 
 /// The oldest item; what a flood needed is given back.

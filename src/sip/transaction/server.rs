@@ -6,10 +6,11 @@ use alloc::sync::Arc;
 use super::action::{Action, Actions};
 use super::event::{ServerTxId, TransactionError, TransactionEvent};
 use super::key::{MergeKey, ServerKey};
-use super::layer::{Owner, TransactionLayer, count};
+use super::layer::{Owner, TransactionLayer};
 use super::{ServerInvite, ServerNonInvite};
 use crate::sip::FlowId;
 use crate::time::Instant;
+use crate::util::count;
 use crate::wire::sip::{Message, Method};
 
 #[derive(Debug)]
