@@ -353,15 +353,20 @@ impl Engine {
     fn handle_timeout(&mut self, now: Instant) {
         let unix = self.unix(now);
         self.flows.set_wall_clock(unix);
-        let live = self.calls.iter().filter(|(_, e)| !e.machine.is_over());
-        for flow in live.filter_map(|(_, e)| e.flow) {
-            self.flows.keep(now, flow);
-        }
+        self.keep_flows_of_calls(now);
         self.flows.handle_timeout(now, &mut self.rng);
         self.transactions.handle_timeout(now);
         self.account_timeouts(now);
         for (_, entry) in self.calls.iter_mut() {
             entry.handle_timeout(now, &mut self.rng);
+        }
+    }
+
+    /// What a live call is signalled over is not idle.
+    fn keep_flows_of_calls(&mut self, now: Instant) {
+        let live = self.calls.iter().filter(|(_, e)| !e.machine.is_over());
+        for flow in live.filter_map(|(_, e)| e.flow) {
+            self.flows.keep(now, flow);
         }
     }
 
@@ -378,6 +383,7 @@ impl Engine {
     ) -> Result<StreamId, InputError> {
         let transport =
             *self.listeners.get(listener).ok_or(InputError::UnknownListener(listener))?;
+        self.keep_flows_of_calls(now);
         self.flows
             .accept(now, transport, remote, local, &mut self.rng)
             .ok_or(InputError::TooManyStreams)

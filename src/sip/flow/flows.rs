@@ -12,7 +12,7 @@ use super::gone::{Gone, GoneFlow};
 use super::queues::Queue;
 use super::{
     CONNECT_TIMEOUT, DATAGRAM_LIMIT, FIRST_MESSAGE, FlowError, FlowEvent, FlowOutput, FlowStats,
-    MAX_ACCEPTED, MAX_ERRANDS, MIN_KEEP_ALIVE, via,
+    MAX_ERRANDS, MIN_KEEP_ALIVE, via,
 };
 use crate::crypto::tls::{TlsClientSettings, TlsDomains, TlsServerSettings};
 use crate::time::{Duration, Instant, UnixTime};
@@ -284,9 +284,8 @@ impl Flows {
         local: SocketAddr,
         rng: &mut dyn Rng,
     ) -> Option<StreamId> {
-        let accepted = self.flows.iter().filter(|(_, f)| f.accepted).count();
         let stuck = self.outputs.is_full() || self.events.is_full();
-        if accepted >= MAX_ACCEPTED || stuck || !self.make_room() {
+        if stuck || !self.make_room_for(now, remote.ip()) || !self.make_room() {
             self.stats.turned_away = self.stats.turned_away.saturating_add(1);
             return None;
         }

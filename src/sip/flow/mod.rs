@@ -31,7 +31,8 @@ use crate::wire::sip::{Message, ParseError, ParseErrorKind};
 pub const DATAGRAM_LIMIT: usize = 1300;
 /// Flows kept at most.
 pub const MAX_FLOWS: usize = 256;
-/// Accepted connections at most.
+/// Accepted connections at most. When all are taken, a newcomer gets the place of the one that
+/// was idle longest of the address that holds the most.
 pub const MAX_ACCEPTED: usize = 64;
 /// UDP flows that only the far end asked for, at most: the one that was idle longest makes way,
 /// silently. A UDP flow holds no state of the far end's, so [`Flows::open`] brings it back.

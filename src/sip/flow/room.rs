@@ -1,10 +1,11 @@
 //! Who has a place among the flows, and who makes way.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
+use super::super::route::FlowFailure;
 use super::super::{FlowId, SocketId, Transport};
 use super::flows::{Flow, Flows, Link};
-use super::{MAX_FLOWS, MAX_UDP_SOURCES};
+use super::{FIRST_MESSAGE, MAX_ACCEPTED, MAX_FLOWS, MAX_UDP_SOURCES};
 use crate::time::Instant;
 
 impl Flows {
@@ -41,12 +42,35 @@ impl Flows {
         Some(self.flows.insert(flow))
     }
 
-    /// A UDP flow that the far end asked for is still needed here: it is not idle.
+    /// A flow that the far end asked for is still needed here: it is not idle.
     pub fn keep(&mut self, now: Instant, flow: FlowId) {
-        let idle_matters = |flow: &&mut Flow| flow.unsolicited || flow.errand;
+        let idle_matters = |flow: &&mut Flow| flow.unsolicited || flow.errand || flow.accepted;
         if let Some(flow) = self.flows.get_mut(flow).filter(idle_matters) {
             flow.used = now;
         }
+    }
+
+    /// Room for one more connection of the far end's. Nobody proves who he is before he has a
+    /// connection, so no single address may hold all of them: where there is no place left, the
+    /// address with the most connections loses the one that was idle longest, but never for one
+    /// more of its own. Among addresses with as many as the newcomer, and for the newcomer's own
+    /// address, idle means that nothing came for as long as a first message may take.
+    pub(super) fn make_room_for(&mut self, now: Instant, newcomer: IpAddr) -> bool {
+        let accepted = || self.flows.iter().filter(|(_, f)| f.accepted);
+        if accepted().count() < MAX_ACCEPTED {
+            return true;
+        }
+        let of = |ip: IpAddr| accepted().filter(|(_, f)| f.remote.ip() == ip).count();
+        let own = of(newcomer).saturating_add(1);
+        let idlest = accepted()
+            .map(|(id, f)| (of(f.remote.ip()), f, id))
+            .filter(|(held, f, _)| {
+                if *held > own { f.used < now } else { f.used + FIRST_MESSAGE <= now }
+            })
+            .min_by_key(|(held, f, _)| (core::cmp::Reverse(*held), f.answered, f.used));
+        let Some((_, _, id)) = idlest else { return false };
+        self.drop_flow(id, Some(FlowFailure::TimedOut));
+        true
     }
 
     /// Room for one more flow that is wanted here: idle UDP flows make way, strangers first.
