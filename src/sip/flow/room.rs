@@ -64,9 +64,11 @@ impl Flows {
         let own = of(newcomer).saturating_add(1);
         let idlest = accepted()
             .map(|(id, f)| (of(f.remote.ip()), f, id))
-            .filter(|(held, f, _)| {
-                if *held > own { f.used < now } else { f.used + FIRST_MESSAGE <= now }
-            })
+            .filter(
+                |(held, f, _)| {
+                    if *held > own { f.used < now } else { f.used + FIRST_MESSAGE <= now }
+                },
+            )
             .min_by_key(|(held, f, _)| (core::cmp::Reverse(*held), f.answered, f.used));
         let Some((_, _, id)) = idlest else { return false };
         self.drop_flow(id, Some(FlowFailure::TimedOut));
