@@ -32,7 +32,9 @@ pub struct Reception {
     base_sequence: u32,
     /// The sequence number that would confirm a jump.
     bad_sequence: Option<u16>,
+    /// Packets in a row that are still wanted, and how many there must be.
     probation: u8,
+    min_sequential: u8,
     received: u32,
     expected_prior: u32,
     received_prior: u32,
@@ -54,6 +56,7 @@ impl Reception {
             base_sequence: first_sequence as u32,
             bad_sequence: None,
             probation: min_sequential,
+            min_sequential,
             received: 0,
             expected_prior: 0,
             received_prior: 0,
@@ -86,7 +89,7 @@ impl Reception {
                 }
             } else {
                 // This packet is the first of a row.
-                self.probation = 1;
+                self.probation = self.min_sequential.saturating_sub(1).max(1);
                 self.max_sequence = sequence;
             }
             return Sequence::Probation;
@@ -197,6 +200,59 @@ mod tests {
         assert_eq!(r.update(13), Sequence::Valid);
         assert_eq!((r.received(), r.lost()), (1, 0));
         assert_eq!(Reception::new(8_000, 10, 1).update(10), Sequence::Valid);
+    }
+
+    #[test]
+    fn a_gap_begins_the_row_of_the_probation_anew() {
+        let mut r = Reception::new(8_000, 10, 3);
+        let got = [10, 11, 13, 14, 15, 16].map(|n| r.update(n));
+        use Sequence::{Probation, Valid};
+        assert_eq!(got, [Probation, Probation, Probation, Probation, Valid, Valid]);
+        // What came before it was believed does not count.
+        assert_eq!((r.received(), r.lost(), r.highest()), (2, 0, 16));
+        // The wrap is no gap, and begins no cycle before the first packet that counts.
+        let mut r = Reception::new(8_000, 65_535, 2);
+        assert_eq!([65_535, 0].map(|n| r.update(n)), [Probation, Valid]);
+        assert_eq!((r.received(), r.lost(), r.highest()), (1, 0, 0));
+    }
+
+    #[test]
+    fn nothing_is_lost_of_a_source_that_is_not_believed() {
+        let mut r = Reception::new(8_000, 10, 2);
+        (10..100).step_by(5).for_each(|n| assert_eq!(r.update(n), Sequence::Probation));
+        assert_eq!((r.received(), r.lost()), (0, 0));
+    }
+
+    #[test]
+    fn the_fraction_lost_is_of_the_interval_and_never_more_than_255() {
+        let mut r = Reception::new(8_000, 0, 1);
+        r.update(0);
+        assert_eq!(r.take_fraction_lost(), 0);
+        // 2 998 of 2 999: 255.9 of 256.
+        assert_eq!(r.update(2_999), Sequence::Valid);
+        assert_eq!((r.take_fraction_lost(), r.last_fraction_lost()), (255, 255));
+        // One of two, whatever was lost before.
+        r.update(3_001);
+        assert_eq!(r.take_fraction_lost(), 128);
+        // More duplicates than losses are no negative loss.
+        (0..3).for_each(|_| assert_eq!(r.update(3_003), Sequence::Valid));
+        assert_eq!((r.take_fraction_lost(), r.last_fraction_lost()), (0, 0));
+    }
+
+    #[test]
+    fn late_packets_neither_begin_a_cycle_nor_lower_the_highest() {
+        let mut r = Reception::new(8_000, 65_534, 1);
+        for n in [65_534, 0, 65_535, 1, 65_533] {
+            assert_eq!(r.update(n), Sequence::Valid);
+        }
+        assert_eq!((r.highest(), r.received()), (65_537, 5));
+        // 99 behind is late, 101 behind is a jump.
+        let mut r = Reception::new(8_000, 1_000, 1);
+        r.update(1_000);
+        let got = [901, 900, 899, 3_999, 4_000].map(|n| r.update(n));
+        use Sequence::{Invalid, Valid};
+        assert_eq!(got, [Valid, Invalid, Invalid, Valid, Valid]);
+        assert_eq!(r.update(7_000), Invalid, "3000 ahead");
     }
 
     #[test]

@@ -163,6 +163,34 @@ mod tests {
     }
 
     #[test]
+    fn chunks_before_the_format_are_skipped_with_their_padding() {
+        let good = Wav { sample_rate: 8_000, samples: vec![7, -9, 300] }.to_bytes();
+        // As broadcast recorders (`bext`) and aligned writers (`JUNK`) have them.
+        for chunk in [&b"JUNK\x04\0\0\0abcd"[..], b"bext\x03\0\0\0abc\0", b"JUNK\0\0\0\0"] {
+            let bytes = [&good[..12], chunk, chunk, &good[12..]].concat();
+            assert_eq!(Wav::parse(&bytes).map(|wav| wav.samples), Ok(vec![7, -9, 300]));
+        }
+        let unformatted = [&good[..12], b"JUNK\0\0\0\0", &good[36..]].concat();
+        assert_eq!(Wav::parse(&unformatted), Err(WavError::Missing("fmt")));
+    }
+
+    #[test]
+    fn the_extensible_header_names_the_format_in_its_guid() {
+        let good = Wav { sample_rate: 8_000, samples: vec![7, -9] }.to_bytes();
+        let with = |tag: u16| {
+            let rest =
+                [&22u16.to_le_bytes()[..], &[16, 0, 4, 0, 0, 0], &tag.to_le_bytes(), &[0; 14]];
+            let mut bytes = [&good[..36], &rest.concat(), &good[36..]].concat();
+            bytes[16] = 40;
+            bytes[20..22].copy_from_slice(&[0xfe, 0xff]);
+            bytes
+        };
+        assert_eq!(Wav::parse(&with(1)).map(|wav| wav.samples), Ok(vec![7, -9]));
+        let float = WavError::Unsupported { format: 3, bits: 16 };
+        assert_eq!(Wav::parse(&with(3)), Err(float));
+    }
+
+    #[test]
     fn a_recording_that_was_cut_off_is_read_as_far_as_it_goes() {
         let mut bytes = Wav { sample_rate: 8_000, samples: vec![7; 10] }.to_bytes();
         bytes.truncate(44 + 7);

@@ -316,6 +316,7 @@ impl Decoder for G722Decoder {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // overflow fails the test
 mod tests {
     use super::*;
 
@@ -324,6 +325,10 @@ mod tests {
     const PCM: &[u8] = include_bytes!("../../../tests/data/g722/speech.s16");
     const ENCODED: &[u8] = include_bytes!("../../../tests/data/g722/speech.g722");
     const DECODED: &[u8] = include_bytes!("../../../tests/data/g722/decoded.s16");
+    /// `loudest` as ffmpeg 5.1 and spandsp 0.0.6 both encode it, and `hostile` as ffmpeg decodes
+    /// it; spandsp agrees wherever its output, which wraps, stays within 16 bits.
+    const LOUDEST: &[u8] = include_bytes!("../../../tests/data/g722/extreme.g722");
+    const HOSTILE: &[u8] = include_bytes!("../../../tests/data/g722/codes.s16");
 
     fn samples(bytes: &[u8]) -> Vec<i16> {
         bytes.as_chunks::<2>().0.iter().map(|b| i16::from_le_bytes(*b)).collect()
@@ -348,6 +353,55 @@ mod tests {
         let mut pcm = vec![0i16; ENCODED.len() * 2];
         assert_eq!(G722Decoder::new().decode(ENCODED, &mut pcm), Ok(pcm.len()));
         assert_eq!(pcm, samples(DECODED));
+    }
+
+    /// Numbers of 16 bits that look random.
+    fn noise() -> impl Iterator<Item = u32> {
+        core::iter::successors(Some(1_015_568_748_u32), |x| {
+            Some(x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223))
+        })
+        .map(|x| x >> 16)
+    }
+
+    /// Full scale throughout: square waves from the highest pitch down, direct current of either
+    /// sign, and signs at random.
+    fn loudest() -> Vec<i16> {
+        let sign = |plus: bool| if plus { i16::MAX } else { i16::MIN };
+        let square = |half: usize| (0..400_usize).map(move |i| sign((i / half).is_multiple_of(2)));
+        let halves = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 400];
+        let direct = core::iter::repeat_n(i16::MIN, 400);
+        let random = noise().take(1_200).map(|n| sign(n & 1 == 1));
+        halves.into_iter().flat_map(square).chain(direct).chain(random).collect()
+    }
+
+    /// Codes that no encoder sends: at random, then the largest steps of both bands, held and in
+    /// turn, which drive the predictors and the scale factors into their limits.
+    fn hostile() -> Vec<u8> {
+        let mut codes: Vec<u8> = noise().take(600).map(|n| (n >> 8) as u8).collect();
+        for (a, b) in [(0x04, 0x20), (0x84, 0x60), (0x20, 0x20), (0x04, 0xe0), (0xa0, 0x04)] {
+            codes.extend([[a; 60], [b; 60]].concat());
+        }
+        for run in [1, 2, 3, 5, 9] {
+            let turn = |i: usize| if (i / run).is_multiple_of(2) { 0xa0 } else { 0x04 };
+            codes.extend((0..200).map(turn));
+        }
+        codes
+    }
+
+    #[test]
+    fn at_the_limits_it_encodes_to_the_bit_as_others_do() {
+        let input = loudest();
+        let mut got = vec![0; input.len() / 2];
+        assert_eq!(G722Encoder::new().encode(&input, &mut got), Ok(got.len()));
+        assert_eq!(got, LOUDEST);
+    }
+
+    #[test]
+    fn at_the_limits_it_decodes_to_the_bit_as_others_do() {
+        let codes = hostile();
+        let mut pcm = vec![0i16; codes.len() * 2];
+        assert_eq!(G722Decoder::new().decode(&codes, &mut pcm), Ok(pcm.len()));
+        assert_eq!(pcm, samples(HOSTILE));
     }
 
     #[test]

@@ -36,6 +36,7 @@ struct Sending {
 pub(super) struct DtmfSender {
     queue: BoundedQueue<(Digit, u32)>,
     current: Option<Sending>,
+    /// Packets of audio that must still come before the next digit.
     pause: u8,
 }
 
@@ -67,8 +68,8 @@ impl DtmfSender {
     /// digit is being sent.
     pub(super) fn next(&mut self, timestamp: u32, ticks: u32) -> Option<EventPacket> {
         let Some(sending) = &mut self.current else {
-            self.pause = self.pause.saturating_sub(1);
-            if self.pause > 0 {
+            if let Some(left) = self.pause.checked_sub(1) {
+                self.pause = left;
                 return None;
             }
             let (digit, total) = self.queue.pop()?;
@@ -193,5 +194,61 @@ mod tests {
         assert_eq!(s.push(digit('1'), ms(6_001), 8_000), Err(DtmfError::Duration));
         (0..32).for_each(|_| s.push(digit('1'), ms(40), 8_000).unwrap());
         assert_eq!(s.push(digit('1'), ms(40), 8_000), Err(DtmfError::QueueFull));
+    }
+
+    #[test]
+    fn a_press_longer_than_its_field_goes_on_in_segments_and_stays_one_press() {
+        let mut r = DtmfReceiver::default();
+        let mut hear = |timestamp: u32, c: char, duration: u16, end: bool| {
+            let event = TelephoneEvent { event: digit(c).event(), end, volume: 10, duration };
+            r.receive(timestamp, event).map(Digit::to_char)
+        };
+        // RFC 4733 §2.5.1.3: 0xffff ticks in the first segment, a new timestamp for the next one;
+        // here across the wrap of the timestamp.
+        let (first, segment) = (0xffff_f000_u32, u32::from(u16::MAX));
+        assert_eq!(hear(first, '5', 160, false), Some('5'));
+        assert_eq!(hear(first, '5', u16::MAX, false), None);
+        assert_eq!(hear(first, '5', 65_440, false), None, "reordered");
+        let second = first.wrapping_add(segment);
+        assert_eq!(hear(second, '5', 160, false), None);
+        assert_eq!(hear(second, '5', u16::MAX, false), None);
+        let third = second.wrapping_add(segment);
+        assert_eq!(hear(third, '5', 320, true), None);
+        // A late packet of a former segment, and a key pressed so long after that it looks late.
+        assert_eq!(hear(second, '5', 800, false), None);
+        assert_eq!(hear(third.wrapping_sub(80_000), '5', 160, false), Some('5'));
+    }
+
+    #[test]
+    fn the_same_key_again_or_another_key_at_once_is_another_press() {
+        let mut r = DtmfReceiver::default();
+        let mut hear = |timestamp: u32, event: u8, duration: u16| {
+            let event = TelephoneEvent { event, end: false, volume: 10, duration };
+            r.receive(timestamp, event).map(Digit::to_char)
+        };
+        assert_eq!(hear(1_000, 5, 800), Some('5'));
+        assert_eq!(hear(3_000, 5, 160), Some('5'));
+        assert_eq!(hear(3_000, 6, 160), Some('6'));
+        // 0xffff ticks after a press that was short, or of another key: no segment of it.
+        assert_eq!(hear(3_000 + 65_535, 6, 160), Some('6'));
+        assert_eq!(hear(3_000 + 65_535, 6, u16::MAX), None);
+        assert_eq!(hear(3_000 + 2 * 65_535, 7, 160), Some('7'));
+        // Events that are no keys (flash) are none.
+        assert_eq!(hear(900_000, 16, 160), None);
+    }
+
+    #[test]
+    fn the_pause_between_two_digits_is_three_packets() {
+        let mut s = DtmfSender::new();
+        (0..3).for_each(|_| s.push(digit('5'), Duration::from_millis(40), 8_000).unwrap());
+        let sent: Vec<_> = (0..20).map(|n| u8::from(s.next(n * 160, 160).is_some())).collect();
+        assert_eq!(sent, [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0]);
+        // After a long silence a digit begins at once, and so after a hold.
+        (0..2).for_each(|_| assert_eq!(s.next(0, 160), None));
+        s.push(digit('5'), Duration::from_millis(40), 8_000).unwrap();
+        assert!(s.next(0, 160).is_some_and(|packet| packet.marker));
+        s.clear();
+        s.push(digit('5'), Duration::from_millis(40), 8_000).unwrap();
+        assert!(s.next(0, 160).is_some_and(|packet| packet.marker));
     }
 }

@@ -1,5 +1,9 @@
 //! Plain RTP (for which tests outside the crate have no permit), and what needs a look inside.
 
+mod dtmf;
+mod playout;
+mod reports;
+
 use super::*;
 use crate::crypto::srtp::PlainPermit;
 use crate::media::codec::CodecId;
