@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use subrosa::wire::{
     dtmf::TelephoneEvent,
-    rtcp::{Compound, RtcpPacket},
+    rtcp::{Compound, CompoundWriter, MAX_XR_BLOCKS, RtcpPacket, XrBlock},
     rtp::{RtpHeaderFields, RtpPacket, classify},
 };
 
@@ -41,6 +41,23 @@ fuzz_target!(|data: &[u8]| {
                     assert!(sdes.items().count() <= data.len());
                 }
                 RtcpPacket::Goodbye(bye) => assert!(bye.ssrcs().count() < 32),
+                RtcpPacket::ExtendedReport(report) => {
+                    assert!(report.blocks().count() <= MAX_XR_BLOCKS);
+                    for block in report.blocks() {
+                        let XrBlock::VoipMetrics(metrics) = block else { continue };
+                        let mut out = [0; 64];
+                        let mut writer = CompoundWriter::new(&mut out);
+                        writer.receiver_report(1, &[]).expect("it fits");
+                        writer.voip_metrics(1, &[metrics]).expect("it was read");
+                        let len = writer.finish().expect("it has a report");
+                        let again = Compound::parse(&out[..len]).expect("it was written");
+                        let same = again.iter().any(|packet| {
+                            matches!(packet, RtcpPacket::ExtendedReport(xr)
+                                if xr.voip_metrics_on(metrics.ssrc) == Some(metrics))
+                        });
+                        assert!(same);
+                    }
+                }
                 _ => {}
             }
         }

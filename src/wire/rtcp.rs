@@ -1,9 +1,14 @@
-//! RTCP packets (RFC 3550 §6).
+//! RTCP packets (RFC 3550 §6) and their extended reports (RFC 3611).
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod write;
+mod xr;
 
 pub use write::{CompoundWriter, RtcpWriteError};
+pub use xr::{
+    Concealment, ExtendedReport, JitterBufferKind, MAX_XR_BLOCKS, UNAVAILABLE, VoipMetrics, XR,
+    XrBlock,
+};
 
 /// Packet type of a sender report.
 pub const SR: u8 = 200;
@@ -144,7 +149,9 @@ pub enum RtcpPacket<'a> {
     SourceDescription(SourceDescription<'a>),
     /// Sources that leave (RFC 3550 §6.6).
     Goodbye(Goodbye<'a>),
-    /// Any other packet: APP, feedback (RFC 4585), extended reports. Known to have its length.
+    /// An extended report (RFC 3611).
+    ExtendedReport(ExtendedReport<'a>),
+    /// Any other packet: APP, feedback (RFC 4585). Known to have its length.
     Other {
         /// The packet type.
         packet_type: u8,
@@ -342,6 +349,7 @@ fn read(raw: Raw<'_>) -> Result<RtcpPacket<'_>, RtcpError> {
             };
             Ok(RtcpPacket::Goodbye(Goodbye { sources, reason }))
         }
+        XR => Ok(RtcpPacket::ExtendedReport(ExtendedReport::read(body)?)),
         _ => Ok(RtcpPacket::Other { packet_type, count, body }),
     }
 }

@@ -1,5 +1,6 @@
 //! Writing compound RTCP packets.
 
+use super::xr::{BLOCK_HEADER, MAX_XR_BLOCKS, VOIP_LEN, VoipMetrics, XR};
 use super::{BLOCK_LEN, BYE, CNAME, RR, ReportBlock, SDES, SR, SenderInfo};
 
 /// Why an RTCP packet cannot be written. What was written before stays.
@@ -12,8 +13,8 @@ pub enum RtcpWriteError {
         /// Bytes of the compound packet so far with this packet.
         needed: usize,
     },
-    /// More than 31 report blocks or sources: send more packets.
-    #[error("{0} entries: at most 31 fit one packet")]
+    /// More than 31 report blocks or sources, or 32 extended blocks: send more packets.
+    #[error("{0} entries: at most 31 (32 of an extended report) fit one packet")]
     TooMany(usize),
     /// A canonical name or reason of more than 255 bytes.
     #[error("a text of {0} bytes: at most 255 fit")]
@@ -104,6 +105,29 @@ impl<'b> CompoundWriter<'b> {
         if !reason.is_empty() {
             packet.put(&[len]);
             packet.put(reason.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Adds an extended report of up to [`MAX_XR_BLOCKS`] VoIP metrics (RFC 3611 §4.7).
+    ///
+    /// # Errors
+    /// [`RtcpWriteError`]
+    pub fn voip_metrics(
+        &mut self,
+        ssrc: u32,
+        metrics: &[VoipMetrics],
+    ) -> Result<(), RtcpWriteError> {
+        if metrics.len() > MAX_XR_BLOCKS {
+            return Err(RtcpWriteError::TooMany(metrics.len()));
+        }
+        let block = BLOCK_HEADER.saturating_add(VOIP_LEN);
+        // The five bits of the header that count in other packets are reserved here.
+        let mut packet =
+            self.packet(XR, 0, metrics.len().saturating_mul(block).saturating_add(4))?;
+        packet.put(&ssrc.to_be_bytes());
+        for one in metrics {
+            packet.put(&one.to_bytes());
         }
         Ok(())
     }
