@@ -121,6 +121,31 @@
 #define SUBROSA_POLICY_SOURCE_CALL 3
 
 /**
+ * Nothing was stopped.
+ */
+#define SUBROSA_BREAKER_NONE 0
+
+/**
+ * The far end reported before, and has not reported on what is sent for 15 s.
+ */
+#define SUBROSA_BREAKER_RTCP_TIMEOUT 1
+
+/**
+ * The far end reports again and again that nothing of what is sent arrives.
+ */
+#define SUBROSA_BREAKER_MEDIA_TIMEOUT 2
+
+/**
+ * More is sent than ten times what TCP would send over this path.
+ */
+#define SUBROSA_BREAKER_CONGESTION 3
+
+/**
+ * Something that this version of the C interface does not know.
+ */
+#define SUBROSA_BREAKER_OTHER 4
+
+/**
  * We call; nothing heard yet.
  */
 #define SUBROSA_CALL_DIALING 1
@@ -371,6 +396,11 @@
 #define SUBROSA_MEDIA_EVENT_OTHER 10
 
 /**
+ * Nothing is sent any more, because it harms the network: `breaker`.
+ */
+#define SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER 11
+
+/**
  * None of the others: drop it.
  */
 #define SUBROSA_PACKET_UNKNOWN 0
@@ -584,6 +614,11 @@
  * the session has no socket: do not poll it for packets.
  */
 #define SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED 20
+
+/**
+ * The media of `call` is not sent any more, because it harms the network: `breaker`.
+ */
+#define SUBROSA_EVENT_CIRCUIT_BREAKER 21
 
 /**
  * Not about media that is missing.
@@ -1502,6 +1537,10 @@ typedef struct subrosa_media_event {
      */
     uint32_t ssrc_before;
     /**
+     * A SUBROSA_BREAKER_.
+     */
+    int32_t breaker;
+    /**
      * An address.
      */
     struct subrosa_addr from;
@@ -1536,9 +1575,85 @@ typedef struct subrosa_media_stats {
      */
     float remote_fraction_lost;
     /**
-     * 0; keeps the layout the same everywhere.
+     * A SUBROSA_BREAKER_: why sending was stopped.
      */
-    uint32_t reserved;
+    int32_t circuit_breaker;
+    /**
+     * 1 if the far end was heard: the fields from `wideband` to `delay_us` count.
+     */
+    int32_t has_quality;
+    /**
+     * 1 if the rating is on the wideband scale.
+     */
+    int32_t wideband;
+    /**
+     * Rating with the delay: 0 to 100 (G.107), wideband 0 to 129 (G.107.1).
+     */
+    float r_factor;
+    /**
+     * Listening quality, MOS 1 to 4.5.
+     */
+    float mos_lq;
+    /**
+     * Conversational quality, MOS 1 to 4.5.
+     */
+    float mos_cq;
+    /**
+     * Share of packets lost on the way, 0 to 1.
+     */
+    float loss_rate;
+    /**
+     * Share of packets that came too late to be heard, 0 to 1.
+     */
+    float discard_rate;
+    /**
+     * How much longer losses in a row are than random ones: 1 or more.
+     */
+    float burst_ratio;
+    /**
+     * Share lost or discarded within bursts, 0 to 1.
+     */
+    float burst_density;
+    /**
+     * Share lost or discarded between bursts, 0 to 1.
+     */
+    float gap_density;
+    /**
+     * 1 if the far end told how good we sound (RFC 3611): the fields `remote_...` below count.
+     */
+    int32_t has_remote_quality;
+    /**
+     * Rating as the far end hears us, 0 to 100; -1 if unknown.
+     */
+    float remote_r_factor;
+    /**
+     * Listening quality there, MOS; -1 if unknown.
+     */
+    float remote_mos_lq;
+    /**
+     * Conversational quality there, MOS; -1 if unknown.
+     */
+    float remote_mos_cq;
+    /**
+     * Share of our packets lost on the way, 0 to 1.
+     */
+    float remote_loss_rate;
+    /**
+     * Share of our packets that came too late there, 0 to 1.
+     */
+    float remote_discard_rate;
+    /**
+     * Mean length of a burst of loss.
+     */
+    uint64_t burst_duration_us;
+    /**
+     * Mean length of the time between bursts.
+     */
+    uint64_t gap_duration_us;
+    /**
+     * From mouth to ear, one way, as far as it is known.
+     */
+    uint64_t delay_us;
     /**
      * RTP packets sent.
      */
@@ -1749,6 +1864,10 @@ typedef struct subrosa_event {
      * A SUBROSA_PADLOCK_: what the screen may show from now on.
      */
     int32_t padlock;
+    /**
+     * A SUBROSA_BREAKER_.
+     */
+    int32_t breaker;
     /**
      * The socket of RTP; 0 for none.
      */
@@ -2393,6 +2512,34 @@ subrosa_status subrosa_addr_parse(struct subrosa_str text, struct subrosa_addr *
 subrosa_status subrosa_addr_text(struct subrosa_addr addr, char *buffer, size_t room);
 
 /**
+ * Sends media again after SUBROSA_EVENT_CIRCUIT_BREAKER, because a person wants to;
+ * SUBROSA_ERR_WRONG_STATE if nothing was stopped, or less than 15 s ago.
+ */
+subrosa_status subrosa_call_restart_sending(struct subrosa_engine *engine,
+                                            uint64_t now_us,
+                                            uint64_t call);
+
+/**
+ * Sends media again after SUBROSA_EVENT_CIRCUIT_BREAKER, because a person wants to;
+ * SUBROSA_ERR_WRONG_STATE if nothing was stopped, or less than 15 s ago.
+ */
+subrosa_status subrosa_phone_restart_sending(struct subrosa_phone *phone, uint64_t call);
+
+/**
+ * Sends media again after SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER, because a person wants to;
+ * SUBROSA_ERR_WRONG_STATE if nothing was stopped, or less than 15 s ago.
+ */
+subrosa_status subrosa_media_restart_sending(struct subrosa_media *media, uint64_t now_us);
+
+/**
+ * Switches the circuit breaker of a session that was taken on (1) or off (0); see
+ * subrosa_config_set_circuit_breaker.
+ */
+subrosa_status subrosa_media_set_circuit_breaker(struct subrosa_media *media,
+                                                 uint64_t now_us,
+                                                 int32_t on);
+
+/**
  * Fills in the default options. Set `size` to sizeof before.
  */
 subrosa_status subrosa_call_options_init(struct subrosa_call_options *out);
@@ -2689,6 +2836,13 @@ subrosa_status subrosa_config_set_max_calls(struct subrosa_config *config, uint3
  * before any audio (1), or only told of: SUBROSA_EVENT_SECURITY_DOWNGRADE (0, unless set).
  */
 subrosa_status subrosa_config_set_refuse_downgrade(struct subrosa_config *config, int32_t on);
+
+/**
+ * The sending of a call's media stops when it harms the network, or when the far end's reports
+ * fail to come: SUBROSA_EVENT_CIRCUIT_BREAKER (1, unless set). Switch it off (0) only where the
+ * network cannot be congested.
+ */
+subrosa_status subrosa_config_set_circuit_breaker(struct subrosa_config *config, int32_t on);
 
 /**
  * When a domain's policy becomes stricter, moves its running plain calls to SRTP (1), or keeps

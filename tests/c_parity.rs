@@ -31,6 +31,8 @@ const HELD: &[(&str, &str)] = &[
     ("src/crypto/srtp", "SourceCounters"),
     ("src/media/session", "Channel"),
     ("src/media/session", "MediaEvent"),
+    ("src/media", "BreakerReason"),
+    ("src/media/quality", "Quality"),
     ("src/wire", "PacketKind"),
 ];
 
@@ -70,6 +72,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("FlowStats", "subrosa_engine_stats."),
     ("TransactionStats", "subrosa_engine_stats."),
     ("MediaStats", "subrosa_media_stats."),
+    ("Quality", "subrosa_media_stats."),
     ("DriverStats", "subrosa_driver_stats."),
     ("LadderStep", "subrosa_ladder_step."),
     ("SipTraceRecord", "subrosa_sip_trace."),
@@ -105,6 +108,7 @@ const VARIANTS: &[(&str, &str)] = &[
     ("Input", "subrosa_engine_handle_"),
     ("Channel", "SUBROSA_CHANNEL_"),
     ("MediaEvent", "SUBROSA_MEDIA_EVENT_"),
+    ("BreakerReason", "SUBROSA_BREAKER_"),
     ("PacketKind", "SUBROSA_PACKET_"),
 ];
 
@@ -275,6 +279,10 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("MediaSession::srtp_progress", &["subrosa_call_srtp_progress"], "a fact of the call"),
     ("MediaSession::rekey_due", &["subrosa_engine_handle_media"], "the engine hears of it and renews"),
     ("MediaSession::is_muted", &["subrosa_media_set_muted"], "what was set"),
+    ("MediaSession::circuit_breaker", &["subrosa_media_stats.circuit_breaker"], "a fact"),
+    ("MediaStats.quality", &["subrosa_media_stats.has_quality"], "its fields"),
+    ("MediaStats.remote_quality", &["subrosa_media_stats.has_remote_quality", "subrosa_media_stats.remote_r_factor", "subrosa_media_stats.remote_mos_lq", "subrosa_media_stats.remote_mos_cq", "subrosa_media_stats.remote_loss_rate", "subrosa_media_stats.remote_discard_rate"], "what can be used of it"),
+    ("Event::CircuitBreaker.reason", &["subrosa_event.breaker"], "another name"),
     ("MediaSession::has_output", &["subrosa_media_poll_transmit"], SHORTHAND),
     ("MediaSession::handle_rtp", &["subrosa_media_handle_datagram"], SHORTHAND),
     ("MediaSession::handle_rtcp", &["subrosa_media_handle_datagram"], SHORTHAND),

@@ -46,6 +46,7 @@ fn read(at: Instant, bytes: &[u8]) -> Report {
             RtcpPacket::ReceiverReport { reports, .. } => blocks = reports.iter().collect(),
             RtcpPacket::SourceDescription(d) => cname = d.cname(sender).map(<[u8]>::to_vec),
             RtcpPacket::Goodbye(goodbye) => left.extend(goodbye.ssrcs()),
+            RtcpPacket::ExtendedReport(report) => assert_eq!(report.ssrc(), sender),
             _ => panic!("an unusual packet"),
         }
     }

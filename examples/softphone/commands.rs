@@ -13,7 +13,8 @@ pub(crate) const HELP: &str = "\
   hangup          end the call              report       how secure the call is, and why
   hold, resume    the far end               play FILE    play a WAV file to the far end
   mute, unmute    our microphone            record FILE  record the far end, as WAV
-  dtmf DIGITS     press keys                quit         hang up, un-register and end";
+  dtmf DIGITS     press keys                quit         hang up, un-register and end
+  resend          send again after a stop   help         this";
 
 /// A command.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Hold,
     Resume,
     Mute(bool),
+    Resend,
     Dtmf(String),
     Play(String),
     Record(String),
@@ -56,6 +58,7 @@ pub(crate) fn parse(line: &str) -> Command {
         "resume" => Command::Resume,
         "mute" => Command::Mute(true),
         "unmute" => Command::Mute(false),
+        "resend" => Command::Resend,
         "dtmf" if rest.is_empty() => needs("digits"),
         "dtmf" => digits(rest).map_or_else(Command::Wrong, Command::Dtmf),
         "play" if rest.is_empty() => needs("a WAV file"),

@@ -6,7 +6,9 @@ use subrosa::driver::{CallInfo, DriverStats};
 use subrosa::engine::{
     AccountState, AccountStatus, CallState, Padlock, SipDirection, SipTraceRecord, StepOutcome,
 };
+use subrosa::media::quality::Quality;
 use subrosa::media::session::MediaStats;
+use subrosa::wire::rtcp::{UNAVAILABLE, VoipMetrics};
 
 use crate::display::Paint;
 use crate::meter::Meters;
@@ -64,13 +66,11 @@ pub(crate) fn live(
     }
     if let (Some(media), Some(codec)) = (&info.media, info.codec) {
         let (spoken, heard) = (meters.spoken.level(), meters.heard.level());
-        let _ = write!(
-            line,
-            "  {} {spoken}{heard}  lost {}  {:.0} ms",
-            codec.as_str(),
-            media.lost,
-            milliseconds(media.jitter)
-        );
+        let _ = write!(line, "  {} {spoken}{heard}  lost {}", codec.as_str(), media.lost);
+        let _ = match media.quality {
+            Some(quality) => write!(line, "  MOS {:.1}", quality.mos_cq),
+            None => Ok(()),
+        };
     }
     line
 }
@@ -126,6 +126,8 @@ pub(crate) fn stats(info: &CallInfo, driver: &DriverStats) -> String {
         ),
         ("jitter", format!("{:.1} ms", milliseconds(media.jitter))),
         ("round trip", rtt),
+        ("quality here", media.quality.map_or("not known yet".into(), quality)),
+        ("there", media.remote_quality.map_or("the far end does not say".into(), told)),
         (
             "garbage",
             format!(
@@ -144,6 +146,28 @@ pub(crate) fn stats(info: &CallInfo, driver: &DriverStats) -> String {
             ),
         ),
     ])
+}
+
+/// How good the far end sounds.
+fn quality(q: Quality) -> String {
+    format!(
+        "MOS {:.1} to listen, {:.1} to talk, R {:.0}; {:.1} % lost, {:.1} % too late; {:.0} ms delay",
+        q.mos_lq,
+        q.mos_cq,
+        q.r_factor,
+        q.loss_rate * 100.0,
+        q.discard_rate * 100.0,
+        milliseconds(q.delay)
+    )
+}
+
+/// How good we sound there, as the far end says.
+fn told(metrics: VoipMetrics) -> String {
+    let tenths = |mos: u8| match mos {
+        UNAVAILABLE => "unknown".to_owned(),
+        mos => format!("{:.1}", f32::from(mos) / 10.0),
+    };
+    format!("MOS {} to listen, {} to talk", tenths(metrics.mos_lq), tenths(metrics.mos_cq))
 }
 
 /// How secure the call is, with the evidence.

@@ -356,6 +356,14 @@ impl Phone {
         self.with_call(call, move |mut call, now| call.send_dtmf(now, digit, length))
     }
 
+    /// Sends media again after [`Event::CircuitBreaker`], because a person wants to.
+    ///
+    /// # Errors
+    /// [`PhoneError::Call`] if nothing was stopped, or less than 15 s ago.
+    pub fn restart_sending(&self, call: CallId) -> Result<(), PhoneError> {
+        self.with_call(call, move |mut call, now| call.restart_sending(now))
+    }
+
     /// Mutes our end, so that the far end hears silence, or unmutes it.
     ///
     /// # Errors

@@ -64,6 +64,10 @@ pub struct Config {
     /// Off: it is only told. A caller's address is what the request says: whoever can make you
     /// take a call in another's name can raise or reach this bar in that name.
     pub refuse_downgrade: bool,
+    /// The sending of a call's media stops when it harms the network, or when the far end's reports
+    /// fail to come (RFC 8083; [`Event::CircuitBreaker`](super::Event::CircuitBreaker)). Switch it
+    /// off only where the network cannot be congested.
+    pub circuit_breaker: bool,
     /// Calls held at the same time at most; further ones are answered 486.
     pub max_calls: usize,
     /// How much `Engine::poll_log` has to tell.
@@ -97,6 +101,7 @@ impl Config {
             local_user: String::from("phone"),
             upgrade_running_calls: false,
             refuse_downgrade: false,
+            circuit_breaker: true,
             max_calls: 64,
             log_level: LogLevel::Off,
             sip_trace: false,

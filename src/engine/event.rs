@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use super::{AccountId, CallId, Padlock, SecurityLevel};
+use crate::media::breaker::BreakerReason;
 use crate::media::session::NoMediaReason;
 use crate::sip::{SocketId, Transport};
 use crate::time::Duration;
@@ -150,6 +151,15 @@ pub enum Event {
     MediaResumed {
         /// The call.
         call: CallId,
+    },
+    /// The call's media is not sent any more, because it harms the network, or nobody can tell
+    /// whether it does (RFC 8083); the far end is still heard.
+    /// [`Call::restart_sending`](super::Call::restart_sending) tries again when a person wants to.
+    CircuitBreaker {
+        /// The call.
+        call: CallId,
+        /// What was found.
+        reason: BreakerReason,
     },
     /// The call is over: the last event of this call. Its id lives on, for the statistics and the
     /// report, until `forget_call` or until newer ended calls displace it.

@@ -221,6 +221,22 @@ impl Call<'_> {
             })
         })
     }
+    /// Sends media again after [`Event::CircuitBreaker`](super::Event::CircuitBreaker), because a
+    /// person wants to.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`] if nothing was stopped, or less than 15 s ago (RFC 8083 §4.5).
+    pub fn restart_sending(&mut self, now: Instant) -> Result<(), CallError> {
+        self.command(now, |e, _| {
+            let state = e.machine.state().as_str();
+            if e.media.is_away() {
+                return Err(CallError::MediaTaken);
+            }
+            let restarted = e.media.here_mut().is_some_and(|s| s.restart_sending(now));
+            let wrong = CallError::WrongState { command: "restart the sending of", state };
+            restarted.then_some(()).ok_or(wrong)
+        })
+    }
     /// Silences what is sent, or ends that.
     ///
     /// # Errors

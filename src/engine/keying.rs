@@ -211,6 +211,7 @@ impl Engine {
             config.remote_rtcp = rtcp;
             config.rtcp_mux = agreed.rtcp_mux;
             config.wall_clock = unix;
+            config.circuit_breaker = self.config.circuit_breaker;
             config.source_lock = SourceLock::LatchPlain(LATCH);
             let former = entry.former_source.take();
             if let Some((former, _)) = former {

@@ -110,6 +110,9 @@ impl Engine {
             Event::NoMedia { call, reason } => {
                 self.note(Warn, "media", || format!("call {call} hears nothing: {reason:?}"));
             }
+            Event::CircuitBreaker { call, reason } => {
+                self.note(Warn, "media", || format!("call {call} stopped sending: {reason}"));
+            }
             Event::MediaResumed { call } => {
                 self.note(Info, "media", || format!("call {call} hears the far end again"));
             }

@@ -177,6 +177,7 @@ impl Engine {
                     MediaEvent::Dtmf(digit) => Event::DtmfReceived { call, digit: digit.to_char() },
                     MediaEvent::NoMedia { reason } => Event::NoMedia { call, reason },
                     MediaEvent::MediaResumed => Event::MediaResumed { call },
+                    MediaEvent::CircuitBreaker { reason } => Event::CircuitBreaker { call, reason },
                     _ => continue,
                 };
                 self.events.push(event);

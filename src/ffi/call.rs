@@ -193,7 +193,7 @@ pub(super) fn find(state: &mut EngineState, call: u64) -> Result<Call<'_>, Failu
 }
 
 /// Does something to a call.
-unsafe fn command(
+pub(super) unsafe fn command(
     engine: *mut subrosa_engine,
     call: u64,
     run: impl FnOnce(&mut Call<'_>) -> Result<(), Failure>,

@@ -306,6 +306,22 @@ pub unsafe extern "C" fn subrosa_config_set_refuse_downgrade(
     unsafe { set(config, change) }
 }
 
+/// The sending of a call's media stops when it harms the network, or when the far end's reports
+/// fail to come: SUBROSA_EVENT_CIRCUIT_BREAKER (1, unless set). Switch it off (0) only where the
+/// network cannot be congested.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_circuit_breaker(
+    config: *mut subrosa_config,
+    on: i32,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        config.circuit_breaker = on != 0;
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
 /// When a domain's policy becomes stricter, moves its running plain calls to SRTP (1), or keeps
 /// them as they are (0, unless set).
 #[unsafe(no_mangle)]

@@ -1,6 +1,7 @@
 //! A call's media session that was taken: packets, PCM and timers, on a thread of the host's choice.
 
 use super::addr::subrosa_addr;
+use super::breaker::{SUBROSA_BREAKER_NONE, breaker_number};
 use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::media_link::{feedback_handle, subrosa_media_feedback, subrosa_media_update, take};
 use super::output::{SUBROSA_NO_MEDIA_NONE, no_media_number};
@@ -49,6 +50,8 @@ pub const SUBROSA_MEDIA_EVENT_MEDIA_RESUMED: i32 = 8;
 pub const SUBROSA_MEDIA_EVENT_SEND_BLOCKED: i32 = 9;
 /// Something that this version of the C interface does not know.
 pub const SUBROSA_MEDIA_EVENT_OTHER: i32 = 10;
+/// Nothing is sent any more, because it harms the network: `breaker`.
+pub const SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER: i32 = 11;
 
 /// A call's media session that was taken with subrosa_engine_take_media. It is used by one thread
 /// at a time, which need not be the engine's; it may outlive the call and the engine.
@@ -94,6 +97,8 @@ pub struct subrosa_media_event {
     pub ssrc: u32,
     /// The source before.
     pub ssrc_before: u32,
+    /// A SUBROSA_BREAKER_.
+    pub breaker: i32,
     /// An address.
     pub from: subrosa_addr,
     /// An address.
@@ -112,7 +117,8 @@ impl subrosa_media_event {
     fn new(kind: i32) -> Self {
         let (from, to) = (subrosa_addr::default(), subrosa_addr::default());
         let no_media = SUBROSA_NO_MEDIA_NONE;
-        Self { size: 0, kind, digit: 0, no_media, ssrc: 0, ssrc_before: 0, from, to }
+        let breaker = SUBROSA_BREAKER_NONE;
+        Self { size: 0, kind, digit: 0, no_media, ssrc: 0, ssrc_before: 0, breaker, from, to }
     }
 
     fn of(event: MediaEvent) -> Self {
@@ -142,6 +148,10 @@ impl subrosa_media_event {
             }
             MediaEvent::MediaResumed => Self::new(SUBROSA_MEDIA_EVENT_MEDIA_RESUMED),
             MediaEvent::SendBlocked => Self::new(SUBROSA_MEDIA_EVENT_SEND_BLOCKED),
+            MediaEvent::CircuitBreaker { reason } => {
+                let breaker = breaker_number(Some(reason));
+                Self { breaker, ..Self::new(SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER) }
+            }
             #[allow(unreachable_patterns)]
             _ => Self::new(SUBROSA_MEDIA_EVENT_OTHER),
         }
@@ -176,7 +186,7 @@ pub(super) fn media_handle(session: MediaSession) -> *mut subrosa_media {
 }
 
 /// Enters a session.
-unsafe fn with(
+pub(super) unsafe fn with(
     media: *const subrosa_media,
     access: Access,
     run: impl FnOnce(&mut MediaSession) -> Result<(), Failure>,

@@ -19,6 +19,7 @@
 
 mod account;
 mod addr;
+mod breaker;
 mod call;
 #[cfg(feature = "driver")]
 mod call_audio;
@@ -60,6 +61,7 @@ mod trace;
 
 pub use account::*;
 pub use addr::*;
+pub use breaker::*;
 pub use call::*;
 #[cfg(feature = "driver")]
 pub use call_audio::*;

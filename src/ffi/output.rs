@@ -2,6 +2,7 @@
 
 use super::account::transport_number;
 use super::addr::subrosa_addr;
+use super::breaker::{SUBROSA_BREAKER_NONE, breaker_number};
 use super::dns::kind_number;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Texts};
@@ -92,6 +93,8 @@ pub const SUBROSA_EVENT_INCOMING_REFUSED: i32 = 19;
 /// `rtcp_socket`, because the host is on another network. The old ones were closed. Until it comes
 /// the session has no socket: do not poll it for packets.
 pub const SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED: i32 = 20;
+/// The media of `call` is not sent any more, because it harms the network: `breaker`.
+pub const SUBROSA_EVENT_CIRCUIT_BREAKER: i32 = 21;
 
 /// Not about media that is missing.
 pub const SUBROSA_NO_MEDIA_NONE: i32 = 0;
@@ -206,6 +209,8 @@ pub struct subrosa_event {
     pub level_now: i32,
     /// A SUBROSA_PADLOCK_: what the screen may show from now on.
     pub padlock: i32,
+    /// A SUBROSA_BREAKER_.
+    pub breaker: i32,
     /// The socket of RTP; 0 for none.
     pub rtp_socket: u64,
     /// The socket of RTCP that does not share it; 0 for none.
@@ -278,6 +283,7 @@ impl subrosa_event {
             remote_hold: 0,
             fallback: 0,
             no_media: SUBROSA_NO_MEDIA_NONE,
+            breaker: SUBROSA_BREAKER_NONE,
             level_before: SUBROSA_LEVEL_NONE,
             level_now: SUBROSA_LEVEL_NONE,
             padlock: SUBROSA_PADLOCK_NONE,
@@ -396,6 +402,10 @@ impl subrosa_event {
             Event::PeerIdentityChanged { call } => {
                 Self::of_call(SUBROSA_EVENT_PEER_IDENTITY_CHANGED, *call)
             }
+            Event::CircuitBreaker { call, reason } => Self {
+                breaker: breaker_number(Some(*reason)),
+                ..Self::of_call(SUBROSA_EVENT_CIRCUIT_BREAKER, *call)
+            },
             Event::MediaResumed { call } => Self::of_call(SUBROSA_EVENT_MEDIA_RESUMED, *call),
             Event::CallEnded { call, reason } => {
                 let mut out = Self::of_call(SUBROSA_EVENT_CALL_ENDED, *call);

@@ -15,7 +15,7 @@ use crate::engine::{Call, CallError, CallId};
 use crate::time::Duration;
 
 /// Commands a call.
-unsafe fn command(
+pub(super) unsafe fn command(
     phone: *mut subrosa_phone,
     call: u64,
     run: impl FnOnce(&Phone, CallId) -> Result<(), PhoneError>,

@@ -1,5 +1,6 @@
 //! Statistics of calls and of the engine.
 
+use super::breaker::breaker_number;
 use super::call::find;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure};
@@ -8,6 +9,7 @@ use super::reason::{SUBROSA_MAX_REASONS, spread};
 use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
 use crate::engine::EngineStats;
 use crate::media::session::MediaStats;
+use crate::wire::rtcp::UNAVAILABLE;
 
 /// Statistics of a call's media. Set `size` to sizeof before asking.
 #[repr(C)]
@@ -23,8 +25,46 @@ pub struct subrosa_media_stats {
     pub fraction_lost: f32,
     /// Share of what we sent that the far end lost lately, 0 to 1.
     pub remote_fraction_lost: f32,
-    /// 0; keeps the layout the same everywhere.
-    pub reserved: u32,
+    /// A SUBROSA_BREAKER_: why sending was stopped.
+    pub circuit_breaker: i32,
+    /// 1 if the far end was heard: the fields from `wideband` to `delay_us` count.
+    pub has_quality: i32,
+    /// 1 if the rating is on the wideband scale.
+    pub wideband: i32,
+    /// Rating with the delay: 0 to 100 (G.107), wideband 0 to 129 (G.107.1).
+    pub r_factor: f32,
+    /// Listening quality, MOS 1 to 4.5.
+    pub mos_lq: f32,
+    /// Conversational quality, MOS 1 to 4.5.
+    pub mos_cq: f32,
+    /// Share of packets lost on the way, 0 to 1.
+    pub loss_rate: f32,
+    /// Share of packets that came too late to be heard, 0 to 1.
+    pub discard_rate: f32,
+    /// How much longer losses in a row are than random ones: 1 or more.
+    pub burst_ratio: f32,
+    /// Share lost or discarded within bursts, 0 to 1.
+    pub burst_density: f32,
+    /// Share lost or discarded between bursts, 0 to 1.
+    pub gap_density: f32,
+    /// 1 if the far end told how good we sound (RFC 3611): the fields `remote_...` below count.
+    pub has_remote_quality: i32,
+    /// Rating as the far end hears us, 0 to 100; -1 if unknown.
+    pub remote_r_factor: f32,
+    /// Listening quality there, MOS; -1 if unknown.
+    pub remote_mos_lq: f32,
+    /// Conversational quality there, MOS; -1 if unknown.
+    pub remote_mos_cq: f32,
+    /// Share of our packets lost on the way, 0 to 1.
+    pub remote_loss_rate: f32,
+    /// Share of our packets that came too late there, 0 to 1.
+    pub remote_discard_rate: f32,
+    /// Mean length of a burst of loss.
+    pub burst_duration_us: u64,
+    /// Mean length of the time between bursts.
+    pub gap_duration_us: u64,
+    /// From mouth to ear, one way, as far as it is known.
+    pub delay_us: u64,
     /// RTP packets sent.
     pub packets_sent: u64,
     /// RTP packets accepted.
@@ -107,15 +147,46 @@ fn micros(duration: crate::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// A value of RFC 3611, -1 if it is unknown.
+fn known(value: u8) -> f32 {
+    if value == UNAVAILABLE { -1.0 } else { f32::from(value) }
+}
+
+/// The same of an opinion, which is told in tenths.
+fn opinion(value: u8) -> f32 {
+    if value == UNAVAILABLE { -1.0 } else { f32::from(value) / 10.0 }
+}
+
 impl subrosa_media_stats {
     pub(super) fn of(stats: &MediaStats) -> Self {
+        let quality = stats.quality.unwrap_or_default();
+        let remote = stats.remote_quality.unwrap_or_default();
         Self {
             size: 0,
             level_sent: stats.level_sent,
             level_received: stats.level_received,
             fraction_lost: stats.fraction_lost,
             remote_fraction_lost: stats.remote_fraction_lost,
-            reserved: 0,
+            circuit_breaker: breaker_number(stats.circuit_breaker),
+            has_quality: i32::from(stats.quality.is_some()),
+            wideband: i32::from(quality.wideband),
+            r_factor: quality.r_factor,
+            mos_lq: quality.mos_lq,
+            mos_cq: quality.mos_cq,
+            loss_rate: quality.loss_rate,
+            discard_rate: quality.discard_rate,
+            burst_ratio: quality.burst_ratio,
+            burst_density: quality.burst_density,
+            gap_density: quality.gap_density,
+            has_remote_quality: i32::from(stats.remote_quality.is_some()),
+            remote_r_factor: known(remote.r_factor),
+            remote_mos_lq: opinion(remote.mos_lq),
+            remote_mos_cq: opinion(remote.mos_cq),
+            remote_loss_rate: f32::from(remote.loss_rate) / 256.0,
+            remote_discard_rate: f32::from(remote.discard_rate) / 256.0,
+            burst_duration_us: micros(quality.burst_duration),
+            gap_duration_us: micros(quality.gap_duration),
+            delay_us: micros(quality.delay),
             packets_sent: stats.packets_sent,
             packets_received: stats.packets_received,
             bytes_sent: stats.bytes_sent,

@@ -1,9 +1,11 @@
-//! The audio of a call: codecs, jitter buffer, concealment, resampling, and the session that joins
+//! The audio of a call: codecs, jitter buffer, concealment, resampling, and how good it all sounds, and the session that joins
 //! them to RTP and SRTP. Pure computation.
 
+pub mod breaker;
 pub mod codec;
 pub mod conceal;
 pub mod jitter;
+pub mod quality;
 pub mod reception;
 pub mod resample;
 pub mod session;

@@ -104,6 +104,9 @@ impl Session {
                 self.say(&format!("hold: {ours}, {theirs}"));
             }
             Event::DtmfReceived { digit, .. } => self.say(&format!("the far end pressed {digit}")),
+            Event::CircuitBreaker { reason, .. } => {
+                self.say(&format!("not sending any more: {reason}; type resend to try again"));
+            }
             Event::CallEnded { call, reason } => return self.finish(call, &reason),
             _ => {}
         }

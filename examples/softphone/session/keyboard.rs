@@ -52,6 +52,10 @@ impl Session {
                 self.call.iter_mut().for_each(|call| call.muted = muted);
                 self.say(if muted { "muted" } else { "not muted any more" });
             }
+            Command::Resend => {
+                self.phone.restart_sending(self.current()?)?;
+                self.say("sending again");
+            }
             Command::Dtmf(digits) => {
                 if let Some(call) = &mut self.call {
                     call.digits.splice(..0, digits.chars().rev());

@@ -109,6 +109,10 @@ pub struct MediaConfig {
     pub wall_clock: UnixTime,
     /// No packet for this long while we receive is reported as an event.
     pub no_media_timeout: Duration,
+    /// Sending stops when it harms the network (RFC 8083).
+    pub circuit_breaker: bool,
+    /// The quality of what is heard goes to the peer with each RTCP packet (RFC 3611 §4.7).
+    pub rtcp_xr: bool,
 }
 
 /// Payload types that one session takes at most.
@@ -136,6 +140,8 @@ impl MediaConfig {
             source_lock: SourceLock::Authenticated,
             wall_clock: UnixTime::default(),
             no_media_timeout: Duration::from_secs(10),
+            circuit_breaker: true,
+            rtcp_xr: true,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::media::reception::Reception;
 use crate::time::{Duration, Instant, UnixTime};
 use crate::util::{RngExt, SeededRng};
 use crate::wire::rtcp::{
-    Compound, CompoundWriter, ReportBlock, RtcpPacket, RtcpWriteError, SenderInfo,
+    Compound, CompoundWriter, ReportBlock, RtcpPacket, RtcpWriteError, SenderInfo, VoipMetrics,
 };
 
 /// The minimum interval (RFC 3550 §6.2); with two parties the bandwidth never asks for more.
@@ -20,6 +20,8 @@ pub(super) struct Heard {
     pub(super) bye: bool,
     /// The source that sent it.
     pub(super) ssrc: u32,
+    /// What it reports about us.
+    pub(super) report: Option<ReportBlock>,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) struct Control {
     rtt: Option<Duration>,
     /// What the peer last said about us.
     remote: Option<ReportBlock>,
+    /// How good we sound, as it last said.
+    remote_voip: Option<VoipMetrics>,
     /// Packets sent at the time of the last two reports.
     sent_at_reports: [u64; 2],
     pub(super) sent: u64,
@@ -64,6 +68,7 @@ impl Control {
             last_sr: None,
             rtt: None,
             remote: None,
+            remote_voip: None,
             sent_at_reports: [0; 2],
             sent: 0,
             received: 0,
@@ -97,6 +102,10 @@ impl Control {
         self.remote
     }
 
+    pub(super) fn remote_voip(&self) -> Option<VoipMetrics> {
+        self.remote_voip
+    }
+
     pub(super) fn pending(&self) -> bool {
         self.pending
     }
@@ -125,13 +134,15 @@ impl Control {
         (wall + (now - then)).to_ntp()
     }
 
-    /// Writes the compound packet that waits; returns its length.
+    /// Writes the compound packet that waits, with the quality of what is received; returns its
+    /// length.
     pub(super) fn write(
         &mut self,
         now: Instant,
         sent: Sent,
         timestamp: u32,
         received: Option<(u32, &mut Reception)>,
+        voip: Option<VoipMetrics>,
         out: &mut [u8],
     ) -> Result<usize, RtcpWriteError> {
         self.pending = false;
@@ -165,6 +176,9 @@ impl Control {
             writer.receiver_report(from, blocks)?;
         }
         writer.cname(from, &self.cname)?;
+        if let Some(voip) = voip {
+            writer.voip_metrics(from, &[voip])?;
+        }
         if leaving.is_some() {
             writer.goodbye(&[from], "")?;
         }
@@ -184,17 +198,20 @@ impl Control {
         remote_ssrc: Option<u32>,
     ) -> Heard {
         self.received = self.received.saturating_add(1);
-        let mut heard = Heard { bye: false, ssrc: compound.sender_ssrc() };
+        let mut heard = Heard { bye: false, ssrc: compound.sender_ssrc(), report: None };
         for packet in compound.iter() {
             match packet {
                 RtcpPacket::SenderReport { ssrc, info, reports } => {
                     if remote_ssrc.is_none_or(|known| known == ssrc) {
                         self.last_sr = Some(((info.ntp >> 16) as u32, now));
                     }
-                    self.report(now, reports.on(local_ssrc));
+                    heard.report = heard.report.or(reports.on(local_ssrc));
                 }
                 RtcpPacket::ReceiverReport { reports, .. } => {
-                    self.report(now, reports.on(local_ssrc));
+                    heard.report = heard.report.or(reports.on(local_ssrc));
+                }
+                RtcpPacket::ExtendedReport(report) => {
+                    self.remote_voip = report.voip_metrics_on(local_ssrc).or(self.remote_voip);
                 }
                 RtcpPacket::Goodbye(goodbye) => {
                     let ours = |ssrc: u32| remote_ssrc.is_none_or(|known| known == ssrc);
@@ -203,11 +220,13 @@ impl Control {
                 _ => {}
             }
         }
+        if let Some(block) = heard.report {
+            self.report(now, block);
+        }
         heard
     }
 
-    fn report(&mut self, now: Instant, block: Option<ReportBlock>) {
-        let Some(block) = block else { return };
+    fn report(&mut self, now: Instant, block: ReportBlock) {
         self.remote = Some(block);
         if block.last_sr == 0 {
             return;
@@ -263,9 +282,9 @@ mod tests {
         let t = |ms| Instant::from_millis(ms);
         let mut reception = Reception::new(8_000, 5, 1);
         reception.update(5);
-        let n = a.write(t(1_000), sent(10), 99, None, &mut buf).unwrap();
+        let n = a.write(t(1_000), sent(10), 99, None, None, &mut buf).unwrap();
         b.handle(t(1_040), &Compound::parse(&buf[..n]).unwrap(), 8, Some(7));
-        let n = b.write(t(3_000), sent(0), 99, Some((7, &mut reception)), &mut buf).unwrap();
+        let n = b.write(t(3_000), sent(0), 99, Some((7, &mut reception)), None, &mut buf).unwrap();
         a.handle(t(3_060), &Compound::parse(&buf[..n]).unwrap(), 7, Some(8));
         let rtt = a.rtt().unwrap().as_millis();
         assert!((99..=101).contains(&rtt), "{rtt}");
@@ -277,7 +296,7 @@ mod tests {
         let mut c = control(1);
         let mut buf = [0; 200];
         let mut kind = |c: &mut Control| {
-            let n = c.write(Instant::from_millis(900), sent(3), 99, None, &mut buf).unwrap();
+            let n = c.write(Instant::from_millis(900), sent(3), 99, None, None, &mut buf).unwrap();
             let compound = Compound::parse(&buf[..n]).unwrap();
             let bye = compound.iter().any(|p| matches!(p, RtcpPacket::Goodbye(_)));
             (matches!(compound.iter().next(), Some(RtcpPacket::SenderReport { .. })), bye)

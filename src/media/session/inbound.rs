@@ -2,7 +2,7 @@
 
 use super::config::{MAX_RECEIVE, MediaConfigError, Payload};
 use super::outbound::{check_payload_type, follow_level};
-use crate::media::codec::{CodecDescription, Decoder, MAX_FRAME_MS};
+use crate::media::codec::{CodecDescription, CodecId, Decoder, MAX_FRAME_MS};
 use crate::media::conceal::{Conceal, PitchRepeat};
 use crate::media::jitter::{Adjust, Insert, JitterBuffer, JitterConfig, Packet, Playout};
 use crate::media::resample::Resampler;
@@ -195,6 +195,11 @@ impl Inbound {
             }
         };
         chain.resampler.process(pcm.get(..len).unwrap_or_default(), |block| ready.extend(block));
+    }
+
+    /// The codec that is played.
+    pub(super) fn codec(&self) -> Option<CodecId> {
+        self.chains.get(self.current).map(|chain| chain.payload.codec)
     }
 
     pub(super) fn jitter(&self) -> &JitterBuffer {

@@ -13,6 +13,7 @@ mod dtmf;
 mod guard;
 mod inbound;
 mod outbound;
+mod quality;
 mod receive;
 mod stats;
 mod taken;
@@ -27,6 +28,8 @@ pub(crate) use taken::MediaFacts;
 pub use taken::MediaFeedback;
 
 use crate::crypto::srtp::{Egress, MasterKeyId, Suite};
+use crate::media::breaker::CircuitBreaker;
+use crate::media::quality::FateHistory;
 use crate::media::reception::Reception;
 use crate::time::{Duration, Instant};
 use crate::util::{BoundedQueue, Rng, RngExt, SeededRng};
@@ -69,6 +72,8 @@ pub struct Transmit<'b> {
 struct Remote {
     ssrc: u32,
     reception: Reception,
+    /// What became of its packets.
+    fates: FateHistory,
     /// Loss of earlier sources.
     lost_before: i64,
 }
@@ -133,6 +138,9 @@ pub struct MediaSession {
     failed: Option<MediaConfigError>,
     send_blocked: bool,
     collisions: u8,
+    breaker: CircuitBreaker,
+    breaker_on: bool,
+    rtcp_xr: bool,
 }
 
 impl MediaSession {
@@ -157,6 +165,8 @@ impl MediaSession {
             Outbound::new(config.send, config.ptime_ms, config.write_rate, first_timestamp)?;
         outbound.set_dtmf_payload_type(config.dtmf_send);
         outbound.set_sending(config.direction.sends());
+        let mut breaker = CircuitBreaker::new(now);
+        breaker.restart(now, config.direction.sends());
         let latch_until = latch_until(now, config.source_lock);
         Ok(Self {
             ssrc: config.ssrc.unwrap_or_else(|| rng.next_u32()),
@@ -199,6 +209,9 @@ impl MediaSession {
             failed: None,
             send_blocked: false,
             collisions: 0,
+            breaker,
+            breaker_on: config.circuit_breaker,
+            rtcp_xr: config.rtcp_xr,
         })
     }
 
@@ -241,7 +254,8 @@ impl MediaSession {
     /// [`DtmfError`] says why it cannot be sent.
     pub fn send_dtmf(&mut self, digit: Digit, duration: Duration) -> Result<(), DtmfError> {
         let clock_rate = self.outbound.payload().codec.description().clock_rate;
-        let sending = self.direction.sends() && !self.closed;
+        let stopped = self.closed || self.breaker.tripped().is_some();
+        let sending = self.direction.sends() && !stopped;
         let dtmf = self.outbound.dtmf().ok_or(DtmfError::NotNegotiated)?;
         if !sending {
             return Err(DtmfError::NotSending);
@@ -274,6 +288,11 @@ impl MediaSession {
             self.send_blocked = false;
         }
         if let Some((rtp, rtcp, mux)) = update.remote {
+            let elsewhere = self.path.signalled != rtp;
+            let stopped = self.breaker.tripped().is_some();
+            if stopped && (elsewhere || self.breaker.may_restart(now)) {
+                self.begin_sending(now);
+            }
             self.path.rtp = rtp;
             self.path.signalled = rtp;
             self.path.rtcp = if mux { rtp } else { rtcp };
@@ -292,8 +311,10 @@ impl MediaSession {
             self.inbound.reset();
             self.rewatch(now);
         }
-        self.direction = direction;
-        self.outbound.set_sending(direction.sends());
+        let before = core::mem::replace(&mut self.direction, direction);
+        if before.sends() != direction.sends() && self.breaker.may_restart(now) {
+            self.begin_sending(now);
+        }
     }
 
     /// Ends the session: an RTCP BYE leaves with the next polls, nothing else any more.
@@ -312,7 +333,8 @@ impl MediaSession {
         }
         let watch =
             (self.direction.receives() && !self.watch.reported).then_some(self.watch.deadline);
-        let timers = [watch, self.guard.next_timeout(), Some(self.control.due())];
+        let breaker = self.breaker.next_timeout().filter(|_| self.breaker_on);
+        let timers = [watch, breaker, self.guard.next_timeout(), Some(self.control.due())];
         timers.into_iter().flatten().min()
     }
 
@@ -323,6 +345,10 @@ impl MediaSession {
         }
         self.control.handle_timeout(now);
         self.guard.handle_timeout(now);
+        if self.breaker_on {
+            let reason = self.breaker.handle_timeout(now);
+            self.break_circuit(reason);
+        }
         if self.direction.receives() && !self.watch.reported && now >= self.watch.deadline {
             self.watch.reported = true;
             let reason = self.diagnose();
@@ -368,6 +394,7 @@ impl MediaSession {
         match self.guard.protect(Protocol::Rtp, buffer, len) {
             Ok(packet) => {
                 self.octets = self.octets.wrapping_add(octets);
+                self.breaker.sent(packet.bytes().len());
                 self.counters.packets_sent = self.counters.packets_sent.saturating_add(1);
                 self.counters.bytes_sent =
                     self.counters.bytes_sent.saturating_add(packet.bytes().len() as u64);
@@ -395,8 +422,9 @@ impl MediaSession {
 
     fn transmit_rtcp<'b>(&mut self, now: Instant, buffer: &'b mut [u8]) -> Option<Transmit<'b>> {
         let (sent, timestamp) = (self.sent(), self.outbound.timestamp_at(now));
+        let voip = if self.rtcp_xr { self.voip_metrics() } else { None };
         let received = self.remote.as_mut().map(|r| (r.ssrc, &mut r.reception));
-        let len = self.control.write(now, sent, timestamp, received, buffer).ok()?;
+        let len = self.control.write(now, sent, timestamp, received, voip, buffer).ok()?;
         let channel = if self.path.mux { Channel::Rtp } else { Channel::Rtcp };
         match self.guard.protect(Protocol::Rtcp, buffer, len) {
             Ok(packet) => Some(Transmit { channel, remote: self.path.rtcp, packet }),
@@ -444,6 +472,9 @@ impl MediaSession {
             buffer_target: self.inbound.jitter().target(),
             level_sent: stats::dbfs(self.outbound.level()),
             level_received: stats::dbfs(self.inbound.level()),
+            quality: self.quality(),
+            remote_quality: self.control.remote_voip(),
+            circuit_breaker: self.circuit_breaker(),
             ..self.counters
         }
     }

@@ -4,6 +4,8 @@ use super::guard::Protocol;
 use super::stats::{MediaStats, NoMediaReason};
 use super::{Channel, MediaEvent, MediaSession, Remote, SourceLock};
 use crate::crypto::srtp::UnprotectError;
+use crate::media::jitter::Insert;
+use crate::media::quality::FateHistory;
 use crate::media::reception::{Reception, Sequence};
 use crate::time::Instant;
 use crate::util::RngExt;
@@ -76,7 +78,7 @@ impl MediaSession {
             self.path.latch_until = None;
         }
         if header.ssrc == self.ssrc {
-            self.collide();
+            self.collide(now);
         }
         let ahead = self.is_ahead(header.ssrc, header.sequence_number);
         if !self.follow(header.ssrc, header.sequence_number, clock_rate.unwrap_or(8_000)) {
@@ -87,7 +89,9 @@ impl MediaSession {
         self.counters.packets_received = self.counters.packets_received.saturating_add(1);
         self.counters.bytes_received =
             self.counters.bytes_received.saturating_add(plain.len() as u64);
+        let (sequence, timestamp) = (header.sequence_number, header.timestamp);
         if is_dtmf {
+            self.note_fate(sequence, timestamp, None);
             let event = TelephoneEvent::parse(rtp.payload).ok();
             let digit = event.and_then(|e| self.dtmf.receive(header.timestamp, e));
             digit.into_iter().for_each(|d| {
@@ -100,10 +104,19 @@ impl MediaSession {
         }
         if !self.direction.receives() {
             self.counters.while_held = self.counters.while_held.saturating_add(1);
+            self.note_fate(sequence, timestamp, None);
             return;
         }
-        let (sequence, timestamp) = (header.sequence_number, header.timestamp);
-        self.inbound.insert(now, sequence, timestamp, header.payload_type, rtp.payload);
+        let payload_type = header.payload_type;
+        let insert = self.inbound.insert(now, sequence, timestamp, payload_type, rtp.payload);
+        self.note_fate(sequence, timestamp, insert);
+    }
+
+    /// What became of a packet, for the quality.
+    fn note_fate(&mut self, sequence: u16, timestamp: u32, insert: Option<Insert>) {
+        if let Some(remote) = &mut self.remote {
+            remote.fates.arrived(sequence, timestamp, insert != Some(Insert::Late));
+        }
     }
 
     /// Takes an RTCP (or SRTCP) packet.
@@ -123,6 +136,13 @@ impl MediaSession {
         let heard = self.control.handle(now, &compound, self.ssrc, known);
         if !self.path.mux && self.guard.is_srtp() && self.path.lock != SourceLock::Signalled {
             self.path.rtcp = from;
+        }
+        if heard.report.is_some() {
+            self.breaker.confirm();
+        }
+        if let Some(block) = heard.report.filter(|_| self.breaker_on) {
+            let reason = self.breaker.report(now, &block, self.control.rtt());
+            self.break_circuit(reason);
         }
         if heard.bye {
             self.guard.retire(known.unwrap_or(heard.ssrc));
@@ -202,6 +222,7 @@ impl MediaSession {
             other => other.insert(Remote {
                 ssrc,
                 reception: Reception::new(clock_rate, sequence, min_sequential),
+                fates: FateHistory::new(clock_rate),
                 lost_before: 0,
             }),
         };
@@ -248,7 +269,7 @@ impl MediaSession {
 
     /// The peer uses our SSRC: goodbye under the old one, and all counters of the sender reports
     /// start again under a new one (RFC 3550 §8.2).
-    fn collide(&mut self) {
+    fn collide(&mut self, now: Instant) {
         if self.collisions >= MAX_COLLISIONS {
             return;
         }
@@ -256,6 +277,9 @@ impl MediaSession {
         self.control.leave(self.sent());
         (self.sent_before, self.octets) = (self.counters.packets_sent, 0);
         self.ssrc = self.control.random().next_u32();
+        if self.breaker.tripped().is_none() {
+            self.begin_sending(now);
+        }
         self.events.push(MediaEvent::SsrcCollision { new: self.ssrc });
     }
 

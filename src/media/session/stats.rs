@@ -1,9 +1,11 @@
 //! What a media session tells of itself: events and statistics.
 
 use crate::crypto::srtp::{SourceCounters, Suite, UnprotectError};
+use crate::media::breaker::BreakerReason;
+use crate::media::quality::Quality;
 use crate::time::Duration;
 use crate::wire::dtmf::Digit;
-use crate::wire::rtcp::RtcpError;
+use crate::wire::rtcp::{RtcpError, VoipMetrics};
 use crate::wire::rtp::RtpError;
 use core::net::SocketAddr;
 
@@ -64,6 +66,13 @@ pub enum MediaEvent {
     MediaResumed,
     /// The SRTP key is used up or the context refuses: nothing can be sent until new keys come.
     SendBlocked,
+    /// No media is sent any more: it harms the network, or nobody can tell whether it does
+    /// (RFC 8083). [`MediaSession::restart_sending`](super::MediaSession::restart_sending) tries
+    /// again; so does an agreement on media, after 15 s or with another address.
+    CircuitBreaker {
+        /// Which breaker.
+        reason: BreakerReason,
+    },
 }
 
 /// Why there is no media: what the packets that did come were.
@@ -162,6 +171,12 @@ pub struct MediaStats {
     pub level_sent: f32,
     /// Level of what is heard, in dB of full scale (-127 to 0).
     pub level_received: f32,
+    /// How good the peer sounds; `None` before it was heard.
+    pub quality: Option<Quality>,
+    /// How good we sound, as the peer last reported (RFC 3611 §4.7); `None` if it never did.
+    pub remote_quality: Option<VoipMetrics>,
+    /// Why the circuit breaker stopped sending; `None` while it did not (RFC 8083).
+    pub circuit_breaker: Option<BreakerReason>,
 }
 
 impl MediaStats {
