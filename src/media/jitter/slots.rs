@@ -138,6 +138,11 @@ impl Slots {
         self.slots.iter().filter(|s| s.used).fold(0, |sum, s| sum.saturating_add(s.ticks))
     }
 
+    /// True if none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.iter().all(|s| !s.used)
+    }
+
     /// Packets that wait.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {

@@ -1,0 +1,435 @@
+//! The buffer itself: what is stored, and what is played next.
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::delay::DelayEstimator;
+use super::slots::Slots;
+use super::{
+    Adjust, Insert, JitterConfig, JitterStats, MAX_PACKETS, Packet, Playout, distance, duration,
+    ticks,
+};
+use crate::time::{Duration, Instant};
+
+/// After this much concealment without a packet, playing begins anew with gathering.
+const REBUFFER: Duration = Duration::from_millis(240);
+/// Timestamp gaps up to this are filled, longer ones are jumped over.
+const MAX_GAP: Duration = Duration::from_millis(1_000);
+/// An empty buffer is asked again after this much concealment.
+const STARVED_STEP: Duration = Duration::from_millis(10);
+/// The delay may exceed its target by this before it shrinks.
+const SHRINK_HYSTERESIS: Duration = Duration::from_millis(5);
+/// The delay must exceed its target this many frames in a row before it shrinks.
+const SHRINK_PATIENCE: u32 = 6;
+/// From this excess on it shrinks at every frame that is fit.
+const MUCH: Duration = Duration::from_millis(30);
+/// The delay may fall short of its target by this before it grows.
+const GROW_HYSTERESIS: Duration = Duration::from_millis(5);
+/// More than this beyond the largest delay is not shrunk but left out.
+const TOO_MUCH: Duration = Duration::from_millis(100);
+
+/// No frame waits for so long.
+const ABSURD: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing received yet.
+    Idle,
+    /// Gathering; the first packet came at this time.
+    Gathering(Instant),
+    Playing,
+}
+
+/// A jitter buffer for one SSRC.
+#[derive(Debug)]
+pub struct JitterBuffer {
+    config: JitterConfig,
+    pub(super) slots: Slots,
+    delay: DelayEstimator,
+    state: State,
+    /// The next packet to play, and where it begins.
+    next_sequence: u16,
+    next_timestamp: u32,
+    /// The newest packet, and which of the 64 up to it have come (the newest is bit 0).
+    highest: u16,
+    highest_timestamp: u32,
+    seen: u64,
+    /// What comes before this was played or given up when the buffer ran empty last.
+    floor: Option<u16>,
+    /// Concealed since the buffer ran empty, in ticks.
+    starved: u32,
+    /// Of that, what is not known yet to be loss or a pause of the peer.
+    doubtful: u32,
+    /// What is played now stands in for audio that is missing.
+    concealing: bool,
+    /// The pause before this packet has been counted.
+    paused: Option<u16>,
+    /// Length of the last frame played, in ticks.
+    frame_ticks: u32,
+    /// Frames in a row with too much delay, and the least excess among them.
+    excess: (u32, Duration),
+    stats: JitterStats,
+}
+
+impl JitterBuffer {
+    /// An empty buffer.
+    pub fn new(config: JitterConfig) -> Self {
+        Self {
+            slots: Slots::new(MAX_PACKETS, config.max_payload),
+            delay: DelayEstimator::new(config.clock_rate),
+            state: State::Idle,
+            next_sequence: 0,
+            next_timestamp: 0,
+            highest: 0,
+            highest_timestamp: 0,
+            seen: 0,
+            floor: None,
+            starved: 0,
+            doubtful: 0,
+            concealing: false,
+            paused: None,
+            frame_ticks: ticks(Duration::from_millis(20), config.clock_rate).max(1),
+            excess: (0, Duration::MAX),
+            stats: JitterStats::default(),
+            config,
+        }
+    }
+
+    /// Forgets all packets and measurements (the SSRC changed); the statistics go on.
+    pub fn reset(&mut self) {
+        self.slots.clear();
+        self.delay.reset();
+        self.state = State::Idle;
+        self.seen = 0;
+        self.floor = None;
+        self.starved = 0;
+        self.doubtful = 0;
+        self.concealing = false;
+        self.paused = None;
+        self.excess = (0, Duration::MAX);
+    }
+
+    /// What it did so far.
+    pub const fn stats(&self) -> JitterStats {
+        self.stats
+    }
+
+    /// The delay that it aims at.
+    pub fn target(&self) -> Duration {
+        self.delay.target().clamp(self.config.min_delay, self.config.max_delay)
+    }
+
+    /// How much audio waits in it.
+    pub fn level(&self) -> Duration {
+        duration(self.slots.ticks(), self.config.clock_rate)
+    }
+
+    /// Takes a packet that arrived at `now`.
+    pub fn insert(&mut self, now: Instant, packet: Packet<'_>) -> Insert {
+        if packet.ticks == 0 || packet.payload.len() > self.config.max_payload {
+            self.stats.unusable = self.stats.unusable.saturating_add(1);
+            return Insert::Unusable;
+        }
+        // Held back on the way until the stream had ended: its time is over, however empty it is
+        // here, it tells nothing of the delay, and a decoder would take it for what follows.
+        if self.floor.is_some_and(|floor| distance(packet.sequence, floor) < 0) {
+            return self.late();
+        }
+        let again = self.has_come(packet.sequence);
+        if !again {
+            self.measure(now, &packet);
+        }
+        if self.state == State::Idle {
+            self.begin(now, &packet);
+        }
+        let mut ahead = distance(packet.sequence, self.next_sequence);
+        if ahead < 0 && self.may_begin_earlier(&packet) {
+            self.next_sequence = packet.sequence;
+            self.next_timestamp = packet.timestamp;
+            ahead = 0;
+        }
+        if ahead < 0 {
+            return self.late();
+        }
+        if usize::try_from(ahead).unwrap_or(usize::MAX) >= MAX_PACKETS {
+            self.make_room(&packet);
+        }
+        if again || !self.slots.insert(&packet) {
+            self.stats.duplicate = self.stats.duplicate.saturating_add(1);
+            return Insert::Duplicate;
+        }
+        self.resolve(&packet);
+        if packet.sequence != self.highest {
+            self.stats.reordered = self.stats.reordered.saturating_add(1);
+        }
+        self.stats.stored = self.stats.stored.saturating_add(1);
+        Insert::Stored
+    }
+
+    fn late(&mut self) -> Insert {
+        self.stats.late = self.stats.late.saturating_add(1);
+        Insert::Late
+    }
+
+    /// Whether a packet of the last 64 has come already.
+    fn has_come(&self, sequence: u16) -> bool {
+        let back = self.highest.wrapping_sub(sequence);
+        back < 64 && self.seen >> back & 1 == 1
+    }
+
+    /// A new packet tells how long packets take, and whether others have overtaken it.
+    fn measure(&mut self, now: Instant, packet: &Packet<'_>) {
+        let ahead = if self.seen == 0 { 1 } else { distance(packet.sequence, self.highest) };
+        let overtaken = ahead <= 0;
+        if overtaken {
+            let back = ahead.unsigned_abs();
+            self.seen |= 1u64.checked_shl(back.into()).unwrap_or(0);
+        } else {
+            let step = packet.timestamp.wrapping_sub(self.highest_timestamp).cast_signed();
+            if self.seen != 0 && step < 0 {
+                // Later and yet earlier: the sender's clock was set anew.
+                self.delay.forget_transit();
+            }
+            let moved = self.seen.checked_shl(ahead.unsigned_abs().into()).unwrap_or(0);
+            self.seen = moved | 1;
+            (self.highest, self.highest_timestamp) = (packet.sequence, packet.timestamp);
+        }
+        self.delay.arrived(now, packet.timestamp, overtaken);
+    }
+
+    fn begin(&mut self, now: Instant, packet: &Packet<'_>) {
+        self.state = State::Gathering(now);
+        if self.floor != Some(packet.sequence) {
+            // Something was lost on the way here, so what was concealed was concealed for it.
+            self.count_concealed(self.doubtful);
+        }
+        self.doubtful = 0;
+        self.next_sequence = packet.sequence;
+        self.next_timestamp = packet.timestamp;
+    }
+
+    /// A packet came after the buffer ran empty: was it late, or did the peer pause?
+    fn resolve(&mut self, packet: &Packet<'_>) {
+        if self.doubtful == 0 {
+            return;
+        }
+        let gap = packet.timestamp.wrapping_sub(self.next_timestamp);
+        if !(packet.sequence == self.next_sequence && self.is_pause(gap)) {
+            self.count_concealed(self.doubtful);
+        }
+        self.doubtful = 0;
+    }
+
+    /// Whether a gap of the timestamps, with no packet missing, is a pause.
+    fn is_pause(&self, gap: u32) -> bool {
+        gap >= self.frame_ticks
+    }
+
+    fn count_concealed(&mut self, ticks: u32) {
+        let frames = ticks.checked_div(self.frame_ticks).unwrap_or(0).max(u32::from(ticks > 0));
+        self.stats.concealed_frames = self.stats.concealed_frames.saturating_add(frames.into());
+        self.stats.concealed_ticks = self.stats.concealed_ticks.saturating_add(ticks.into());
+        let began = u64::from(!self.concealing && ticks > 0);
+        self.stats.concealment_events = self.stats.concealment_events.saturating_add(began);
+        self.concealing = true;
+    }
+
+    /// While gathering, a packet from before the first one may still be put in front of it.
+    fn may_begin_earlier(&self, packet: &Packet<'_>) -> bool {
+        let span = usize::from(self.highest.wrapping_sub(packet.sequence));
+        matches!(self.state, State::Gathering(_)) && self.stats.stored > 0 && span < MAX_PACKETS / 2
+    }
+
+    /// Drops the oldest packets so that `packet` fits; if none is left, playing goes on with it.
+    fn make_room(&mut self, packet: &Packet<'_>) {
+        let begin = packet.sequence.wrapping_sub(MAX_PACKETS as u16).wrapping_add(1);
+        let dropped = self.slots.drop_before(begin);
+        self.stats.overflowed = self.stats.overflowed.saturating_add(dropped);
+        self.stats.jumps = self.stats.jumps.saturating_add(1);
+        self.starved = 0;
+        (self.next_sequence, self.next_timestamp) = match self.slots.first(begin) {
+            Some(first) => (first.sequence, first.timestamp),
+            None => (packet.sequence, packet.timestamp),
+        };
+    }
+
+    /// Says what to play at `now`. Each answer stands for the ticks that it names (a frame: the
+    /// ticks it was inserted with); call it when all before has been played.
+    pub fn pop(&mut self, now: Instant) -> Playout<'_> {
+        if let State::Gathering(since) = self.state
+            && self.has_gathered(now, since)
+        {
+            self.resume();
+        }
+        if self.state != State::Playing {
+            return Playout::Waiting { ticks: self.frame_ticks };
+        }
+        let Some(first) = self.slots.first(self.next_sequence) else {
+            return self.starve();
+        };
+        if self.level() > self.config.max_delay.saturating_add(TOO_MUCH) {
+            return self.skip(now);
+        }
+        let gap = first.timestamp.wrapping_sub(self.next_timestamp);
+        let max_gap = ticks(MAX_GAP, self.config.clock_rate);
+        if first.sequence != self.next_sequence {
+            if gap <= self.starved {
+                return self.play(now, first.sequence);
+            }
+            if gap <= max_gap.saturating_add(self.starved) {
+                let gap = gap.saturating_sub(self.starved);
+                return self.fill(first.sequence, first.timestamp, gap);
+            }
+            // A jump, forwards or backwards: go on with what there is.
+            self.stats.jumps = self.stats.jumps.saturating_add(1);
+            self.next_sequence = first.sequence;
+        }
+        if self.is_pause(gap)
+            && let Some(ticks) = self.pause(now, first.sequence, first.timestamp)
+        {
+            return Playout::Waiting { ticks };
+        }
+        self.play(now, first.sequence)
+    }
+
+    /// Whether the first packets have waited for long enough.
+    fn has_gathered(&self, now: Instant, since: Instant) -> bool {
+        let enough = self.config.initial_delay.max(self.target());
+        let waited = now.duration_since(since);
+        if self.stats.played == 0 {
+            return self.level() >= enough || waited >= enough;
+        }
+        // The stream is known: the delay is set to what it should be.
+        let first = self.slots.first(self.next_sequence);
+        let delay = first.and_then(|first| self.delay.playout_delay(now, first.timestamp));
+        delay.is_none_or(|delay| delay >= self.target()) || waited >= enough
+    }
+
+    /// Begins playing with the first packet that waits.
+    fn resume(&mut self) {
+        self.state = State::Playing;
+        self.starved = 0;
+        if let Some(first) = self.slots.first(self.next_sequence) {
+            (self.next_sequence, self.next_timestamp) = (first.sequence, first.timestamp);
+        }
+    }
+
+    /// The peer paused before the next packet: holds it back until the delay is what it should
+    /// be. `None`: play it.
+    fn pause(&mut self, now: Instant, sequence: u16, timestamp: u32) -> Option<u32> {
+        if self.paused != Some(sequence) {
+            self.paused = Some(sequence);
+            self.stats.pauses = self.stats.pauses.saturating_add(1);
+        }
+        self.starved = 0;
+        self.concealing = false;
+        let delay = self.delay.playout_delay(now, timestamp)?;
+        let lack = self.target().saturating_sub(delay);
+        let lack = ticks(lack, self.config.clock_rate);
+        (lack > 0).then(|| lack.min(self.frame_ticks))
+    }
+
+    /// Nothing waits: conceal without moving on, so that a packet that is only late still plays.
+    fn starve(&mut self) -> Playout<'_> {
+        let step = ticks(STARVED_STEP, self.config.clock_rate).clamp(1, self.frame_ticks);
+        self.starved = self.starved.saturating_add(step);
+        self.doubtful = self.doubtful.saturating_add(step);
+        self.excess = (0, Duration::MAX);
+        if self.starved >= ticks(REBUFFER, self.config.clock_rate) {
+            self.state = State::Idle;
+            self.floor = Some(self.next_sequence);
+        }
+        Playout::Missing { ticks: step, next: None }
+    }
+
+    /// Later packets wait but the one for now is missing: conceal up to them.
+    fn fill(&mut self, sequence: u16, timestamp: u32, gap: u32) -> Playout<'_> {
+        let step = gap.min(self.frame_ticks);
+        self.next_timestamp = timestamp.wrapping_sub(gap.saturating_sub(step));
+        self.starved = 0;
+        self.count_concealed(step);
+        let last = step == gap;
+        if last {
+            self.next_sequence = sequence;
+        } else if distance(sequence, self.next_sequence) > 1 {
+            self.next_sequence = self.next_sequence.wrapping_add(1);
+        } else if self.is_pause(gap.saturating_sub(step).saturating_sub(self.frame_ticks)) {
+            // As much as the packets lost is concealed: the rest of the gap is a pause.
+            self.next_sequence = sequence;
+        }
+        let next = if last { self.slots.payload(sequence) } else { None };
+        Playout::Missing { ticks: step, next }
+    }
+
+    /// Far too much waits (a link stood still and gave up all at once): leaves out what is too
+    /// old, with a little concealment over the joint.
+    fn skip(&mut self, now: Instant) -> Playout<'_> {
+        let mut begin = self.next_sequence;
+        while let Some(next) = self.slots.first(begin) {
+            let delay = self.delay.playout_delay(now, next.timestamp).unwrap_or(Duration::ZERO);
+            if delay <= self.target() || next.sequence == self.highest {
+                begin = next.sequence;
+                self.next_timestamp = next.timestamp;
+                break;
+            }
+            begin = next.sequence.wrapping_add(1);
+        }
+        let dropped = self.slots.drop_before(begin);
+        self.stats.overflowed = self.stats.overflowed.saturating_add(dropped);
+        self.next_sequence = begin;
+        self.starved = 0;
+        let step = ticks(STARVED_STEP, self.config.clock_rate).clamp(1, self.frame_ticks);
+        self.count_concealed(step);
+        Playout::Missing { ticks: step, next: None }
+    }
+
+    fn play(&mut self, now: Instant, sequence: u16) -> Playout<'_> {
+        let Some(slot) = self.slots.first(sequence) else {
+            return Playout::Waiting { ticks: self.frame_ticks };
+        };
+        self.slots.take(sequence);
+        let adjust = self.adjustment(now, slot.timestamp);
+        self.next_sequence = sequence.wrapping_add(1);
+        self.next_timestamp = slot.timestamp.wrapping_add(slot.ticks);
+        self.frame_ticks = slot.ticks;
+        self.starved = 0;
+        self.concealing = false;
+        match self.slots.taken(sequence) {
+            Some((payload_type, payload)) => {
+                Playout::Frame { payload_type, payload, timestamp: slot.timestamp, adjust }
+            }
+            None => Playout::Waiting { ticks: slot.ticks },
+        }
+    }
+
+    /// Compares the delay of the frame that begins at `timestamp` with the target.
+    fn adjustment(&mut self, now: Instant, timestamp: u32) -> Adjust {
+        // A frame from before a jump of the sender's clock tells nothing.
+        let delay = self.delay.playout_delay(now, timestamp).filter(|d| *d < ABSURD);
+        let Some(delay) = delay else { return Adjust::Keep };
+        self.stats.played = self.stats.played.saturating_add(1);
+        let us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.stats.delay_us = self.stats.delay_us.saturating_add(us);
+        let target = self.target();
+        if delay.saturating_add(GROW_HYSTERESIS) < target {
+            self.excess = (0, Duration::MAX);
+            return Adjust::Grow(target.saturating_sub(delay));
+        }
+        if delay <= target.saturating_add(SHRINK_HYSTERESIS) {
+            self.excess = (0, Duration::MAX);
+            return Adjust::Keep;
+        }
+        let (frames, least) = self.excess;
+        let least = least.min(delay.saturating_sub(target));
+        self.excess = (frames.saturating_add(1), least);
+        // What does not wait cannot be left out: then the path has become longer.
+        if frames < SHRINK_PATIENCE || self.slots.is_empty() {
+            return Adjust::Keep;
+        }
+        if least < MUCH {
+            // Wait again before the next one.
+            self.excess = (SHRINK_PATIENCE / 2, Duration::MAX);
+        } else {
+            self.excess = (SHRINK_PATIENCE, Duration::MAX);
+        }
+        Adjust::Shrink(least)
+    }
+}

@@ -1,0 +1,116 @@
+//! The jitter buffer under the network profiles, in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+#[path = "support/jitter_player.rs"]
+mod jitter_player;
+#[path = "support/jitter_trace.rs"]
+mod jitter_trace;
+
+use jitter_player::{payloads, play};
+use jitter_trace::{PROFILES, Profile, trace};
+use subrosa::media::resample::Resampler;
+use subrosa::media::wav::Wav;
+
+fn speech() -> Vec<i16> {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/assets/speech/sense_and_sensibility_01_austen_64kb-0880.wav"
+    );
+    let wav = Wav::parse(&std::fs::read(file).unwrap()).unwrap();
+    let mut out = Vec::new();
+    let mut r = Resampler::new(wav.sample_rate, 8_000).unwrap();
+    r.process(&wav.samples, |s| out.extend_from_slice(s));
+    out
+}
+
+const PACKETS: u32 = 3_000;
+
+struct Bound {
+    mean_ms: f64,
+    concealed_ms: f64,
+}
+
+/// As measured, and a little more.
+fn bound(profile: Profile) -> Bound {
+    let (mean_ms, concealed_ms) = match profile {
+        Profile::Clean | Profile::Duplicates => (15.0, 0.0),
+        Profile::Loss(0..=10) => (15.0, 20.0),
+        Profile::Loss(_) | Profile::Bursts => (26.0, 20.0),
+        Profile::Jitter => (57.0, 150.0),
+        Profile::Spikes => (56.0, 1_700.0),
+        Profile::Reorder => (108.0, 250.0),
+    };
+    Bound { mean_ms, concealed_ms }
+}
+
+/// A minute of each profile, five times over. What is lost must be concealed; hardly more is.
+#[test]
+fn the_delay_is_short_and_little_is_concealed_under_each_profile() {
+    let payloads = payloads(&speech(), PACKETS);
+    for (name, profile) in PROFILES {
+        let (mut mean, mut concealed, mut lost) = (0.0, 0.0, 0.0);
+        for seed in 0..5 {
+            let arrivals = trace(profile, PACKETS, seed);
+            let out = play(&arrivals, &payloads);
+            let mut came = vec![false; PACKETS as usize];
+            arrivals.iter().for_each(|(_, n)| came[*n as usize] = true);
+            mean += out.mean() / 5.0;
+            concealed += out.concealed_ms / 5.0;
+            lost += came.iter().filter(|c| !**c).count() as f64 * 20.0 / 5.0;
+        }
+        let bound = bound(profile);
+        assert!(mean <= bound.mean_ms, "{name}: {mean:.1} ms");
+        let more = concealed - lost;
+        assert!(more <= bound.concealed_ms, "{name}: {more:.0} ms more than was lost");
+    }
+}
+
+/// The link stands still for 150 ms once: what is missing is concealed, then the delay is as long
+/// as the spike, and within two seconds as short as before.
+#[test]
+fn after_a_spike_the_delay_soon_is_what_it_was() {
+    let payloads = payloads(&speech(), PACKETS);
+    for phase in 0..10 {
+        let (spike, mut arrivals) =
+            (20_000_000 + phase * 7_300, trace(Profile::Clean, 1_600, phase));
+        for (at, n) in &mut arrivals {
+            if (spike..spike + 150_000).contains(at) {
+                *at = spike + 150_000 + u64::from(*n % 50);
+            }
+        }
+        let out = play(&arrivals, &payloads);
+        let begin = spike as f64 / 1_000.0;
+        assert!(out.concealed_ms <= 160.0, "{}", out.concealed_ms);
+        let (before, during) =
+            (out.mean_delay(0.0, begin - 100.0), out.mean_delay(begin, begin + 150.0));
+        let after = out.mean_delay(begin + 2_000.0, begin + 3_000.0);
+        let late = out.mean_delay(begin + 9_000.0, begin + 10_000.0);
+        assert!(during > 100.0 && after <= 80.0 && late <= before + 15.0);
+    }
+}
+
+/// An hour with the sender's clock 300 ppm fast or slow: not one gap, and no delay that adds up.
+#[test]
+fn an_hour_of_clock_drift_makes_no_gap() {
+    let speech = speech();
+    const HOUR: u32 = 180_000;
+    let payloads = payloads(&speech, HOUR);
+    for ppm in [-300i64, 300] {
+        let arrivals: Vec<_> = (0..HOUR)
+            .map(|n| {
+                let sent = i64::from(n) * 20_000;
+                ((30_000 + sent + sent * ppm / 1_000_000).cast_unsigned(), n)
+            })
+            .collect();
+        let out = play(&arrivals, &payloads);
+        let delay = out.stats.mean_delay();
+        assert_eq!(out.stats.concealment_events, 0, "{:?}", out.stats);
+        assert!(delay <= subrosa::time::Duration::from_millis(25), "{delay:?}");
+    }
+}
