@@ -821,6 +821,46 @@
 #define SUBROSA_LEVEL_VERIFIED_END_TO_END 3
 
 /**
+ * Echo cancellation, with suppression of what it leaves.
+ */
+#define SUBROSA_PROCESSING_ECHO_CANCELLATION 1
+
+/**
+ * Noise suppression.
+ */
+#define SUBROSA_PROCESSING_NOISE_SUPPRESSION 2
+
+/**
+ * Automatic gain, with a limiter.
+ */
+#define SUBROSA_PROCESSING_GAIN_CONTROL 4
+
+/**
+ * A high-pass filter against mains hum and rumble.
+ */
+#define SUBROSA_PROCESSING_HIGH_PASS 8
+
+/**
+ * Voice activity detection.
+ */
+#define SUBROSA_PROCESSING_VOICE_ACTIVITY 16
+
+/**
+ * All of them: for a microphone and a loudspeaker without processing of their own.
+ */
+#define SUBROSA_PROCESSING_VOICE 31
+
+/**
+ * None of them.
+ */
+#define SUBROSA_PROCESSING_OFF 0
+
+/**
+ * In subrosa_call_options alone: what the configuration says.
+ */
+#define SUBROSA_PROCESSING_DEFAULT 2147483648
+
+/**
  * A document is TOML.
  */
 #define SUBROSA_FORMAT_TOML 0
@@ -1251,6 +1291,11 @@ typedef struct subrosa_call_options {
      * How our offer asks for SRTP where the policy prefers it: a SUBROSA_MEDIA_OFFER_.
      */
     int32_t media_offer;
+    /**
+     * What is done to the audio before it is sent: SUBROSA_PROCESSING_ bits;
+     * SUBROSA_PROCESSING_DEFAULT for what the configuration says.
+     */
+    uint32_t processing;
 } subrosa_call_options;
 
 /**
@@ -2148,6 +2193,36 @@ typedef struct subrosa_driver_stats {
      */
     uint64_t events_dropped;
 } subrosa_driver_stats;
+
+/**
+ * What the processing of a call's audio knows. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_processing_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * Echo return loss enhancement of the linear filter, dB.
+     */
+    float erle_db;
+    /**
+     * Estimated delay from loudspeaker to microphone; -1 while unknown.
+     */
+    int32_t delay_ms;
+    /**
+     * Probability that the last block holds speech, 0 to 1.
+     */
+    float speech_probability;
+    /**
+     * 1 if there is speech, or was a moment ago; without voice activity detection always 1.
+     */
+    int32_t voice_active;
+    /**
+     * Gain of the gain control, dB.
+     */
+    float gain_db;
+} subrosa_processing_stats;
 
 /**
  * How secure a call is, with the evidence. Set `size` to sizeof before asking.
@@ -3787,6 +3862,20 @@ subrosa_status subrosa_phone_send_dtmf(struct subrosa_phone *phone,
 subrosa_status subrosa_phone_mute(struct subrosa_phone *phone, uint64_t call, int32_t on);
 
 /**
+ * Switches the processing of what a call sends: SUBROSA_PROCESSING_ bits.
+ */
+subrosa_status subrosa_phone_set_processing(struct subrosa_phone *phone,
+                                            uint64_t call,
+                                            uint32_t parts);
+
+/**
+ * What the processing of a call's audio knows.
+ */
+subrosa_status subrosa_phone_processing_stats(const struct subrosa_phone *phone,
+                                              uint64_t call,
+                                              struct subrosa_processing_stats *out);
+
+/**
  * What is known of a call.
  */
 subrosa_status subrosa_phone_call(const struct subrosa_phone *phone,
@@ -3932,6 +4021,40 @@ subrosa_status subrosa_phone_poll_sip_trace(struct subrosa_phone *phone,
  * has no trust store. Only in a library built with the feature `platform-roots`.
  */
 subrosa_status subrosa_config_set_trust_platform(struct subrosa_config *config);
+
+/**
+ * What is done to the audio of calls before it is sent, where their options do not say:
+ * SUBROSA_PROCESSING_ bits (none, unless set).
+ */
+subrosa_status subrosa_config_set_processing(struct subrosa_config *config, uint32_t parts);
+
+/**
+ * Switches the processing of what a call sends: SUBROSA_PROCESSING_ bits. What subrosa_call_read_pcm
+ * gives is the reference for echo cancellation. A session that was taken hears of it by an update.
+ */
+subrosa_status subrosa_call_set_processing(struct subrosa_engine *engine,
+                                           uint64_t now_us,
+                                           uint64_t call,
+                                           uint32_t parts);
+
+/**
+ * What the processing of a call's audio knows.
+ */
+subrosa_status subrosa_call_processing_stats(const struct subrosa_engine *engine,
+                                             uint64_t call,
+                                             struct subrosa_processing_stats *out);
+
+/**
+ * Switches the processing of what a taken session sends: SUBROSA_PROCESSING_ bits. What
+ * subrosa_media_read_pcm gives is the reference for echo cancellation.
+ */
+subrosa_status subrosa_media_set_processing(struct subrosa_media *media, uint32_t parts);
+
+/**
+ * What the processing of a taken session knows.
+ */
+subrosa_status subrosa_media_processing_stats(const struct subrosa_media *media,
+                                              struct subrosa_processing_stats *out);
 
 /**
  * Makes the engine what a provisioning document says, everything or nothing, and if it is applied

@@ -17,6 +17,8 @@ use sources::{c_symbols, rust_items, snake, word};
 /// Types of other modules that the API's values hold.
 const HELD: &[(&str, &str)] = &[
     ("src/media/session", "MediaStats"),
+    ("src/media/dsp", "ProcessingConfig"),
+    ("src/media/dsp", "ProcessingStats"),
     ("src/sip/flow", "FlowStats"),
     ("src/sip/transaction", "TransactionStats"),
     ("src/sip", "Transport"),
@@ -81,6 +83,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("SrtpProgress", "subrosa_srtp_progress."),
     ("SourceCounters", "subrosa_srtp_progress."),
     ("Verdict", "subrosa_verdict."),
+    ("ProcessingStats", "subrosa_processing_stats."),
 ];
 
 /// Rust enums whose variants are C constants, or functions.
@@ -268,6 +271,13 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("TlsFacts.key_logged", &["subrosa_security_report.tls_key_logged"], "prefixed"),
     ("CallInfo.holds", &["subrosa_call_info.local_hold", "subrosa_call_info.remote_hold"], "facts"),
     // A session that was taken: what its engine tells of it, and what its updates change.
+    ("ProcessingConfig.echo_cancellation", &["SUBROSA_PROCESSING_ECHO_CANCELLATION"], "a bit"),
+    ("ProcessingConfig.noise_suppression", &["SUBROSA_PROCESSING_NOISE_SUPPRESSION"], "a bit"),
+    ("ProcessingConfig.gain_control", &["SUBROSA_PROCESSING_GAIN_CONTROL"], "a bit"),
+    ("ProcessingConfig.high_pass", &["SUBROSA_PROCESSING_HIGH_PASS"], "a bit"),
+    ("ProcessingConfig.voice_activity", &["SUBROSA_PROCESSING_VOICE_ACTIVITY"], "a bit"),
+    ("MediaSession::processing", &["subrosa_media_set_processing"], "what was set"),
+    ("MediaSession::set_processor", &[], "no callbacks: hardware works on the PCM before it is written"),
     ("MediaSession::new", &["subrosa_engine_take_media"], "engines make them"),
     ("MediaSession::close", &["subrosa_call_hang_up"], "by an update"),
     ("MediaSession::set_direction", &["subrosa_call_hold"], "by an update"),
@@ -402,6 +412,9 @@ fn the_lists_name_nothing_that_is_gone() {
 /// What C has for its own sake: life and death of handles, text, addresses.
 const C_ONLY: &[(&str, &str)] = &[
     ("_free", "Rust drops"),
+    ("SUBROSA_PROCESSING_OFF", "no bit"),
+    ("SUBROSA_PROCESSING_VOICE", "all bits"),
+    ("SUBROSA_PROCESSING_DEFAULT", "None in Rust"),
     ("subrosa_reason_text", "a method of each enum of reasons"),
     ("SUBROSA_REASON_SIP", "the type says"),
     ("SUBROSA_REASON_SDP", "the type says"),

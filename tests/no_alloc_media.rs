@@ -18,6 +18,7 @@ use pair::{Pair, USUAL};
 use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
 use subrosa::engine::Input;
 use subrosa::media::codec::CodecId;
+use subrosa::media::dsp::{Processing, ProcessingConfig};
 use subrosa::media::session::{MAX_TRANSMIT, MediaConfig, MediaSecurity, MediaSession, Payload};
 use subrosa::time::{Duration, Instant};
 use subrosa::util::SeededRng;
@@ -28,9 +29,34 @@ fn a_tick_allocates_nothing() {
         for (codec, rate) in
             [(CodecId::Pcmu, 8_000), (CodecId::G722, 16_000), (CodecId::G722, 48_000)]
         {
-            let allocations = run(codec, rate, suite);
+            let allocations = run(codec, rate, suite, ProcessingConfig::OFF);
             assert_eq!(allocations, 0, "{codec:?} at {rate} Hz, {suite:?}");
         }
+    }
+}
+
+#[test]
+fn a_tick_with_all_of_the_voice_processing_allocates_nothing() {
+    for (codec, rate) in [(CodecId::Pcmu, 48_000), (CodecId::G722, 16_000)] {
+        let suite = Suite::AeadAes128Gcm;
+        assert_eq!(run(codec, rate, suite, ProcessingConfig::VOICE), 0, "{codec:?} at {rate} Hz");
+    }
+}
+
+/// What no session does so far: rates of the codec above 16 kHz.
+#[test]
+fn processing_at_every_rate_allocates_nothing() {
+    for rate in [8_000, 24_000, 32_000, 48_000] {
+        let mut p = Processing::new(rate, 44_100, ProcessingConfig::VOICE).unwrap();
+        let (mut capture, render) = (vec![1_000; rate as usize / 100], vec![-500; 441]);
+        p.process_render(&render);
+        p.process_capture(&mut capture);
+        let before = allocations();
+        for _ in 0..100 {
+            p.process_render(&render);
+            p.process_capture(&mut capture);
+        }
+        assert_eq!(allocations() - before, 0, "{rate} Hz");
     }
 }
 
@@ -68,7 +94,7 @@ fn a_session_that_was_taken_and_its_feedback_allocate_nothing() {
 }
 
 /// Allocations of ten seconds after the first second, RTCP, loss and drift of delay included.
-fn run(codec: CodecId, rate: u32, suite: Suite) -> u64 {
+fn run(codec: CodecId, rate: u32, suite: Suite, processing: ProcessingConfig) -> u64 {
     let mut rng = SeededRng::new(3);
     let (ka, kb) = (MasterKey::generate(suite, &mut rng), MasterKey::generate(suite, &mut rng));
     let (a, b) = ("192.0.2.1:4000".parse().unwrap(), "192.0.2.2:4000".parse().unwrap());
@@ -81,6 +107,7 @@ fn run(codec: CodecId, rate: u32, suite: Suite) -> u64 {
         };
         let mut config = MediaConfig::new(Payload { payload_type, codec }, remote, security);
         (config.write_rate, config.read_rate) = (rate, rate);
+        config.processing = processing;
         MediaSession::new(now, config, &mut rng).unwrap()
     };
     let mut ends = [end(&ka, &kb, b), end(&kb, &ka, a)];

@@ -1,6 +1,8 @@
 //! Where a call's audio comes from and goes to: files, the application, silence. The driver's
 //! thread asks each source for 20 ms at a time and hands each sink 20 ms at a time.
 
+use crate::engine::CallOptions;
+use crate::media::dsp::ProcessingConfig;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub trait AudioSource: Send {
     /// Fills `pcm`, mono at the call's sample rate, with silence where there is nothing to say.
     fn read(&mut self, pcm: &mut [i16]);
+    /// What is to be done to it before it is sent, in calls that are placed or accepted with this
+    /// source and whose options do not say: nothing, but everything for the microphone of an
+    /// `AudioDevice`.
+    fn processing(&self) -> ProcessingConfig {
+        ProcessingConfig::OFF
+    }
 }
 
 /// Takes audio from a call. Called on the driver's thread: never block.
@@ -36,6 +44,15 @@ impl CallAudio {
     /// Silence out, nothing kept, at the rate that the call's options name.
     pub fn new(sample_rate: u32) -> Self {
         Self { sample_rate, source: Box::new(Silence), sink: Box::new(Silence) }
+    }
+
+    /// The options with what the source asks for, where they do not say.
+    pub(super) fn complete(&self, mut options: CallOptions) -> CallOptions {
+        let asked = self.source.processing();
+        if asked.is_on() {
+            options.processing.get_or_insert(asked);
+        }
+        options
     }
 
     /// What the far end hears.
@@ -153,6 +170,7 @@ struct Shared {
     capacity: usize,
     /// Samples wanted in store, between a producer and a consumer with clocks of their own.
     target: Option<usize>,
+    processing: ProcessingConfig,
     /// The store ran dry, or was never full: silence until the target is in store, so that what
     /// comes late once does not make a gap in every frame that follows.
     filling: bool,
@@ -174,6 +192,7 @@ impl AudioRing {
             samples,
             capacity,
             target: None,
+            processing: ProcessingConfig::OFF,
             filling: false,
             overflowed: 0,
             underflowed: 0,
@@ -189,6 +208,14 @@ impl AudioRing {
         let mut shared = self.lock();
         (shared.target, shared.filling) = (Some(target), true);
         drop(shared);
+        self
+    }
+
+    /// What is stored comes from a microphone that nobody else processes.
+    #[cfg(any(feature = "audio-device", test))]
+    #[must_use]
+    pub(super) fn microphone(self) -> Self {
+        self.lock().processing = ProcessingConfig::VOICE;
         self
     }
 
@@ -286,6 +313,10 @@ impl AudioSource for AudioRing {
     fn read(&mut self, pcm: &mut [i16]) {
         self.pop(pcm);
     }
+
+    fn processing(&self) -> ProcessingConfig {
+        self.lock().processing
+    }
 }
 
 impl AudioSink for AudioRing {
@@ -297,6 +328,17 @@ impl AudioSink for AudioRing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_microphone_asks_for_all_processing_and_other_sources_for_none_unless_the_call_says() {
+        let microphone = CallAudio::new(16_000).source(AudioRing::new(3).microphone());
+        let asked = |options| microphone.complete(options).processing;
+        assert_eq!(asked(CallOptions::default()), Some(ProcessingConfig::VOICE));
+        let off = Some(ProcessingConfig::OFF);
+        assert_eq!(asked(CallOptions { processing: off, ..CallOptions::default() }), off);
+        let ring = CallAudio::new(16_000).source(AudioRing::new(3));
+        assert_eq!(ring.complete(CallOptions::default()).processing, None);
+    }
 
     #[test]
     fn a_player_plays_once_and_then_is_silent() {

@@ -130,7 +130,7 @@ impl AudioDevice {
         };
         let samples = |ms: usize| ms.saturating_mul(sample_rate as usize) / 1000;
         let ring = || AudioRing::new(samples(CAPACITY_MS)).correct_drift(samples(TARGET_MS));
-        let (microphone, loudspeaker) = (ring(), ring());
+        let (microphone, loudspeaker) = (ring().microphone(), ring());
         let config = input.default_input_config().map_err(refused(MICROPHONE))?;
         let capture = open_input(&input, &config, sample_rate, microphone.clone())?;
         let config = output.default_output_config().map_err(refused(LOUDSPEAKER))?;

@@ -20,6 +20,7 @@ use crate::engine::{
     CallState, Codec, Config, ConfigError, EndReason, Engine, EngineStats, Event, Input,
     PolicyError, SecurityPolicy, SecurityReport,
 };
+use crate::media::dsp::{ProcessingConfig, ProcessingStats};
 use crate::media::session::MediaStats;
 use crate::time::{Duration, Instant};
 use crate::wire::sip::Uri;
@@ -288,6 +289,7 @@ impl Phone {
         options: CallOptions,
         audio: CallAudio,
     ) -> Result<CallId, PhoneError> {
+        let options = audio.complete(options);
         let place = move |engine: &mut Engine, now| engine.place_call(now, from, &to, options);
         let call = self.with_engine(place)??;
         self.attach_audio(call, audio)?;
@@ -312,6 +314,7 @@ impl Phone {
         options: CallOptions,
         audio: CallAudio,
     ) -> Result<(), PhoneError> {
+        let options = audio.complete(options);
         self.with_call(call, move |mut call, now| call.accept(now, options))?;
         self.attach_audio(call, audio)
     }
@@ -370,6 +373,26 @@ impl Phone {
     /// [`PhoneError::Call`] if there is no such call, or not in this state.
     pub fn mute(&self, call: CallId, muted: bool) -> Result<(), PhoneError> {
         self.with_call(call, move |mut call, now| call.mute(now, muted))
+    }
+
+    /// Switches parts of the processing of what is sent on and off.
+    ///
+    /// # Errors
+    /// [`PhoneError::Call`] if there is no such call, or it is over already.
+    pub fn set_processing(&self, call: CallId, config: ProcessingConfig) -> Result<(), PhoneError> {
+        self.with_call(call, move |mut call, now| call.set_processing(now, config))
+    }
+
+    /// What the processing of a call's audio knows; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`PhoneError::Call`] if there is no such call.
+    pub fn processing_stats(&self, call: CallId) -> Result<Option<ProcessingStats>, PhoneError> {
+        let stats = move |engine: &mut Engine, _| match engine.call(call) {
+            Some(call) => Ok(call.processing_stats()),
+            None => Err(CallError::UnknownCall(call)),
+        };
+        Ok(self.with_engine(stats)??)
     }
 
     /// What there is to know about a call; `None` if there is no such call.

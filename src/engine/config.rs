@@ -12,6 +12,7 @@ use super::tls::TlsConfig;
 use crate::crypto::dtls::{DtlsIdentity, DtlsVersions};
 use crate::crypto::srtp::Suite;
 use crate::crypto::tls::{TlsIdentity, TrustAnchors};
+use crate::media::dsp::ProcessingConfig;
 use crate::sip::Transport;
 use crate::time::{Duration, UnixTime};
 use crate::util::{Rng, Secret};
@@ -68,6 +69,8 @@ pub struct Config {
     /// fail to come (RFC 8083; [`Event::CircuitBreaker`](super::Event::CircuitBreaker)). Switch it
     /// off only where the network cannot be congested.
     pub circuit_breaker: bool,
+    /// What is done to the audio of calls before it is sent, where their options do not say.
+    pub processing: ProcessingConfig,
     /// Calls held at the same time at most; further ones are answered 486.
     pub max_calls: usize,
     /// How much `Engine::poll_log` has to tell.
@@ -102,6 +105,7 @@ impl Config {
             upgrade_running_calls: false,
             refuse_downgrade: false,
             circuit_breaker: true,
+            processing: ProcessingConfig::OFF,
             max_calls: 64,
             log_level: LogLevel::Off,
             sip_trace: false,
@@ -234,6 +238,9 @@ pub struct CallOptions {
     pub sample_rate: u32,
     /// Give up if nobody answers within this time.
     pub ring_timeout: Duration,
+    /// What is done to the audio before it is sent. `None`: what [`Config`] says, which is nothing
+    /// unless changed; a phone of the driver processes what its own microphone hears.
+    pub processing: Option<ProcessingConfig>,
 }
 
 impl Default for CallOptions {
@@ -244,6 +251,7 @@ impl Default for CallOptions {
             codecs: vec![],
             sample_rate: 16_000,
             ring_timeout: Duration::from_secs(180),
+            processing: None,
         }
     }
 }

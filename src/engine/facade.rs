@@ -11,7 +11,8 @@ use super::report::SecurityReport;
 use super::{CallId, Codec, Engine};
 use crate::crypto::safety_number::SafetyNumber;
 use crate::media::codec::CodecId;
-use crate::media::session::{DtmfError, MediaStats, SrtpProgress};
+use crate::media::dsp::{ProcessingConfig, ProcessingStats};
+use crate::media::session::{DtmfError, MediaStats, MediaUpdate, SrtpProgress};
 use crate::sip::SocketId;
 use crate::time::{Duration, Instant};
 use crate::wire::dtmf::Digit;
@@ -64,6 +65,11 @@ impl Call<'_> {
     /// Statistics of the media, the last ones after the end.
     pub fn media_stats(&self) -> Option<MediaStats> {
         self.entry().and_then(super::CallEntry::media_stats)
+    }
+    /// What the processing of its audio knows; `None` without processing, or if its media was
+    /// taken.
+    pub fn processing_stats(&self) -> Option<ProcessingStats> {
+        self.entry()?.media.here()?.processing_stats()
     }
     /// The Call-ID of its dialog, to find the call in the logs of servers.
     pub fn sip_call_id(&self) -> &str {
@@ -235,6 +241,27 @@ impl Call<'_> {
             let restarted = e.media.here_mut().is_some_and(|s| s.restart_sending(now));
             let wrong = CallError::WrongState { command: "restart the sending of", state };
             restarted.then_some(()).ok_or(wrong)
+        })
+    }
+    /// Switches parts of the processing of what is sent on and off, now or once there is media. A
+    /// session that was taken hears of it by an update.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`] if the call is over.
+    pub fn set_processing(
+        &mut self,
+        now: Instant,
+        config: ProcessingConfig,
+    ) -> Result<(), CallError> {
+        self.command(now, |e, _| {
+            if e.machine.is_over() {
+                let state = e.machine.state().as_str();
+                return Err(CallError::WrongState { command: "switch processing in", state });
+            }
+            e.machine.options.processing = Some(config);
+            let suites = e.media.suites();
+            e.media.update(now, MediaUpdate::new().processing(config), suites);
+            Ok(())
         })
     }
     /// Silences what is sent, or ends that.

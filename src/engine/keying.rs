@@ -208,6 +208,7 @@ impl Engine {
             config.direction = direction;
             config.write_rate = entry.machine.options.sample_rate;
             config.read_rate = entry.machine.options.sample_rate;
+            config.processing = entry.machine.options.processing.unwrap_or(self.config.processing);
             config.remote_rtcp = rtcp;
             config.rtcp_mux = agreed.rtcp_mux;
             config.wall_clock = unix;

@@ -5,6 +5,7 @@ use super::engine::{EngineState, subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
 use super::output::{SUBROSA_END_NONE, end_number};
 use super::pointer::{Out, OutStruct, Versioned, read_struct, slice, slice_mut, subrosa_str};
+use super::processing::{SUBROSA_PROCESSING_DEFAULT, bits, processing};
 use super::status::subrosa_status;
 use crate::engine::{
     AccountId, Call, CallError, CallId, CallOptions, CallState, Codec, Direction, EndReason,
@@ -70,6 +71,9 @@ pub struct subrosa_call_options {
     pub codecs: [i32; SUBROSA_MAX_CODECS],
     /// How our offer asks for SRTP where the policy prefers it: a SUBROSA_MEDIA_OFFER_.
     pub media_offer: i32,
+    /// What is done to the audio before it is sent: SUBROSA_PROCESSING_ bits;
+    /// SUBROSA_PROCESSING_DEFAULT for what the configuration says.
+    pub processing: u32,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -91,6 +95,7 @@ impl Default for subrosa_call_options {
             codec_count: 0,
             codecs: [0; SUBROSA_MAX_CODECS],
             media_offer: media_offer_number(options.media_offer),
+            processing: options.processing.map_or(SUBROSA_PROCESSING_DEFAULT, bits),
         }
     }
 }
@@ -108,6 +113,10 @@ pub(super) unsafe fn options(pointer: *const subrosa_call_options) -> Result<Cal
     options.policy = policy(given.policy)?;
     options.media_offer = media_offer(given.media_offer)?;
     options.sample_rate = given.sample_rate;
+    options.processing = match given.processing {
+        SUBROSA_PROCESSING_DEFAULT => None,
+        parts => Some(processing(parts)?),
+    };
     options.ring_timeout = Duration::from_millis(u64::from(given.ring_timeout_ms));
     options.codecs = codecs.iter().map(|number| codec(*number)).collect::<Result<_, _>>()?;
     Ok(options)

@@ -49,6 +49,7 @@ mod phone_tls;
 #[cfg(feature = "platform-roots")]
 mod platform;
 mod pointer;
+mod processing;
 #[cfg(feature = "provisioning")]
 mod provisioning;
 mod random;
@@ -90,6 +91,7 @@ pub use phone_tls::*;
 #[cfg(feature = "platform-roots")]
 pub use platform::*;
 pub use pointer::subrosa_str;
+pub use processing::*;
 #[cfg(feature = "provisioning")]
 pub use provisioning::*;
 pub use reason::*;

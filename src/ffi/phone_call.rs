@@ -7,6 +7,7 @@ use super::ladder::{subrosa_ladder_step, write_steps};
 use super::load::{no_srtp, subrosa_srtp_progress};
 use super::phone::{on_engine, subrosa_phone, with};
 use super::pointer::{Out, OutStruct, slice_mut, subrosa_str};
+use super::processing::{nothing_processed, processing, subrosa_processing_stats};
 use super::report::subrosa_security_report;
 use super::stats::{no_media, subrosa_media_stats};
 use super::status::subrosa_status;
@@ -205,6 +206,39 @@ pub unsafe extern "C" fn subrosa_phone_mute(
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
     unsafe { command(phone, call, |phone, call| phone.mute(call, on != 0)) }
+}
+
+/// Switches the processing of what a call sends: SUBROSA_PROCESSING_ bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_set_processing(
+    phone: *mut subrosa_phone,
+    call: u64,
+    parts: u32,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Change, |phone, _| {
+            Ok(phone.set_processing(CallId::from_raw(call), processing(parts)?)?)
+        })
+    }
+}
+
+/// What the processing of a call's audio knows.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_processing_stats(
+    phone: *const subrosa_phone,
+    call: u64,
+    out: *mut subrosa_processing_stats,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Read, |phone, _| {
+            let out = OutStruct::new(out)?;
+            let stats = phone.processing_stats(CallId::from_raw(call))?;
+            out.write(subrosa_processing_stats::of(&stats.ok_or_else(nothing_processed)?));
+            Ok(())
+        })
+    }
 }
 
 /// What is known of a call.

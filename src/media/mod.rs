@@ -4,6 +4,7 @@
 pub mod breaker;
 pub mod codec;
 pub mod conceal;
+pub mod dsp;
 pub mod jitter;
 pub mod quality;
 pub mod reception;

@@ -2,6 +2,7 @@
 
 use crate::crypto::srtp::{KeyError, KeySet, PlainPermit, SrtpReceiver, SrtpSender};
 use crate::media::codec::CodecId;
+use crate::media::dsp::ProcessingConfig;
 use crate::media::resample::UnsupportedRate;
 use crate::time::{Duration, UnixTime};
 use core::net::SocketAddr;
@@ -95,6 +96,8 @@ pub struct MediaConfig {
     pub write_rate: u32,
     /// Rate of [`read_pcm`](super::MediaSession::read_pcm), in Hz.
     pub read_rate: u32,
+    /// What is done to the PCM written before it is sent. Off unless changed.
+    pub processing: ProcessingConfig,
     /// Keys, or the permit to go without.
     pub security: MediaSecurity,
     /// Where the peer receives RTP, as signalled.
@@ -133,6 +136,7 @@ impl MediaConfig {
             direction: Direction::SendRecv,
             write_rate: rate,
             read_rate: rate,
+            processing: ProcessingConfig::OFF,
             security,
             remote_rtp: remote,
             remote_rtcp: remote,
@@ -159,6 +163,7 @@ pub struct MediaUpdate {
     pub(super) receive: Option<Vec<Payload>>,
     pub(super) dtmf: Option<(Option<u8>, Option<u8>)>,
     pub(super) ptime_ms: Option<u32>,
+    pub(super) processing: Option<ProcessingConfig>,
     pub(super) end: Option<End>,
     /// The mark of the call that it is for, and its number.
     pub(super) number: Option<(u64, u32)>,
@@ -230,6 +235,12 @@ impl MediaUpdate {
         self
     }
 
+    /// Other parts of the processing of what is sent.
+    pub fn processing(mut self, config: ProcessingConfig) -> Self {
+        self.processing = Some(config);
+        self
+    }
+
     /// The end of the session, after all else.
     pub(crate) fn end(mut self, end: End) -> Self {
         self.end = Some(end);
@@ -255,6 +266,7 @@ impl MediaUpdate {
             receive: later.receive.or(self.receive),
             dtmf: later.dtmf.or(self.dtmf),
             ptime_ms: later.ptime_ms.or(self.ptime_ms),
+            processing: later.processing.or(self.processing),
             end: later.end.or(self.end),
             number: None,
         }

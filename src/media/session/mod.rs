@@ -13,6 +13,7 @@ mod dtmf;
 mod guard;
 mod inbound;
 mod outbound;
+mod processing;
 mod quality;
 mod receive;
 mod stats;
@@ -167,6 +168,8 @@ impl MediaSession {
         outbound.set_sending(config.direction.sends());
         let mut breaker = CircuitBreaker::new(now);
         breaker.restart(now, config.direction.sends());
+        outbound.voice.set_render_rate(config.read_rate);
+        outbound.voice.configure(config.processing);
         let latch_until = latch_until(now, config.source_lock);
         Ok(Self {
             ssrc: config.ssrc.unwrap_or_else(|| rng.next_u32()),
@@ -231,6 +234,7 @@ impl MediaSession {
         } else {
             self.inbound.read(now, pcm);
         }
+        self.outbound.voice.render(pcm);
     }
 
     /// Silences what is sent without the peer noticing more than silence; packets go on.
@@ -298,6 +302,9 @@ impl MediaSession {
             self.path.rtcp = if mux { rtp } else { rtcp };
             self.path.mux = mux;
             self.path.latch_until = latch_until(now, self.path.lock);
+        }
+        if let Some(processing) = update.processing {
+            self.set_processing(processing);
         }
         if let Some(direction) = update.direction {
             self.set_direction(now, direction);

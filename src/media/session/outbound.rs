@@ -2,6 +2,7 @@
 
 use super::config::{MediaConfigError, Payload};
 use super::dtmf::DtmfSender;
+use super::processing::Voice;
 use crate::media::codec::Encoder;
 use crate::media::resample::Resampler;
 use crate::time::{Duration, Instant};
@@ -82,6 +83,7 @@ pub(super) struct Outbound {
     payload: Payload,
     ptime_ms: u32,
     resampler: Resampler,
+    pub(super) voice: Voice,
     framer: Framer,
     written: Option<Instant>,
 }
@@ -121,6 +123,7 @@ impl Outbound {
             payload,
             ptime_ms,
             resampler: Resampler::new(host_rate, description.sample_rate)?,
+            voice: Voice::new(description.sample_rate),
             framer: Framer {
                 payload_type: payload.payload_type,
                 dtmf_payload_type: None,
@@ -162,6 +165,8 @@ impl Outbound {
         new.framer.sending = self.framer.sending;
         new.framer.muted = self.framer.muted;
         new.written = self.written;
+        core::mem::swap(&mut new.voice, &mut self.voice);
+        new.voice.set_rate(payload.codec.description().sample_rate);
         *self = new;
         Ok(())
     }
@@ -213,8 +218,8 @@ impl Outbound {
         // A host that writes in bursts is ahead of the clock for a while.
         let end = self.written.filter(|at| *at > now).unwrap_or(now) + length;
         self.written = Some(end.min(now + length + PAUSE));
-        let Self { resampler, framer, .. } = self;
-        resampler.process(pcm, |block| framer.push(block));
+        let Self { resampler, voice, framer, .. } = self;
+        resampler.process(pcm, |block| voice.capture(block, |pcm| framer.push(pcm)));
     }
 
     /// The next packet to send.

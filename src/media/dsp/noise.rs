@@ -1,0 +1,102 @@
+//! Noise suppression: the noise's power is followed by the probability of speech in each bin
+//! (Gerkmann and Hendriks, "Unbiased MMSE-based noise power estimation with low complexity and low
+//! tracking delay", 2012), the gain is that of the least error of the logarithmic amplitude
+//! (Ephraim and Malah, 1985) with a decision-directed estimate of the speech.
+
+/// The speech-to-noise ratio that a bin with speech is supposed to have: 10 dB.
+const SPEECH: f32 = 10.0;
+/// Smoothing of the noise per block of 10 ms.
+const NOISE_KEEP: f32 = 0.95;
+/// Smoothing of the probability that guards against standing still.
+const STUCK_KEEP: f32 = 0.95;
+/// Weight of the last block's speech in the estimate of this one's.
+const SPEECH_KEEP: f32 = 0.96;
+/// No bin is taken down by more than this: -14 dB.
+const FLOOR: f32 = 0.2;
+/// The noise is taken for this much stronger: it fluctuates about its mean.
+const OVER: f32 = 1.4;
+/// The least ratio that is assumed.
+const LEAST_RATIO: f32 = 0.003;
+/// Blocks at the start of which the mean is taken for noise.
+const START: u32 = 8;
+
+/// Follows the noise and takes it down.
+#[derive(Debug)]
+pub(super) struct NoiseReducer {
+    noise: Vec<f32>,
+    probability: Vec<f32>,
+    smoothed: Vec<f32>,
+    /// Power of the speech that the last block left.
+    speech: Vec<f32>,
+    blocks: u32,
+}
+
+impl NoiseReducer {
+    pub(super) fn new(bins: usize) -> Self {
+        Self {
+            noise: vec![1.0; bins],
+            probability: vec![0.0; bins],
+            smoothed: vec![0.0; bins],
+            speech: vec![0.0; bins],
+            blocks: 0,
+        }
+    }
+
+    /// Power of the noise in each bin.
+    pub(super) fn level(&self) -> &[f32] {
+        &self.noise
+    }
+
+    /// Takes the power of one block.
+    pub(super) fn learn(&mut self, power: &[f32]) {
+        if self.blocks < START {
+            self.blocks += 1;
+            let rate = 1.0 / self.blocks as f32;
+            self.noise.iter_mut().zip(power).for_each(|(n, p)| *n += rate * (p - *n));
+            return;
+        }
+        let bins = self.noise.iter_mut().zip(&mut self.probability).zip(&mut self.smoothed);
+        for (((noise, probability), smoothed), power) in bins.zip(power) {
+            let ratio = (power / (*noise + 1.0)).min(100.0);
+            let mut p = 1.0 / (1.0 + (1.0 + SPEECH) * (-ratio * SPEECH / (1.0 + SPEECH)).exp());
+            *smoothed = STUCK_KEEP * *smoothed + (1.0 - STUCK_KEEP) * p;
+            if *smoothed > 0.99 {
+                p = p.min(0.99);
+            }
+            *probability = p;
+            let now = p * *noise + (1.0 - p) * power;
+            *noise = NOISE_KEEP * *noise + (1.0 - NOISE_KEEP) * now;
+        }
+    }
+
+    /// Multiplies the gains against the noise into `gains`.
+    pub(super) fn gains(&mut self, power: &[f32], gains: &mut [f32]) {
+        let bins = gains.iter_mut().zip(power).zip(&self.noise).zip(&mut self.speech);
+        for (((gain, power), noise), speech) in bins {
+            let noise = OVER * noise + 1.0;
+            let posterior = (power / noise).clamp(0.001, 1000.0);
+            let prior =
+                SPEECH_KEEP * *speech / noise + (1.0 - SPEECH_KEEP) * (posterior - 1.0).max(0.0);
+            let prior = prior.max(LEAST_RATIO);
+            let wiener = prior / (1.0 + prior);
+            let g = (wiener * (0.5 * exp_integral(wiener * posterior)).exp()).clamp(FLOOR, 1.0);
+            *speech = g * g * power;
+            *gain *= g;
+        }
+    }
+}
+
+/// The exponential integral E1 (Abramowitz and Stegun 5.1.53 and 5.1.54).
+fn exp_integral(x: f32) -> f32 {
+    if x < 1.0 {
+        let x = x.max(1.0e-6);
+        let series = -0.577_215_7
+            + x * (0.999_991_93
+                + x * (-0.249_910_55
+                    + x * (0.055_199_68 + x * (-0.009_760_04 + x * 0.001_078_57))));
+        series - x.ln()
+    } else {
+        let x = x.min(80.0);
+        (-x).exp() / x * (x * x + 2.334_733 * x + 0.250_621) / (x * x + 3.330_657 * x + 1.681_534)
+    }
+}
