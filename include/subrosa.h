@@ -231,6 +231,297 @@
 #define SUBROSA_DNS_FAILED 2
 
 /**
+ * Not about media that is missing.
+ */
+#define SUBROSA_NO_MEDIA_NONE 0
+
+/**
+ * Not one datagram came: a firewall, a NAT, or a far end that does not send.
+ */
+#define SUBROSA_NO_MEDIA_SILENCE 1
+
+/**
+ * Packets came that do not authenticate: the keys differ.
+ */
+#define SUBROSA_NO_MEDIA_WRONG_KEYS 2
+
+/**
+ * Packets came in clear where SRTP was agreed.
+ */
+#define SUBROSA_NO_MEDIA_PLAIN 3
+
+/**
+ * Packets came from another address than the signalled one.
+ */
+#define SUBROSA_NO_MEDIA_WRONG_SOURCE 4
+
+/**
+ * Packets came with payload types that were not negotiated.
+ */
+#define SUBROSA_NO_MEDIA_WRONG_PAYLOAD_TYPE 5
+
+/**
+ * Packets came that are no RTP.
+ */
+#define SUBROSA_NO_MEDIA_MALFORMED 6
+
+/**
+ * Something that this version of the C interface does not know.
+ */
+#define SUBROSA_NO_MEDIA_OTHER 7
+
+/**
+ * The call goes on.
+ */
+#define SUBROSA_END_NONE 0
+
+/**
+ * We hung up.
+ */
+#define SUBROSA_END_LOCAL_HANG_UP 1
+
+/**
+ * The far end hung up.
+ */
+#define SUBROSA_END_REMOTE_HANG_UP 2
+
+/**
+ * We gave up before it was answered.
+ */
+#define SUBROSA_END_CANCELLED 3
+
+/**
+ * The caller gave up before we answered.
+ */
+#define SUBROSA_END_REMOTE_CANCELLED 4
+
+/**
+ * We rejected it, with `sip_status`.
+ */
+#define SUBROSA_END_REJECTED 5
+
+/**
+ * The far end refused, with `sip_status`.
+ */
+#define SUBROSA_END_REFUSED 6
+
+/**
+ * Nobody answered in time.
+ */
+#define SUBROSA_END_NO_ANSWER 7
+
+/**
+ * It failed: see `failure`.
+ */
+#define SUBROSA_END_FAILED 8
+
+/**
+ * Nothing failed.
+ */
+#define SUBROSA_FAILURE_NONE 0
+
+/**
+ * The server's name could not be resolved.
+ */
+#define SUBROSA_FAILURE_NAME_NOT_FOUND 1
+
+/**
+ * The server could not be reached.
+ */
+#define SUBROSA_FAILURE_UNREACHABLE 2
+
+/**
+ * No answer in time.
+ */
+#define SUBROSA_FAILURE_TIMEOUT 3
+
+/**
+ * The certificate did not verify.
+ */
+#define SUBROSA_FAILURE_CERTIFICATE 4
+
+/**
+ * The TLS handshake failed for another reason.
+ */
+#define SUBROSA_FAILURE_TLS 5
+
+/**
+ * User name or password refused.
+ */
+#define SUBROSA_FAILURE_CREDENTIALS 6
+
+/**
+ * Credentials were asked for that the account does not have.
+ */
+#define SUBROSA_FAILURE_NO_CREDENTIALS 7
+
+/**
+ * A final response: `sip_status`.
+ */
+#define SUBROSA_FAILURE_STATUS 8
+
+/**
+ * No common media.
+ */
+#define SUBROSA_FAILURE_NEGOTIATION 9
+
+/**
+ * The security policy forbids it.
+ */
+#define SUBROSA_FAILURE_POLICY 10
+
+/**
+ * No media port could be opened.
+ */
+#define SUBROSA_FAILURE_NO_MEDIA_PORT 11
+
+/**
+ * The connection was lost.
+ */
+#define SUBROSA_FAILURE_CONNECTION_LOST 12
+
+/**
+ * Something that this version of the C interface does not know.
+ */
+#define SUBROSA_FAILURE_OTHER 13
+
+/**
+ * A media session that was taken could not be changed.
+ */
+#define SUBROSA_FAILURE_MEDIA_UPDATE 15
+
+/**
+ * The keys of the media could not be agreed by DTLS.
+ */
+#define SUBROSA_FAILURE_KEYING 14
+
+/**
+ * A challenge came from a realm that the account does not belong to.
+ */
+#define SUBROSA_FAILURE_FOREIGN_REALM 16
+
+/**
+ * The far end's DTLS certificate or ciphers are not supported: elliptic curves only, not RSA.
+ */
+#define SUBROSA_FAILURE_KEYING_UNSUPPORTED 17
+
+/**
+ * Something that this version of the C interface does not know; `text` describes it.
+ */
+#define SUBROSA_EVENT_OTHER 0
+
+/**
+ * `account` is registered over `transport`, for `duration_us`.
+ */
+#define SUBROSA_EVENT_REGISTERED 1
+
+/**
+ * `account` is not registered any more, as asked.
+ */
+#define SUBROSA_EVENT_UNREGISTERED 2
+
+/**
+ * Registering `account` failed: `failure`, `text`; again in `duration_us`, if that is not 0.
+ */
+#define SUBROSA_EVENT_REGISTRATION_FAILED 3
+
+/**
+ * `call` comes in for `account` (0 if for none), from `from` and `display_name`.
+ */
+#define SUBROSA_EVENT_INCOMING_CALL 4
+
+/**
+ * The far end of `call` answered provisionally: `sip_status`; `early_media`.
+ */
+#define SUBROSA_EVENT_CALL_PROGRESS 5
+
+/**
+ * `call` is answered.
+ */
+#define SUBROSA_EVENT_CALL_ESTABLISHED 6
+
+/**
+ * Hold or resume took effect: `local_hold`, `remote_hold`.
+ */
+#define SUBROSA_EVENT_CALL_MEDIA_CHANGED 7
+
+/**
+ * What is known of the security of `call` changed: `padlock`, and subrosa_call_security. It comes
+ * before any audio is sent or heard under it.
+ */
+#define SUBROSA_EVENT_SECURITY_CHANGED 8
+
+/**
+ * The far end pressed `digit`.
+ */
+#define SUBROSA_EVENT_DTMF_RECEIVED 9
+
+/**
+ * `call` is over: `end_reason`, `sip_status`, `failure`, `text`.
+ */
+#define SUBROSA_EVENT_CALL_ENDED 10
+
+/**
+ * A server's certificate did not verify: `from` is the domain, `text` the problem.
+ */
+#define SUBROSA_EVENT_CERTIFICATE_REJECTED 11
+
+/**
+ * A listener or socket is ready: `transport`, `addr`.
+ */
+#define SUBROSA_EVENT_LISTENING 12
+
+/**
+ * A listener or socket could not be opened: `transport`.
+ */
+#define SUBROSA_EVENT_LISTEN_FAILED 13
+
+/**
+ * The signalling of `account` goes over `transport` from now on; `fallback`.
+ */
+#define SUBROSA_EVENT_TRANSPORT_CHANGED 14
+
+/**
+ * Nothing usable has been heard on `call` for ten seconds: `no_media` is what is likely wrong.
+ */
+#define SUBROSA_EVENT_NO_MEDIA 15
+
+/**
+ * Something is heard on `call` again.
+ */
+#define SUBROSA_EVENT_MEDIA_RESUMED 16
+
+/**
+ * The media of `call` is protected worse than that of earlier calls with this peer:
+ * `level_before`, `level_now`. Told before audio flows.
+ */
+#define SUBROSA_EVENT_SECURITY_DOWNGRADE 17
+
+/**
+ * The peer of `call` shows another DTLS certificate than the one that was confirmed, or, if none
+ * was, than in the last call. Told before audio flows.
+ */
+#define SUBROSA_EVENT_PEER_IDENTITY_CHANGED 18
+
+/**
+ * Somebody called and was refused before the phone could ring: account, from, display_name,
+ * failure, text.
+ */
+#define SUBROSA_EVENT_INCOMING_REFUSED 19
+
+/**
+ * The media session that was taken from `call` has other sockets from now on, `rtp_socket` and
+ * `rtcp_socket`, because the host is on another network. The old ones were closed. Until it comes
+ * the session has no socket: do not poll it for packets.
+ */
+#define SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED 20
+
+/**
+ * The media of `call` is not sent any more, because it harms the network: `breaker`.
+ */
+#define SUBROSA_EVENT_CIRCUIT_BREAKER 21
+
+/**
  * Bytes of a safety number's code to scan.
  */
 #define SUBROSA_SAFETY_NUMBER_SCAN_LEN 65
@@ -503,297 +794,6 @@
  * and if a later update is applied without it, the session is silent and the call ends.
  */
 #define SUBROSA_OUTPUT_MEDIA 12
-
-/**
- * Something that this version of the C interface does not know; `text` describes it.
- */
-#define SUBROSA_EVENT_OTHER 0
-
-/**
- * `account` is registered over `transport`, for `duration_us`.
- */
-#define SUBROSA_EVENT_REGISTERED 1
-
-/**
- * `account` is not registered any more, as asked.
- */
-#define SUBROSA_EVENT_UNREGISTERED 2
-
-/**
- * Registering `account` failed: `failure`, `text`; again in `duration_us`, if that is not 0.
- */
-#define SUBROSA_EVENT_REGISTRATION_FAILED 3
-
-/**
- * `call` comes in for `account` (0 if for none), from `from` and `display_name`.
- */
-#define SUBROSA_EVENT_INCOMING_CALL 4
-
-/**
- * The far end of `call` answered provisionally: `sip_status`; `early_media`.
- */
-#define SUBROSA_EVENT_CALL_PROGRESS 5
-
-/**
- * `call` is answered.
- */
-#define SUBROSA_EVENT_CALL_ESTABLISHED 6
-
-/**
- * Hold or resume took effect: `local_hold`, `remote_hold`.
- */
-#define SUBROSA_EVENT_CALL_MEDIA_CHANGED 7
-
-/**
- * What is known of the security of `call` changed: `padlock`, and subrosa_call_security. It comes
- * before any audio is sent or heard under it.
- */
-#define SUBROSA_EVENT_SECURITY_CHANGED 8
-
-/**
- * The far end pressed `digit`.
- */
-#define SUBROSA_EVENT_DTMF_RECEIVED 9
-
-/**
- * `call` is over: `end_reason`, `sip_status`, `failure`, `text`.
- */
-#define SUBROSA_EVENT_CALL_ENDED 10
-
-/**
- * A server's certificate did not verify: `from` is the domain, `text` the problem.
- */
-#define SUBROSA_EVENT_CERTIFICATE_REJECTED 11
-
-/**
- * A listener or socket is ready: `transport`, `addr`.
- */
-#define SUBROSA_EVENT_LISTENING 12
-
-/**
- * A listener or socket could not be opened: `transport`.
- */
-#define SUBROSA_EVENT_LISTEN_FAILED 13
-
-/**
- * The signalling of `account` goes over `transport` from now on; `fallback`.
- */
-#define SUBROSA_EVENT_TRANSPORT_CHANGED 14
-
-/**
- * Nothing usable has been heard on `call` for ten seconds: `no_media` is what is likely wrong.
- */
-#define SUBROSA_EVENT_NO_MEDIA 15
-
-/**
- * Something is heard on `call` again.
- */
-#define SUBROSA_EVENT_MEDIA_RESUMED 16
-
-/**
- * The media of `call` is protected worse than that of earlier calls with this peer:
- * `level_before`, `level_now`. Told before audio flows.
- */
-#define SUBROSA_EVENT_SECURITY_DOWNGRADE 17
-
-/**
- * The peer of `call` shows another DTLS certificate than the one that was confirmed, or, if none
- * was, than in the last call. Told before audio flows.
- */
-#define SUBROSA_EVENT_PEER_IDENTITY_CHANGED 18
-
-/**
- * Somebody called and was refused before the phone could ring: account, from, display_name,
- * failure, text.
- */
-#define SUBROSA_EVENT_INCOMING_REFUSED 19
-
-/**
- * The media session that was taken from `call` has other sockets from now on, `rtp_socket` and
- * `rtcp_socket`, because the host is on another network. The old ones were closed. Until it comes
- * the session has no socket: do not poll it for packets.
- */
-#define SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED 20
-
-/**
- * The media of `call` is not sent any more, because it harms the network: `breaker`.
- */
-#define SUBROSA_EVENT_CIRCUIT_BREAKER 21
-
-/**
- * Not about media that is missing.
- */
-#define SUBROSA_NO_MEDIA_NONE 0
-
-/**
- * Not one datagram came: a firewall, a NAT, or a far end that does not send.
- */
-#define SUBROSA_NO_MEDIA_SILENCE 1
-
-/**
- * Packets came that do not authenticate: the keys differ.
- */
-#define SUBROSA_NO_MEDIA_WRONG_KEYS 2
-
-/**
- * Packets came in clear where SRTP was agreed.
- */
-#define SUBROSA_NO_MEDIA_PLAIN 3
-
-/**
- * Packets came from another address than the signalled one.
- */
-#define SUBROSA_NO_MEDIA_WRONG_SOURCE 4
-
-/**
- * Packets came with payload types that were not negotiated.
- */
-#define SUBROSA_NO_MEDIA_WRONG_PAYLOAD_TYPE 5
-
-/**
- * Packets came that are no RTP.
- */
-#define SUBROSA_NO_MEDIA_MALFORMED 6
-
-/**
- * Something that this version of the C interface does not know.
- */
-#define SUBROSA_NO_MEDIA_OTHER 7
-
-/**
- * The call goes on.
- */
-#define SUBROSA_END_NONE 0
-
-/**
- * We hung up.
- */
-#define SUBROSA_END_LOCAL_HANG_UP 1
-
-/**
- * The far end hung up.
- */
-#define SUBROSA_END_REMOTE_HANG_UP 2
-
-/**
- * We gave up before it was answered.
- */
-#define SUBROSA_END_CANCELLED 3
-
-/**
- * The caller gave up before we answered.
- */
-#define SUBROSA_END_REMOTE_CANCELLED 4
-
-/**
- * We rejected it, with `sip_status`.
- */
-#define SUBROSA_END_REJECTED 5
-
-/**
- * The far end refused, with `sip_status`.
- */
-#define SUBROSA_END_REFUSED 6
-
-/**
- * Nobody answered in time.
- */
-#define SUBROSA_END_NO_ANSWER 7
-
-/**
- * It failed: see `failure`.
- */
-#define SUBROSA_END_FAILED 8
-
-/**
- * Nothing failed.
- */
-#define SUBROSA_FAILURE_NONE 0
-
-/**
- * The server's name could not be resolved.
- */
-#define SUBROSA_FAILURE_NAME_NOT_FOUND 1
-
-/**
- * The server could not be reached.
- */
-#define SUBROSA_FAILURE_UNREACHABLE 2
-
-/**
- * No answer in time.
- */
-#define SUBROSA_FAILURE_TIMEOUT 3
-
-/**
- * The certificate did not verify.
- */
-#define SUBROSA_FAILURE_CERTIFICATE 4
-
-/**
- * The TLS handshake failed for another reason.
- */
-#define SUBROSA_FAILURE_TLS 5
-
-/**
- * User name or password refused.
- */
-#define SUBROSA_FAILURE_CREDENTIALS 6
-
-/**
- * Credentials were asked for that the account does not have.
- */
-#define SUBROSA_FAILURE_NO_CREDENTIALS 7
-
-/**
- * A final response: `sip_status`.
- */
-#define SUBROSA_FAILURE_STATUS 8
-
-/**
- * No common media.
- */
-#define SUBROSA_FAILURE_NEGOTIATION 9
-
-/**
- * The security policy forbids it.
- */
-#define SUBROSA_FAILURE_POLICY 10
-
-/**
- * No media port could be opened.
- */
-#define SUBROSA_FAILURE_NO_MEDIA_PORT 11
-
-/**
- * The connection was lost.
- */
-#define SUBROSA_FAILURE_CONNECTION_LOST 12
-
-/**
- * Something that this version of the C interface does not know.
- */
-#define SUBROSA_FAILURE_OTHER 13
-
-/**
- * A media session that was taken could not be changed.
- */
-#define SUBROSA_FAILURE_MEDIA_UPDATE 15
-
-/**
- * The keys of the media could not be agreed by DTLS.
- */
-#define SUBROSA_FAILURE_KEYING 14
-
-/**
- * A challenge came from a realm that the account does not belong to.
- */
-#define SUBROSA_FAILURE_FOREIGN_REALM 16
-
-/**
- * The far end's DTLS certificate or ciphers are not supported: elliptic curves only, not RSA.
- */
-#define SUBROSA_FAILURE_KEYING_UNSUPPORTED 17
 
 /**
  * Not known.
@@ -2615,11 +2615,6 @@ subrosa_status subrosa_media_set_circuit_breaker(struct subrosa_media *media,
                                                  int32_t on);
 
 /**
- * Fills in the default options. Set `size` to sizeof before.
- */
-subrosa_status subrosa_call_options_init(struct subrosa_call_options *out);
-
-/**
  * Calls `to`, a SIP or SIPS URI, from an account, and gives the call's id.
  */
 subrosa_status subrosa_engine_place_call(struct subrosa_engine *engine,
@@ -2822,6 +2817,11 @@ subrosa_status subrosa_call_audio_set_source_ring(struct subrosa_call_audio *aud
  */
 subrosa_status subrosa_call_audio_set_sink_ring(struct subrosa_call_audio *audio,
                                                 const struct subrosa_audio_ring *ring);
+
+/**
+ * Fills in the default options. Set `size` to sizeof before.
+ */
+subrosa_status subrosa_call_options_init(struct subrosa_call_options *out);
 
 /**
  * Makes a configuration with defaults: UDP on a port of the host's choice, no listener, the

@@ -1,16 +1,13 @@
 //! Calls and their audio.
 
-use super::account::{codec, codec_number, policy, uri};
+use super::account::{codec_number, uri};
+use super::call_options::{options, subrosa_call_options};
+use super::end::{SUBROSA_END_NONE, end_number};
 use super::engine::{EngineState, subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
-use super::output::{SUBROSA_END_NONE, end_number};
-use super::pointer::{Out, OutStruct, Versioned, read_struct, slice, slice_mut, subrosa_str};
-use super::processing::{SUBROSA_PROCESSING_DEFAULT, bits, processing};
+use super::pointer::{Out, OutStruct, Versioned, slice, slice_mut, subrosa_str};
 use super::status::subrosa_status;
-use crate::engine::{
-    AccountId, Call, CallError, CallId, CallOptions, CallState, Codec, Direction, EndReason,
-    MediaOffer,
-};
+use crate::engine::{AccountId, Call, CallError, CallId, CallState, Codec, Direction, EndReason};
 use crate::time::{Duration, Instant};
 
 /// We call; nothing heard yet.
@@ -25,115 +22,6 @@ pub const SUBROSA_CALL_ESTABLISHED: i32 = 4;
 pub const SUBROSA_CALL_ENDING: i32 = 5;
 /// Over.
 pub const SUBROSA_CALL_ENDED: i32 = 6;
-
-/// RTP/AVP with keys beside (RFC 8643): one offer that every far end understands.
-pub const SUBROSA_MEDIA_OFFER_OPPORTUNISTIC: i32 = 0;
-/// A profile that demands SRTP first; plain RTP only after a refusal of that.
-pub const SUBROSA_MEDIA_OFFER_SECURE_FIRST: i32 = 1;
-/// Two media lines, a secure one and a plain one.
-pub const SUBROSA_MEDIA_OFFER_DUAL: i32 = 2;
-
-fn media_offer(number: i32) -> Result<MediaOffer, Failure> {
-    match number {
-        SUBROSA_MEDIA_OFFER_OPPORTUNISTIC => Ok(MediaOffer::Opportunistic),
-        SUBROSA_MEDIA_OFFER_SECURE_FIRST => Ok(MediaOffer::SecureFirst),
-        SUBROSA_MEDIA_OFFER_DUAL => Ok(MediaOffer::Dual),
-        other => Err(Failure::invalid(format!("{other} is not a SUBROSA_MEDIA_OFFER_"))),
-    }
-}
-
-const fn media_offer_number(offer: MediaOffer) -> i32 {
-    match offer {
-        MediaOffer::Opportunistic => SUBROSA_MEDIA_OFFER_OPPORTUNISTIC,
-        MediaOffer::SecureFirst => SUBROSA_MEDIA_OFFER_SECURE_FIRST,
-        MediaOffer::Dual => SUBROSA_MEDIA_OFFER_DUAL,
-    }
-}
-
-/// How many codecs subrosa_call_options can name.
-pub const SUBROSA_MAX_CODECS: usize = 8;
-
-/// Options of one call; NULL where one is asked for means the defaults.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct subrosa_call_options {
-    /// sizeof this struct.
-    pub size: u32,
-    /// A SUBROSA_POLICY_; may be stricter than the account's.
-    pub policy: i32,
-    /// Of the PCM written and read, Hz: 8000, 16000, 24000, 32000, 44100 or 48000.
-    pub sample_rate: u32,
-    /// Give up if nobody answers within this time.
-    pub ring_timeout_ms: u32,
-    /// How many of `codecs` count; 0 for the account's.
-    pub codec_count: u32,
-    /// SUBROSA_CODEC_ numbers in order of preference.
-    pub codecs: [i32; SUBROSA_MAX_CODECS],
-    /// How our offer asks for SRTP where the policy prefers it: a SUBROSA_MEDIA_OFFER_.
-    pub media_offer: i32,
-    /// What is done to the audio before it is sent: SUBROSA_PROCESSING_ bits;
-    /// SUBROSA_PROCESSING_DEFAULT for what the configuration says.
-    pub processing: u32,
-}
-
-// SAFETY: repr(C), Copy, the first field is the size.
-unsafe impl Versioned for subrosa_call_options {
-    const FIRST: usize = size_of::<Self>();
-    fn set_size(&mut self, size: u32) {
-        self.size = size;
-    }
-}
-
-impl Default for subrosa_call_options {
-    fn default() -> Self {
-        let options = CallOptions::default();
-        Self {
-            size: size_of::<Self>() as u32,
-            policy: super::account::policy_number(options.policy),
-            sample_rate: options.sample_rate,
-            ring_timeout_ms: u32::try_from(options.ring_timeout.as_millis()).unwrap_or(u32::MAX),
-            codec_count: 0,
-            codecs: [0; SUBROSA_MAX_CODECS],
-            media_offer: media_offer_number(options.media_offer),
-            processing: options.processing.map_or(SUBROSA_PROCESSING_DEFAULT, bits),
-        }
-    }
-}
-
-/// The options that C gave.
-pub(super) unsafe fn options(pointer: *const subrosa_call_options) -> Result<CallOptions, Failure> {
-    let mut options = CallOptions::default();
-    if pointer.is_null() {
-        return Ok(options);
-    }
-    // SAFETY: the caller's promise.
-    let given = unsafe { read_struct(pointer, subrosa_call_options::default())? };
-    let codecs = given.codecs.get(..given.codec_count as usize);
-    let codecs = codecs.ok_or_else(|| Failure::invalid("codec_count is above 8"))?;
-    options.policy = policy(given.policy)?;
-    options.media_offer = media_offer(given.media_offer)?;
-    options.sample_rate = given.sample_rate;
-    options.processing = match given.processing {
-        SUBROSA_PROCESSING_DEFAULT => None,
-        parts => Some(processing(parts)?),
-    };
-    options.ring_timeout = Duration::from_millis(u64::from(given.ring_timeout_ms));
-    options.codecs = codecs.iter().map(|number| codec(*number)).collect::<Result<_, _>>()?;
-    Ok(options)
-}
-
-/// Fills in the default options. Set `size` to sizeof before.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn subrosa_call_options_init(
-    out: *mut subrosa_call_options,
-) -> subrosa_status {
-    let init = || {
-        // SAFETY: the caller's promise.
-        unsafe { OutStruct::new(out)? }.write(subrosa_call_options::default());
-        Ok(())
-    };
-    super::guard::guard(|| super::status::status_of(init()), super::SUBROSA_ERR_PANIC)
-}
 
 /// Calls `to`, a SIP or SIPS URI, from an account, and gives the call's id.
 #[unsafe(no_mangle)]
@@ -436,7 +324,7 @@ pub unsafe extern "C" fn subrosa_call_get_info(
     }
 }
 
-fn state_number(state: CallState) -> i32 {
+pub(super) fn state_number(state: CallState) -> i32 {
     match state {
         CallState::Dialing => SUBROSA_CALL_DIALING,
         CallState::Ringing => SUBROSA_CALL_RINGING,
@@ -480,36 +368,5 @@ pub unsafe extern "C" fn subrosa_call_read_pcm(
             let (now, id) = (Instant::from_micros(now_us), CallId::from_raw(call));
             Ok(state.engine.read_pcm(now, id, slice_mut(samples, count)?)?)
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::SecurityPolicy;
-
-    #[test]
-    fn options_are_checked_and_default_when_null() {
-        // SAFETY: NULL, then a whole struct.
-        let (null, given) = unsafe {
-            let given = subrosa_call_options {
-                policy: super::super::SUBROSA_POLICY_REQUIRED,
-                ..subrosa_call_options::default()
-            };
-            (options(std::ptr::null()), options(&given))
-        };
-        assert_eq!(null.unwrap().policy, SecurityPolicy::Off);
-        assert_eq!(given.unwrap().policy, SecurityPolicy::Required);
-        let broken = subrosa_call_options { codec_count: 9, ..Default::default() };
-        let short = subrosa_call_options { size: 3, ..Default::default() };
-        let odd = subrosa_call_options { media_offer: 3, ..Default::default() };
-        for bad in [broken, short, odd] {
-            // SAFETY: whole structs.
-            assert!(unsafe { options(&bad) }.is_err());
-        }
-        let dual =
-            subrosa_call_options { media_offer: SUBROSA_MEDIA_OFFER_DUAL, ..Default::default() };
-        // SAFETY: a whole struct.
-        assert_eq!(unsafe { options(&dual) }.unwrap().media_offer, MediaOffer::Dual);
     }
 }

@@ -204,6 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_freed_is_dropped_once_and_what_cannot_be_a_handle_is_left_alone() {
+        let shared = std::rc::Rc::new(());
+        let handle = Box::into_raw(Box::new(shared.clone()));
+        // SAFETY: NULL, one that is not aligned, and then what comes from `Box::into_raw`.
+        unsafe {
+            free(std::ptr::null_mut::<std::rc::Rc<()>>());
+            free(handle.byte_add(1));
+            assert_eq!(std::rc::Rc::strong_count(&shared), 2);
+            free(handle);
+        }
+        assert_eq!(std::rc::Rc::strong_count(&shared), 1);
+    }
+
+    #[test]
     fn a_second_entry_is_turned_away_and_the_first_goes_on() {
         let handle = Handle::new(1);
         let status = enter(Some(&handle), Access::Change, |value, _| {
@@ -225,6 +239,47 @@ mod tests {
         });
         assert_eq!(text, Some(7));
         assert_eq!(enter::<()>(None, Access::Read, |_, _| Ok(())), SUBROSA_ERR_NULL);
+    }
+
+    #[test]
+    fn a_failures_sentence_stays_until_the_next_failure() {
+        let handle = Handle::new(());
+        let fail =
+            |text: &str| enter(Some(&handle), Access::Change, |_, _| Err(Failure::invalid(text)));
+        let error = || {
+            let mut text = String::new();
+            handle.last_error(|error| {
+                // SAFETY: lent by the handle, which is not entered meanwhile.
+                text = unsafe { error.text() }?.to_owned();
+                Ok(())
+            });
+            text
+        };
+        fail("first");
+        assert_eq!(enter(Some(&handle), Access::Change, |(), _| Ok(())), SUBROSA_OK);
+        assert_eq!((error(), error()), ("first".into(), "first".into()));
+        fail("second");
+        assert_eq!(error(), "second");
+    }
+
+    #[test]
+    fn lent_strings_live_until_something_changes() {
+        let handle = Handle::new(());
+        let lend = |access, text: &str, kept: usize| {
+            enter(Some(&handle), access, |(), texts| {
+                texts.lend(text);
+                assert_eq!(texts.0.len(), kept);
+                Ok(())
+            })
+        };
+        for (access, text, kept) in [
+            (Access::Change, "a", 1),
+            (Access::Read, "b", 2),
+            (Access::Read, "c", 3),
+            (Access::Change, "d", 1),
+        ] {
+            assert_eq!(lend(access, text, kept), SUBROSA_OK);
+        }
     }
 
     #[test]

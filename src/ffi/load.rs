@@ -147,3 +147,37 @@ pub unsafe extern "C" fn subrosa_call_srtp_progress(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::named::{fields, numbered};
+    use super::*;
+    use crate::crypto::srtp::{SourceCounters, Suite};
+
+    #[test]
+    fn the_load_is_the_same_in_c() {
+        let load = numbered!(EngineLoad::default(), 0;
+            accounts, calls, ended, transactions, flows, media_sockets, queries, requests, invites,
+            events);
+        let told = fields(&subrosa_engine_load::of(&load));
+        assert!(fields(&load).iter().all(|field| told.contains(field)), "{told:?}");
+        assert_eq!(told.iter().filter(|(_, value)| value == "0").count(), 2, "size and reserved");
+    }
+
+    #[test]
+    fn the_progress_of_srtp_is_the_same_in_c() {
+        let mut counters =
+            SourceCounters { ssrc: 1, roll_over: 2, sequence: Some(3), rtcp_index: Some(4) };
+        let of =
+            |counters| SrtpProgress { suite: Suite::ALL[0], mki_len: 5, generation: 6, counters };
+        let mut texts = Texts::default();
+        let told = subrosa_srtp_progress::of(&of(counters), &mut texts);
+        assert_eq!((told.ssrc, told.roll_over, told.sequence, told.rtcp_index), (1, 2, 3, 4));
+        assert_eq!((told.mki_len, told.generation), (5, 6));
+        // SAFETY: lent by `texts`, which lives.
+        assert_eq!(unsafe { told.suite.text() }.unwrap(), Suite::ALL[0].sdp_name());
+        (counters.sequence, counters.rtcp_index) = (None, None);
+        let told = subrosa_srtp_progress::of(&of(counters), &mut texts);
+        assert_eq!((told.sequence, told.rtcp_index), (-1, -1));
+    }
+}

@@ -1,19 +1,16 @@
 //! A call's media session that was taken: packets, PCM and timers, on a thread of the host's choice.
 
 use super::addr::subrosa_addr;
-use super::breaker::{SUBROSA_BREAKER_NONE, breaker_number};
 use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
+use super::media_event::{SUBROSA_MEDIA_EVENT_NONE, subrosa_media_event};
 use super::media_link::{feedback_handle, subrosa_media_feedback, subrosa_media_update, take};
-use super::output::{SUBROSA_NO_MEDIA_NONE, no_media_number};
 use super::pointer::{Out, OutStruct, Versioned, slice, slice_mut, subrosa_str};
 use super::stats::subrosa_media_stats;
 use super::status::{
     SUBROSA_ERR_CONFIG, SUBROSA_ERR_INVALID, SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_PANIC,
     SUBROSA_ERR_WRONG_STATE, subrosa_status,
 };
-use crate::media::session::{
-    Channel, DtmfError, MAX_TRANSMIT, MediaConfigError, MediaEvent, MediaSession,
-};
+use crate::media::session::{Channel, DtmfError, MAX_TRANSMIT, MediaConfigError, MediaSession};
 use crate::time::{Duration, Instant};
 use crate::wire::dtmf::Digit;
 
@@ -27,31 +24,6 @@ pub const SUBROSA_CHANNEL_NONE: i32 = 0;
 /// The room that subrosa_media_poll_transmit needs.
 pub const SUBROSA_MAX_TRANSMIT: usize = 1500;
 const _: () = assert!(SUBROSA_MAX_TRANSMIT == MAX_TRANSMIT);
-
-/// Nothing happened.
-pub const SUBROSA_MEDIA_EVENT_NONE: i32 = 0;
-/// The first valid packet came: `ssrc`, `from`.
-pub const SUBROSA_MEDIA_EVENT_FIRST_PACKET: i32 = 1;
-/// The far end pressed `digit`.
-pub const SUBROSA_MEDIA_EVENT_DTMF: i32 = 2;
-/// The far end's source changed: `ssrc_before`, `ssrc`.
-pub const SUBROSA_MEDIA_EVENT_SSRC_CHANGED: i32 = 3;
-/// The far end used our source's number: ours is `ssrc` from now on.
-pub const SUBROSA_MEDIA_EVENT_SSRC_COLLISION: i32 = 4;
-/// Media comes from and goes to another address: before `from`, now `to`.
-pub const SUBROSA_MEDIA_EVENT_SOURCE_CHANGED: i32 = 5;
-/// The far end's RTCP said goodbye.
-pub const SUBROSA_MEDIA_EVENT_REMOTE_BYE: i32 = 6;
-/// Nothing usable has been heard for ten seconds: `no_media`.
-pub const SUBROSA_MEDIA_EVENT_NO_MEDIA: i32 = 7;
-/// Something is heard again.
-pub const SUBROSA_MEDIA_EVENT_MEDIA_RESUMED: i32 = 8;
-/// The SRTP key is used up: nothing is sent until an update brings another.
-pub const SUBROSA_MEDIA_EVENT_SEND_BLOCKED: i32 = 9;
-/// Something that this version of the C interface does not know.
-pub const SUBROSA_MEDIA_EVENT_OTHER: i32 = 10;
-/// Nothing is sent any more, because it harms the network: `breaker`.
-pub const SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER: i32 = 11;
 
 /// A call's media session that was taken with subrosa_engine_take_media. It is used by one thread
 /// at a time, which need not be the engine's; it may outlive the call and the engine.
@@ -80,84 +52,6 @@ unsafe impl Versioned for subrosa_media_transmit {
     }
 }
 
-/// What happened in a media session; which fields count depends on the kind, the others are 0.
-/// Set `size` to sizeof before polling.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct subrosa_media_event {
-    /// sizeof this struct.
-    pub size: u32,
-    /// A SUBROSA_MEDIA_EVENT_.
-    pub kind: i32,
-    /// An ASCII character.
-    pub digit: i32,
-    /// A SUBROSA_NO_MEDIA_.
-    pub no_media: i32,
-    /// A source of RTP.
-    pub ssrc: u32,
-    /// The source before.
-    pub ssrc_before: u32,
-    /// A SUBROSA_BREAKER_.
-    pub breaker: i32,
-    /// An address.
-    pub from: subrosa_addr,
-    /// An address.
-    pub to: subrosa_addr,
-}
-
-// SAFETY: repr(C), Copy, the first field is the size.
-unsafe impl Versioned for subrosa_media_event {
-    const FIRST: usize = size_of::<Self>();
-    fn set_size(&mut self, size: u32) {
-        self.size = size;
-    }
-}
-
-impl subrosa_media_event {
-    fn new(kind: i32) -> Self {
-        let (from, to) = (subrosa_addr::default(), subrosa_addr::default());
-        let no_media = SUBROSA_NO_MEDIA_NONE;
-        let breaker = SUBROSA_BREAKER_NONE;
-        Self { size: 0, kind, digit: 0, no_media, ssrc: 0, ssrc_before: 0, breaker, from, to }
-    }
-
-    fn of(event: MediaEvent) -> Self {
-        match event {
-            MediaEvent::FirstPacket { ssrc, from } => {
-                let from = from.into();
-                Self { ssrc, from, ..Self::new(SUBROSA_MEDIA_EVENT_FIRST_PACKET) }
-            }
-            MediaEvent::Dtmf(digit) => {
-                let digit = i32::try_from(u32::from(digit.to_char())).unwrap_or(0);
-                Self { digit, ..Self::new(SUBROSA_MEDIA_EVENT_DTMF) }
-            }
-            MediaEvent::SsrcChanged { old, new } => {
-                Self { ssrc: new, ssrc_before: old, ..Self::new(SUBROSA_MEDIA_EVENT_SSRC_CHANGED) }
-            }
-            MediaEvent::SsrcCollision { new } => {
-                Self { ssrc: new, ..Self::new(SUBROSA_MEDIA_EVENT_SSRC_COLLISION) }
-            }
-            MediaEvent::SourceChanged { from, to } => {
-                let (from, to) = (from.into(), to.into());
-                Self { from, to, ..Self::new(SUBROSA_MEDIA_EVENT_SOURCE_CHANGED) }
-            }
-            MediaEvent::RemoteBye => Self::new(SUBROSA_MEDIA_EVENT_REMOTE_BYE),
-            MediaEvent::NoMedia { reason } => {
-                let no_media = no_media_number(reason);
-                Self { no_media, ..Self::new(SUBROSA_MEDIA_EVENT_NO_MEDIA) }
-            }
-            MediaEvent::MediaResumed => Self::new(SUBROSA_MEDIA_EVENT_MEDIA_RESUMED),
-            MediaEvent::SendBlocked => Self::new(SUBROSA_MEDIA_EVENT_SEND_BLOCKED),
-            MediaEvent::CircuitBreaker { reason } => {
-                let breaker = breaker_number(Some(reason));
-                Self { breaker, ..Self::new(SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER) }
-            }
-            #[allow(unreachable_patterns)]
-            _ => Self::new(SUBROSA_MEDIA_EVENT_OTHER),
-        }
-    }
-}
-
 impl From<MediaConfigError> for Failure {
     fn from(error: MediaConfigError) -> Self {
         let status = match error {
@@ -177,6 +71,21 @@ impl From<DtmfError> for Failure {
             _ => SUBROSA_ERR_INVALID,
         };
         Self::new(status, error)
+    }
+}
+
+fn channel_of(number: i32) -> Result<Channel, Failure> {
+    match number {
+        SUBROSA_CHANNEL_RTP => Ok(Channel::Rtp),
+        SUBROSA_CHANNEL_RTCP => Ok(Channel::Rtcp),
+        _ => Err(Failure::invalid("not a SUBROSA_CHANNEL_")),
+    }
+}
+
+const fn channel_number(channel: Channel) -> i32 {
+    match channel {
+        Channel::Rtp => SUBROSA_CHANNEL_RTP,
+        Channel::Rtcp => SUBROSA_CHANNEL_RTCP,
     }
 }
 
@@ -231,11 +140,7 @@ pub unsafe extern "C" fn subrosa_media_handle_datagram(
     unsafe {
         with(media, Access::Change, |session| {
             let (payload, remote) = (slice_mut(payload, len)?, remote.address()?);
-            let channel = match channel {
-                SUBROSA_CHANNEL_RTP => Channel::Rtp,
-                SUBROSA_CHANNEL_RTCP => Channel::Rtcp,
-                _ => return Err(Failure::invalid("not a SUBROSA_CHANNEL_")),
-            };
+            let channel = channel_of(channel)?;
             session.handle_datagram(Instant::from_micros(now_us), channel, payload, remote);
             Ok(())
         })
@@ -294,10 +199,7 @@ pub unsafe extern "C" fn subrosa_media_poll_transmit(
             let polled = session.poll_transmit(Instant::from_micros(now_us), buffer);
             let (channel, remote, len) = match polled.map_err(Failure::invalid)? {
                 Some(transmit) => {
-                    let channel = match transmit.channel {
-                        Channel::Rtp => SUBROSA_CHANNEL_RTP,
-                        Channel::Rtcp => SUBROSA_CHANNEL_RTCP,
-                    };
+                    let channel = channel_number(transmit.channel);
                     (channel, transmit.remote.into(), transmit.packet.bytes().len())
                 }
                 None => (SUBROSA_CHANNEL_NONE, subrosa_addr::default(), 0),
@@ -488,5 +390,40 @@ pub unsafe extern "C" fn subrosa_media_get_stats(
             OutStruct::new(out)?.write(subrosa_media_stats::of(&session.stats()));
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::named::number;
+    use super::super::status::SUBROSA_ERR_INVALID;
+    use super::*;
+
+    #[test]
+    fn a_channel_keeps_its_number_both_ways() {
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            assert_eq!(channel_number(channel), number("SUBROSA_CHANNEL_", &channel));
+            assert_eq!(channel_of(channel_number(channel)).unwrap(), channel);
+        }
+        assert_eq!(channel_of(SUBROSA_CHANNEL_NONE).unwrap_err().status, SUBROSA_ERR_INVALID);
+    }
+
+    #[test]
+    fn what_a_session_refuses_has_a_status_that_says_why() {
+        for (error, status) in [
+            (MediaConfigError::ForeignUpdate, SUBROSA_ERR_INVALID),
+            (MediaConfigError::MissedUpdate, SUBROSA_ERR_WRONG_STATE),
+            (MediaConfigError::NotSrtp, SUBROSA_ERR_CONFIG),
+        ] {
+            assert_eq!(Failure::from(error).status, status, "{error:?}");
+        }
+        for (error, status) in [
+            (DtmfError::NotNegotiated, SUBROSA_ERR_NOT_SUPPORTED),
+            (DtmfError::NotSending, SUBROSA_ERR_WRONG_STATE),
+            (DtmfError::QueueFull, SUBROSA_ERR_WRONG_STATE),
+            (DtmfError::Duration, SUBROSA_ERR_INVALID),
+        ] {
+            assert_eq!(Failure::from(error).status, status, "{error:?}");
+        }
     }
 }

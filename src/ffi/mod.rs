@@ -23,11 +23,14 @@ mod breaker;
 mod call;
 #[cfg(feature = "driver")]
 mod call_audio;
+mod call_options;
 mod config;
 #[cfg(feature = "audio-device")]
 mod device;
 mod dns;
+mod end;
 mod engine;
+mod event;
 mod guard;
 mod identity;
 mod keying;
@@ -35,7 +38,10 @@ mod ladder;
 mod load;
 mod log;
 mod media;
+mod media_event;
 mod media_link;
+#[cfg(test)]
+mod named;
 mod output;
 mod peers;
 #[cfg(feature = "driver")]
@@ -66,17 +72,21 @@ pub use breaker::*;
 pub use call::*;
 #[cfg(feature = "driver")]
 pub use call_audio::*;
+pub use call_options::*;
 pub use config::*;
 #[cfg(feature = "audio-device")]
 pub use device::*;
 pub use dns::*;
+pub use end::*;
 pub use engine::*;
+pub use event::*;
 pub use identity::*;
 pub use keying::*;
 pub use ladder::*;
 pub use load::*;
 pub use log::*;
 pub use media::*;
+pub use media_event::*;
 pub use media_link::*;
 pub use output::*;
 pub use peers::*;

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use super::account::{copied, policy, policy_number, subrosa_account_config, subrosa_account_info};
 use super::account::{source_number, unknown_account, uri};
 use super::config::{ConfigState, address, ip_address, subrosa_config, used};
+use super::event::subrosa_event;
 use super::guard::{Access, Failure, Handle, Texts, enter, free, guard, last_error, live};
 use super::ladder::{subrosa_ladder_step, write_steps};
 use super::load::subrosa_engine_load;
 use super::log::{Logger, level, subrosa_logger};
-use super::output::{SUBROSA_OUTPUT_EVENT, SUBROSA_OUTPUT_TIMEOUT, subrosa_event, subrosa_output};
+use super::output::{SUBROSA_OUTPUT_EVENT, SUBROSA_OUTPUT_TIMEOUT, subrosa_output};
 use super::pointer::{Out, OutStruct, Versioned, slice_mut, subrosa_str};
 use super::stats::subrosa_engine_stats;
 use super::status::{
@@ -487,7 +488,7 @@ pub unsafe extern "C" fn subrosa_phone_place_call(
     phone: *mut subrosa_phone,
     account: u64,
     to: subrosa_str,
-    call_options: *const super::call::subrosa_call_options,
+    call_options: *const super::call_options::subrosa_call_options,
     audio: *mut super::call_audio::subrosa_call_audio,
     out: *mut u64,
 ) -> subrosa_status {
@@ -495,7 +496,7 @@ pub unsafe extern "C" fn subrosa_phone_place_call(
     unsafe {
         with(phone, Access::Change, |phone, _| {
             let (out, to) = (Out::new(out)?, uri(to.text()?)?);
-            let options = super::call::options(call_options)?;
+            let options = super::call_options::options(call_options)?;
             let audio = super::call_audio::take(audio, options.sample_rate)?;
             let call = phone.place_call(AccountId::from_raw(account), to, options, audio)?;
             out.write(call.to_raw());

@@ -1,7 +1,8 @@
 //! The calls of a phone (feature `driver`).
 
-use super::call::{CallFacts, options, subrosa_call_info, subrosa_call_options};
+use super::call::{CallFacts, subrosa_call_info};
 use super::call_audio::{path, subrosa_audio_ring, subrosa_call_audio, take};
+use super::call_options::{options, subrosa_call_options};
 use super::guard::{Access, Failure};
 use super::ladder::{subrosa_ladder_step, write_steps};
 use super::load::{no_srtp, subrosa_srtp_progress};

@@ -168,3 +168,86 @@ pub(super) unsafe fn read_struct<T: Versioned>(
     unsafe { std::ptr::copy_nonoverlapping(from, to, given) }
     Ok(default)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A struct that has grown: its first version ended with `first`, its second with `second`.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Grown {
+        size: u32,
+        first: u32,
+        second: u32,
+        third: u32,
+    }
+
+    // SAFETY: repr(C), Copy, the first field is the size.
+    unsafe impl Versioned for Grown {
+        const FIRST: usize = 8;
+        fn set_size(&mut self, size: u32) {
+            self.size = size;
+        }
+    }
+
+    const WHOLE: u32 = size_of::<Grown>() as u32;
+    const OURS: Grown = Grown { size: 0, first: 1, second: 2, third: 3 };
+
+    /// A caller's struct of this size, with memory of the caller's own behind it.
+    fn theirs(size: u32) -> [Grown; 2] {
+        [Grown { size, first: 77, second: 77, third: 77 }; 2]
+    }
+
+    #[test]
+    fn a_caller_with_an_older_header_gets_what_it_has_room_for() {
+        for (size, expected) in [
+            (8, Grown { size: 8, first: 1, second: 77, third: 77 }),
+            (12, Grown { size: 12, first: 1, second: 2, third: 77 }),
+            (WHOLE, Grown { size: WHOLE, ..OURS }),
+            // A later header's: the size tells how much of it counts.
+            (2 * WHOLE, Grown { size: WHOLE, ..OURS }),
+        ] {
+            let mut place = theirs(size);
+            // SAFETY: as large as it says.
+            unsafe { OutStruct::new(&raw mut place[0]) }.unwrap().write(OURS);
+            assert_eq!(place, [expected, theirs(size)[1]], "{size}");
+        }
+    }
+
+    #[test]
+    fn what_an_older_header_does_not_have_keeps_its_default() {
+        for (size, expected) in [
+            (8, Grown { size: 8, first: 77, second: 2, third: 3 }),
+            (12, Grown { size: 12, first: 77, second: 77, third: 3 }),
+            (WHOLE, theirs(WHOLE)[0]),
+        ] {
+            let given = theirs(size);
+            // SAFETY: as large as it says.
+            assert_eq!(unsafe { read_struct(&raw const given[0], OURS) }.unwrap(), expected);
+        }
+    }
+
+    /// If all of it were copied, it would overwrite the stack.
+    #[test]
+    fn of_a_later_header_only_what_is_known_is_read() {
+        let given = [Grown { size: 4096 * WHOLE, first: 5, second: 6, third: 7 }; 4096];
+        // SAFETY: as large as it says.
+        assert_eq!(unsafe { read_struct(given.as_ptr(), OURS) }.unwrap(), given[0]);
+    }
+
+    #[test]
+    fn a_size_below_the_first_version_is_refused_both_ways() {
+        for size in [0, 1, 7] {
+            let mut place = theirs(size);
+            let pointer = &raw mut place[0];
+            // SAFETY: larger than it says.
+            let (out, read) =
+                unsafe { (OutStruct::new(pointer).err(), read_struct(pointer, OURS).err()) };
+            for failure in [out, read] {
+                assert_eq!(failure.unwrap().status, SUBROSA_ERR_STRUCT_SIZE, "{size}");
+            }
+            assert_eq!(place, theirs(size), "nothing is written");
+        }
+    }
+}

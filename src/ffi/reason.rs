@@ -63,3 +63,26 @@ pub unsafe extern "C" fn subrosa_reason_text(
     };
     guard(|| status_of(text()), SUBROSA_ERR_PANIC)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_named_at_its_own_place_and_none_behind_the_last() {
+        let all: [(u32, Vec<&str>); 5] = [
+            (SUBROSA_REASON_SIP, ParseErrorKind::ALL.iter().map(|r| r.as_str()).collect()),
+            (SUBROSA_REASON_SDP, SdpFault::ALL.iter().map(|r| r.as_str()).collect()),
+            (SUBROSA_REASON_SRTP, UnprotectError::ALL.iter().map(|r| r.as_str()).collect()),
+            (SUBROSA_REASON_RTP, RtpError::ALL.iter().map(|r| r.as_str()).collect()),
+            (SUBROSA_REASON_RTCP, RtcpError::ALL.iter().map(|r| r.as_str()).collect()),
+        ];
+        for (of, names) in all {
+            for (at, expected) in names.iter().enumerate() {
+                assert_eq!(name(of, at).unwrap(), *expected, "{of} {at}");
+            }
+            assert!(name(of, names.len()).is_err(), "{of}");
+        }
+        assert_eq!(&spread(&[7, 8])[..3], [7, 8, 0]);
+    }
+}

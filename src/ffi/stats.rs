@@ -386,3 +386,101 @@ pub unsafe extern "C" fn subrosa_engine_get_stats(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::named::{fields, numbered};
+    use super::*;
+    use crate::media::breaker::BreakerReason;
+    use crate::media::quality::Quality;
+    use crate::time::Duration;
+    use crate::wire::rtcp::VoipMetrics;
+
+    /// Every number of Rust's struct is the field of that name in C's, where it has one.
+    fn same(rust: &impl std::fmt::Debug, c: &impl std::fmt::Debug, renamed: &[(&str, &str)]) {
+        let there = fields(c);
+        let mut count = 0;
+        for (name, value) in fields(rust).iter().filter(|(_, v)| v.parse::<f64>().is_ok()) {
+            let other = renamed.iter().find(|(from, _)| from == name).map_or(&**name, |(_, to)| to);
+            let (_, told) = there.iter().find(|(name, _)| name == other).expect(name);
+            assert_eq!(told, value, "{name}");
+            count += 1;
+        }
+        assert!(count > 4, "only {count} fields");
+    }
+
+    #[test]
+    fn media_statistics_are_the_same_in_c() {
+        let mut stats = numbered!(MediaStats::default(), 0;
+            packets_sent, bytes_sent, packets_received, bytes_received, rtcp_sent, rtcp_received,
+            lost, fraction_lost, remote_lost, remote_fraction_lost, plain_dropped, malformed_rtp,
+            malformed_rtcp, other_protocol, wrong_source, unknown_payload_type, bad_payload,
+            out_of_sequence, while_held, late, duplicate, reordered, concealed_frames,
+            jitter_overflow, send_overflow, protect_failures, ssrc_changes, events_dropped,
+            level_sent, level_received);
+        stats.jitter = Duration::from_micros(101);
+        stats.rtt = Some(Duration::from_micros(102));
+        stats.buffer_level = Duration::from_micros(103);
+        stats.buffer_target = Duration::from_micros(104);
+        let mut quality = numbered!(Quality::default(), 40;
+            r_factor, mos_lq, mos_cq, loss_rate, discard_rate, burst_ratio, burst_density,
+            gap_density);
+        quality.wideband = true;
+        quality.burst_duration = Duration::from_micros(105);
+        quality.gap_duration = Duration::from_micros(106);
+        quality.delay = Duration::from_micros(107);
+        let mut remote = VoipMetrics::default();
+        (remote.r_factor, remote.mos_lq, remote.mos_cq) = (90, 41, UNAVAILABLE);
+        (remote.loss_rate, remote.discard_rate) = (64, 32);
+        (stats.quality, stats.remote_quality) = (Some(quality), Some(remote));
+        stats.circuit_breaker = Some(BreakerReason::MediaTimeout);
+        stats.refused[0] = 5;
+        stats.refused[1] = 6;
+        stats.malformed_rtp_by[1] = 7;
+        stats.malformed_rtcp_by[2] = 8;
+        let told = subrosa_media_stats::of(&stats);
+        same(&stats, &told, &[]);
+        let times = (told.jitter_us, told.rtt_us, told.buffer_level_us, told.buffer_target_us);
+        assert_eq!(times, (101, 102, 103, 104));
+        same(&quality, &told, &[]);
+        assert_eq!((told.has_quality, told.wideband, told.circuit_breaker), (1, 1, 2));
+        let times = (told.burst_duration_us, told.gap_duration_us, told.delay_us);
+        assert_eq!(times, (105, 106, 107));
+        let opinions = (told.remote_r_factor, told.remote_mos_lq, told.remote_mos_cq);
+        assert_eq!(opinions, (90.0, 4.1, -1.0));
+        let rates = (told.remote_loss_rate, told.remote_discard_rate);
+        assert_eq!((told.has_remote_quality, rates), (1, (0.25, 0.125)));
+        assert_eq!((told.refused, &told.refused_by[..3]), (11, &[5, 6, 0][..]));
+        assert_eq!((told.malformed_rtp_by[1], told.malformed_rtcp_by[2]), (7, 8));
+        // Every number has one of its own: none was left out above, or in C.
+        let empty = ["size", "reserved"];
+        let zero = fields(&told).into_iter().find(|(n, v)| {
+            !empty.contains(&n.as_str()) && v.parse::<f64>().is_ok_and(|v| v == 0.0)
+        });
+        assert_eq!(zero, None);
+    }
+
+    #[test]
+    fn engine_statistics_are_the_same_in_c() {
+        let mut stats = numbered!(EngineStats::default(), 0;
+            refused_requests, refused_calls, strays, foreign_requests, malformed_answered,
+            unsendable, stray_media, taken_media, events_dropped, log_dropped, trace_dropped);
+        stats.flows = numbered!(stats.flows, 20;
+            received, sent, malformed, turned_away, tls_failures, overflowed);
+        stats.transactions = numbered!(stats.transactions, 40;
+            requests_in, requests_out, retransmissions_in, retransmissions_out, overloaded, merged,
+            unmatched_cancels, stray_responses, foreign_responses, malformed, backlogged, timeouts,
+            transport_errors);
+        stats.flows.malformed_by[1] = 5;
+        stats.sdp_refused_by[2] = 6;
+        let told = subrosa_engine_stats::of(&stats);
+        same(&stats, &told, &[]);
+        same(&stats.flows, &told, &[]);
+        same(&stats.transactions, &told, &[("malformed", "without_via")]);
+        assert_eq!((told.malformed_by[1], told.sdp_refused_by[2]), (5, 6));
+        let empty = ["size", "reserved"];
+        let zero =
+            fields(&told).into_iter().find(|(n, v)| v == "0" && !empty.contains(&n.as_str()));
+        assert_eq!(zero, None);
+    }
+}

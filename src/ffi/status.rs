@@ -147,6 +147,7 @@ impl From<CallError> for Failure {
             CallError::WrongState { .. } | CallError::Busy | CallError::NoSafetyNumber => {
                 SUBROSA_ERR_WRONG_STATE
             }
+            CallError::TransportForbidden => SUBROSA_ERR_POLICY,
             CallError::NoDtmf => SUBROSA_ERR_NOT_SUPPORTED,
             CallError::TooManyCalls => SUBROSA_ERR_LIMIT,
             CallError::MediaTaken => SUBROSA_ERR_MEDIA_TAKEN,
@@ -171,5 +172,97 @@ impl From<MediaError> for Failure {
 impl From<PolicyError> for Failure {
     fn from(error: PolicyError) -> Self {
         Self::new(SUBROSA_ERR_INVALID, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::super::named::constants;
+    use super::*;
+    use crate::engine::{AccountId, CallId};
+    use crate::sip::{ListenerId, SocketId, StreamId};
+
+    fn check<E: std::fmt::Debug + Clone>(cases: &[(E, subrosa_status)])
+    where
+        Failure: From<E>,
+    {
+        for (error, status) in cases {
+            let failure = Failure::from(error.clone());
+            assert_eq!(failure.status, *status, "{error:?}");
+            assert!(!failure.text.is_empty(), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn each_error_of_calls_and_accounts_has_a_status_that_says_what_kind_it_is() {
+        let (account, call) = (AccountId::from_raw(1), CallId::from_raw(1));
+        let text = String::new;
+        check(&[
+            (CallError::UnknownAccount(account), SUBROSA_ERR_UNKNOWN_ID),
+            (CallError::UnknownCall(call), SUBROSA_ERR_UNKNOWN_ID),
+            (CallError::BadTarget(text()), SUBROSA_ERR_URI),
+            (CallError::WrongState { command: "", state: "" }, SUBROSA_ERR_WRONG_STATE),
+            (CallError::BadStatus(200), SUBROSA_ERR_INVALID),
+            (CallError::BadDigit('x'), SUBROSA_ERR_INVALID),
+            (CallError::BadDuration, SUBROSA_ERR_INVALID),
+            (CallError::TransportForbidden, SUBROSA_ERR_POLICY),
+            (CallError::NoDtmf, SUBROSA_ERR_NOT_SUPPORTED),
+            (CallError::TooManyCalls, SUBROSA_ERR_LIMIT),
+            (CallError::BadSampleRate(1), SUBROSA_ERR_INVALID),
+            (CallError::NoSafetyNumber, SUBROSA_ERR_WRONG_STATE),
+            (CallError::MediaTaken, SUBROSA_ERR_MEDIA_TAKEN),
+            (CallError::Busy, SUBROSA_ERR_WRONG_STATE),
+        ]);
+        check(&[
+            (AccountError::BadAor(text()), SUBROSA_ERR_URI),
+            (AccountError::BadServer(text()), SUBROSA_ERR_URI),
+            (AccountError::TransportForbidden, SUBROSA_ERR_POLICY),
+            (AccountError::Unknown(account), SUBROSA_ERR_UNKNOWN_ID),
+            (AccountError::NoCodecs, SUBROSA_ERR_INVALID),
+            (AccountError::BadDisplayName, SUBROSA_ERR_INVALID),
+        ]);
+    }
+
+    #[test]
+    fn each_error_of_inputs_media_and_settings_has_a_status_that_says_what_kind_it_is() {
+        let call = CallId::from_raw(1);
+        let text = String::new;
+        check(&[
+            (InputError::UnknownStream(StreamId::from_raw(1)), SUBROSA_ERR_UNKNOWN_ID),
+            (InputError::UnknownSocket(SocketId::from_raw(1)), SUBROSA_ERR_UNKNOWN_ID),
+            (InputError::UnknownListener(ListenerId::from_raw(1)), SUBROSA_ERR_UNKNOWN_ID),
+            (InputError::UnknownCall(call), SUBROSA_ERR_UNKNOWN_ID),
+            (InputError::ForeignFeedback(call), SUBROSA_ERR_INVALID),
+            (InputError::TooManyStreams, SUBROSA_ERR_LIMIT),
+        ]);
+        check(&[
+            (MediaError::UnknownCall(call), SUBROSA_ERR_UNKNOWN_ID),
+            (MediaError::Taken(call), SUBROSA_ERR_MEDIA_TAKEN),
+            (MediaError::Kept, SUBROSA_ERR_WRONG_STATE),
+            (MediaError::NoMedia, SUBROSA_ERR_NO_MEDIA),
+        ]);
+        check(&[
+            (ConfigError::BadIdentity(text()), SUBROSA_ERR_CERTIFICATE),
+            (ConfigError::ListenTlsWithoutIdentity, SUBROSA_ERR_CONFIG),
+            (ConfigError::NoMediaPorts, SUBROSA_ERR_CONFIG),
+        ]);
+        check(&[(PolicyError::BadDomain(text()), SUBROSA_ERR_INVALID)]);
+    }
+
+    #[test]
+    fn each_status_has_words_of_its_own() {
+        let words = |status| {
+            // SAFETY: NUL-terminated and for ever.
+            unsafe { CStr::from_ptr(subrosa_status_text(status)) }.to_str().unwrap()
+        };
+        let mut seen = vec![words(SUBROSA_OK), words(1)];
+        for (name, status) in constants("SUBROSA_ERR_") {
+            assert!(status < 0 && !seen.contains(&words(status)), "{name}: {}", words(status));
+            seen.push(words(status));
+        }
+        assert_eq!(words(SUBROSA_ERR_BUSY), "another thread is using this handle");
+        assert!(seen.len() > 20);
     }
 }
