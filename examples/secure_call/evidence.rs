@@ -4,10 +4,10 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use subrosa::crypto::tls::TlsVersion;
-use subrosa::driver::{CallInfo, WireRecorder, read_wav};
+use subrosa::driver::{CallInfo, RecordedBytes, WireRecorder, read_wav};
 use subrosa::engine::{EndReason, Padlock};
 
-use crate::RATE;
+use crate::call::RATE;
 use crate::compare::compare;
 use crate::probe::Seen;
 use crate::summary::Summary;
@@ -25,6 +25,7 @@ const MIN_ENTROPY: f64 = 7.9;
 const MAX_FOUND: usize = 5;
 
 /// Everything that the verdict rests on.
+#[derive(Clone)]
 pub(crate) struct Evidence {
     pub(crate) caller: CallInfo,
     pub(crate) callee: CallInfo,
@@ -33,10 +34,24 @@ pub(crate) struct Evidence {
     pub(crate) spoken: Seen,
     pub(crate) heard: Seen,
     pub(crate) recording: PathBuf,
-    pub(crate) wires: [WireRecorder; 2],
+    pub(crate) wires: [Wire; 2],
     pub(crate) names: Vec<String>,
     /// Whom alice dialled, and who called bob.
     pub(crate) domains: [String; 2],
+}
+
+/// What crossed the sockets of one phone.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    pub(crate) crossings: Vec<RecordedBytes>,
+    /// Bytes that were not kept: of those a search proves nothing.
+    pub(crate) dropped: u64,
+}
+
+impl Wire {
+    pub(crate) fn of(recorder: &WireRecorder) -> Self {
+        Self { crossings: recorder.crossings(), dropped: recorder.dropped() }
+    }
 }
 
 /// The figures of one end's media.
@@ -69,7 +84,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Result<Summary, Box<dyn Error>> {
     Ok(summary)
 }
 
-fn signalling(evidence: &Evidence, summary: &mut Summary) {
+pub(crate) fn signalling(evidence: &Evidence, summary: &mut Summary) {
     let report = &evidence.caller.security;
     let leg = report.signalling.as_ref();
     let tls = leg.and_then(|leg| leg.tls.as_ref());
@@ -102,7 +117,7 @@ fn signalling(evidence: &Evidence, summary: &mut Summary) {
     summary.fact(ended, "hung up by alice, in order", format!("{:?}", evidence.ends));
 }
 
-fn media(evidence: &Evidence, summary: &mut Summary) {
+pub(crate) fn media(evidence: &Evidence, summary: &mut Summary) {
     let (caller, callee) = (&evidence.caller.security, &evidence.callee.security);
     let suite = callee.media_in.as_ref().and_then(|leg| leg.suite);
     let same = caller.is_media_encrypted()
@@ -131,7 +146,7 @@ fn media(evidence: &Evidence, summary: &mut Summary) {
     summary.fact(enough && lossless, "packets arrive", shown);
 }
 
-fn speech(evidence: &Evidence, summary: &mut Summary) -> Result<(), Box<dyn Error>> {
+pub(crate) fn speech(evidence: &Evidence, summary: &mut Summary) -> Result<(), Box<dyn Error>> {
     let recorded = read_wav(&evidence.recording, RATE)?;
     let complete = recorded == evidence.heard.pcm && recorded.len() >= evidence.speech.len();
     let seconds = recorded.len() as f64 / f64::from(RATE);
@@ -159,15 +174,14 @@ fn speech(evidence: &Evidence, summary: &mut Summary) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-fn wire(evidence: &Evidence, summary: &mut Summary) {
+pub(crate) fn wire(evidence: &Evidence, summary: &mut Summary) {
     let names: Vec<&str> = evidence.names.iter().map(String::as_str).collect();
     let needles = Needles::new(&names, &evidence.speech);
     let able = needles.self_test(&plain_packet(&evidence.speech));
     let shown = "an INVITE, a name and a G.722 packet of this speech, as a control, are found";
     summary.fact(able, "the wire search can find", shown);
     for (who, wire) in ["alice", "bob"].iter().zip(&evidence.wires) {
-        let crossings = wire.crossings();
-        let findings = needles.search(&crossings);
+        let findings = needles.search(&wire.crossings);
         let shown = if findings.found.is_empty() {
             format!(
                 "{} bytes in {} datagrams and {} stream directions: no SIP text, no name, no speech",
@@ -179,7 +193,7 @@ fn wire(evidence: &Evidence, summary: &mut Summary) {
                 if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
             format!("FOUND {}{more}", first.join(", "))
         };
-        let searched = findings.bytes > 0 && findings.streams >= 2 && wire.dropped() == 0;
+        let searched = findings.bytes > 0 && findings.streams >= 2 && wire.dropped == 0;
         let fact = format!("{who}'s wire tells nothing");
         summary.fact(findings.found.is_empty() && searched, &fact, shown);
         let fact = format!("{who}'s packets look random");

@@ -9,7 +9,7 @@ use subrosa::driver::{AudioSink, AudioSource, Player, WavRecorder};
 const LEVEL_WINDOW: usize = 1_600;
 
 /// What a probe has seen.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     /// When the first sample passed.
     pub(crate) started: Option<Instant>,

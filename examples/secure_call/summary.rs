@@ -50,6 +50,12 @@ impl Summary {
         self.lines.push((holds, fact.to_owned(), evidence.into()));
     }
 
+    /// The facts, and whether each holds.
+    #[cfg(test)]
+    pub(crate) fn facts(&self) -> Vec<(&str, bool)> {
+        self.lines.iter().map(|(holds, fact, _)| (fact.as_str(), *holds)).collect()
+    }
+
     /// True if every fact holds.
     pub(crate) fn holds(&self) -> bool {
         self.lines.iter().all(|(holds, _, _)| *holds)
