@@ -26,6 +26,7 @@ impl SessionDescription {
         if bytes.len() > MAX_BYTES {
             return Err(SdpError::TooLong(bytes.len()));
         }
+        look_at(bytes);
         check_limits(bytes)?;
         let mut session = sdp_types::Session::parse(bytes)
             .map_err(|error| SdpError::Syntax(error.to_string()))?;
@@ -33,6 +34,18 @@ impl SessionDescription {
         wipe_keys(&mut session);
         result
     }
+}
+
+/// Tests count what is looked at, attribute by attribute.
+#[inline]
+fn look_at(_bytes: &[u8]) {
+    #[cfg(test)]
+    crate::util::work::look_at(_bytes.len() + 1);
+}
+
+fn look_at_attribute(attribute: &sdp_types::Attribute) {
+    look_at(attribute.attribute.as_bytes());
+    look_at(attribute.value.as_deref().unwrap_or_default().as_bytes());
 }
 
 /// Counts lines before anything is allocated for them.
@@ -104,6 +117,7 @@ impl SessionDefaults {
     fn read(attributes: &[sdp_types::Attribute], ignored: &mut u32) -> Self {
         let mut defaults = Self::default();
         for attribute in attributes {
+            look_at_attribute(attribute);
             let name = attribute.attribute.to_ascii_lowercase();
             let value = attribute.value.as_deref().unwrap_or_default();
             let usable = match name.as_str() {
@@ -170,6 +184,7 @@ fn read_media(
         media.formats = line.fmt.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
     }
     for attribute in &line.attributes {
+        look_at_attribute(attribute);
         let name = attribute.attribute.to_ascii_lowercase();
         let value = attribute.value.as_deref().unwrap_or_default();
         if !read_attribute(&mut media, &name, value)? {
@@ -264,6 +279,7 @@ fn read_codecs(line: &sdp_types::Media, ignored: &mut u32) -> Vec<CodecDescripti
     let mut order = Vec::new();
     let mut seen = 0u128;
     for format in line.fmt.split_ascii_whitespace() {
+        look_at(format.as_bytes());
         let payload_type = format.parse::<u8>().ok().filter(|pt| *pt < 128);
         let bit = payload_type.map_or(0, |pt| 1u128 << pt);
         let known = payload_type.filter(|_| seen & bit == 0).and_then(|pt| {
@@ -296,6 +312,7 @@ fn attribute_values<'a>(
 ) -> impl Iterator<Item = &'a str> {
     line.attributes
         .iter()
+        .inspect(|attribute| look_at_attribute(attribute))
         .filter(move |a| a.attribute.eq_ignore_ascii_case(name))
         .filter_map(|a| a.value.as_deref())
 }

@@ -2,9 +2,14 @@
 //! secrets that are zeroized and never printed.
 
 mod arena;
+#[cfg(test)]
+#[path = "../../tests/support/hostile_shapes.rs"]
+pub(crate) mod hostile_shapes;
 mod queue;
 mod rng;
 mod secret;
+#[cfg(test)]
+pub(crate) mod work;
 
 pub use arena::{Arena, Id};
 pub use queue::BoundedQueue;

@@ -107,6 +107,9 @@ pub const SHAPES: &[Shape] = &[
     ("a long display name", |n| {
         with("").replacen("From: ", &format!("From: \"{}\" ", "é".repeat(n / 2)), 1)
     }),
+    ("a number of many digits", |n| {
+        with("").replacen("Max-Forwards: ", &format!("Max-Forwards: {}", "0".repeat(n)), 1)
+    }),
     ("folded lines", |n| with(&format!("Subject: x{}\r\n", of("\r\n y", n)))),
     ("folded Contact", |n| with(&format!("Contact: {}<sip:z>\r\n", of("<sip:a>,\r\n ", n)))),
     ("Require list", |n| with(&format!("Require: {}z\r\n", of("abc,", n)))),
@@ -139,6 +142,11 @@ pub const SHAPES: &[Shape] = &[
     }),
     ("rtpmaps", |n| {
         described("RTP/AVP 0", &numbered(n, |i| format!("a=rtpmap:{} X{i}/8000\r\n", i % 128)))
+    }),
+    ("formats with rtpmaps", |n| {
+        let formats = numbered(n / 2, |i| format!(" {}", i % 128));
+        let maps = numbered(n / 2, |i| format!("a=rtpmap:{} X{i}/8000\r\n", i % 128));
+        described(&format!("RTP/AVP 0{formats}"), &maps)
     }),
     ("a long fmtp", |n| described("RTP/AVP 0", &format!("a=fmtp:0 {}\r\n", of("a=b;", n)))),
     ("fingerprints", |n| {

@@ -1,5 +1,6 @@
 //! The rules of RFC 3264 and RFC 4568 on whole descriptions.
 
+mod cost;
 mod dtls;
 mod exchange;
 mod hostile;

@@ -270,7 +270,7 @@ fn push(out: &mut Vec<u8>, pieces: &[&str]) {
 }
 
 fn is_one_line(text: &[u8]) -> bool {
-    memchr::memchr3(b'\r', b'\n', 0, text).is_none()
+    super::scan::memchr3(b'\r', b'\n', 0, text).is_none()
 }
 
 struct Text<'a>(&'a mut Vec<u8>);

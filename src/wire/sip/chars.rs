@@ -115,7 +115,7 @@ fn mask(byte: u8) -> u32 {
 pub(super) fn after(text: &[u8], class: u32) -> &[u8] {
     let rest = skip(text, class);
     #[cfg(test)]
-    work::look_at(text.len() - rest.len() + 1);
+    crate::util::work::look_at(text.len() - rest.len() + 1);
     rest
 }
 
@@ -225,6 +225,8 @@ pub(super) fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
         number = number.saturating_mul(10).saturating_add(u64::from(digit & 0x0f));
         rest = tail;
     }
+    #[cfg(test)]
+    crate::util::work::look_at(text.len() - rest.len());
     (rest.len() < text.len()).then_some((number, rest))
 }
 
@@ -242,22 +244,4 @@ pub(super) fn saturating_number(digits: &str) -> Option<u32> {
         return None;
     }
     Some(digits.parse().unwrap_or(u32::MAX))
-}
-
-/// The bytes that were looked at on this thread, counted in tests alone.
-#[cfg(test)]
-pub(super) mod work {
-    use core::cell::Cell;
-
-    std::thread_local! {
-        static SEEN: Cell<u64> = const { Cell::new(0) };
-    }
-
-    pub(in super::super) fn look_at(bytes: usize) {
-        SEEN.set(SEEN.get() + bytes as u64);
-    }
-
-    pub(in super::super) fn seen() -> u64 {
-        SEEN.get()
-    }
 }

@@ -1,20 +1,20 @@
 //! The grammar looks at each byte of a message a bounded number of times, whatever was put into it:
 //! counted, not timed.
 
-use super::chars::work;
-use super::{HeaderName, Message, parts};
-
-#[path = "../../../tests/support/hostile_shapes.rs"]
-mod shapes;
+use super::{HeaderName, Message, StreamFramer, parts};
+use crate::util::{hostile_shapes as shapes, work};
 
 /// Bytes looked at while a message is parsed and everything in it is read once.
 fn looked_at(text: &str) -> u64 {
-    let before = work::seen();
-    if let Ok(message) = Message::parse(text.as_bytes()) {
-        read(&message);
-    }
-    work::seen() - before
+    work::during(|| {
+        if let Ok(message) = Message::parse(text.as_bytes()) {
+            read(&message);
+        }
+    })
 }
+
+/// How often each byte may be looked at.
+const BOUND: u64 = 10;
 
 fn read(message: &Message) {
     let names = [
@@ -41,7 +41,24 @@ fn the_grammar_looks_at_each_byte_a_bounded_number_of_times() {
         for size in [8_000, 64_500] {
             let text = shape(size);
             let (seen, length) = (looked_at(&text), text.len() as u64);
-            assert!(seen <= 8 * length + 4_000, "{name}: {seen} of {length} bytes");
+            assert!(seen <= BOUND * length + 4_000, "{name}: {seen} of {length} bytes");
         }
+    }
+}
+
+/// The stream brings it a byte at a time: what came before is not searched again.
+#[test]
+fn the_framer_looks_at_each_byte_a_bounded_number_of_times() {
+    for (name, shape) in shapes::SHAPES {
+        let text = shape(8_000);
+        let seen = work::during(|| {
+            let mut framer = StreamFramer::new();
+            for byte in text.as_bytes() {
+                framer.push(&[*byte]);
+                while framer.next().is_some() {}
+            }
+        });
+        let length = text.len() as u64;
+        assert!(seen <= BOUND * length + 4_000, "{name}: {seen} of {length} bytes");
     }
 }

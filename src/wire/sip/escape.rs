@@ -13,7 +13,7 @@ pub(super) fn hex_pair(bytes: &[u8]) -> Option<u8> {
 
 /// Whether each `%` of `bytes` is followed by two hex digits.
 pub(super) fn escapes_are_valid(bytes: &[u8]) -> bool {
-    memchr::memchr_iter(b'%', bytes)
+    super::scan::memchr_iter(b'%', bytes)
         .all(|at| bytes.get(at.saturating_add(1)..).and_then(hex_pair).is_some())
 }
 
@@ -21,7 +21,7 @@ pub(super) fn escapes_are_valid(bytes: &[u8]) -> bool {
 /// hold any octet, NUL included, and need not be UTF-8.
 pub fn percent_decode(text: &str) -> Cow<'_, [u8]> {
     let mut rest = text.as_bytes();
-    if memchr::memchr(b'%', rest).is_none() {
+    if super::scan::memchr(b'%', rest).is_none() {
         return Cow::Borrowed(rest);
     }
     let mut out = Vec::with_capacity(rest.len());

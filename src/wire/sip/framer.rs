@@ -152,7 +152,7 @@ impl StreamFramer {
     /// The length of the head at the front, once it is complete.
     fn head_length(&mut self) -> Option<usize> {
         let from = self.searched.max(self.taken);
-        let found = memchr::memmem::find(self.buf.get(from..)?, b"\r\n\r\n");
+        let found = super::scan::find(self.buf.get(from..)?, b"\r\n\r\n");
         // The last three bytes may be the beginning of the end.
         self.searched = self.buf.len().saturating_sub(3).max(self.taken);
         let end = from.saturating_add(found?).saturating_add(4);

@@ -120,7 +120,7 @@ fn is_blank(text: &[u8]) -> bool {
 /// What begins with the line end that ends the line at the front of `text`.
 #[inline]
 fn line_end(text: &[u8]) -> Result<&[u8], Kind> {
-    let end = memchr::memchr2(b'\r', b'\n', text).ok_or(Kind::UnterminatedHeaders)?;
+    let end = super::scan::memchr2(b'\r', b'\n', text).ok_or(Kind::UnterminatedHeaders)?;
     match text.get(end..) {
         Some(end @ [b'\r', b'\n', ..]) => Ok(end),
         Some([b'\r']) => Err(Kind::UnterminatedHeaders),
@@ -162,7 +162,7 @@ fn skip_lines(text: &[u8]) -> Result<&[u8], Stop> {
 /// Whether the line at the front of `text` is UTF-8.
 #[cold]
 fn is_text(text: &[u8]) -> bool {
-    let line = memchr::memchr2(b'\r', b'\n', text).and_then(|end| text.get(..end));
+    let line = super::scan::memchr2(b'\r', b'\n', text).and_then(|end| text.get(..end));
     core::str::from_utf8(line.unwrap_or(text)).is_ok()
 }
 

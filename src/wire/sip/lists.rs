@@ -7,7 +7,8 @@ fn next_value(text: &str) -> (&str, Option<&str>) {
     let mut at = 0usize;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        let Some(hit) = memchr::memchr3(b',', b'"', b'<', rest).and_then(|n| n.checked_add(at))
+        let Some(hit) =
+            super::scan::memchr3(b',', b'"', b'<', rest).and_then(|n| n.checked_add(at))
         else {
             return (text, None);
         };
@@ -18,7 +19,7 @@ fn next_value(text: &str) -> (&str, Option<&str>) {
                 .and_then(|tail| bytes.len().checked_sub(tail.len())),
             Some(b'<') => bytes
                 .get(hit..)
-                .and_then(|r| memchr::memchr(b'>', r))
+                .and_then(|r| super::scan::memchr(b'>', r))
                 .and_then(|n| n.checked_add(hit)),
             _ => {
                 let rest = text.get(hit.saturating_add(1)..);

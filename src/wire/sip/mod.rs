@@ -47,6 +47,7 @@ mod params;
 mod parser;
 mod redact;
 mod reply;
+mod scan;
 mod start_line;
 mod uri;
 mod uri_compare;

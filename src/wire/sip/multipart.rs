@@ -55,7 +55,7 @@ fn essence(content_type: &str) -> &str {
 
 /// The first line of `text` with its continuation lines, and the rest.
 fn logical_line(text: &str) -> (&str, &str) {
-    for end in memchr::memchr_iter(b'\n', text.as_bytes()) {
+    for end in super::scan::memchr_iter(b'\n', text.as_bytes()) {
         let next = end.saturating_add(1);
         if !matches!(text.as_bytes().get(next), Some(b' ' | b'\t')) {
             return text.split_at_checked(next).unwrap_or((text, ""));
@@ -132,7 +132,7 @@ impl<'a> Level<'a> {
     /// The next delimiter in `rest`: where the content before it ends, what follows it, and
     /// whether it closes the multipart.
     fn delimiter(&self) -> Option<(usize, &'a [u8], bool)> {
-        let finder = memchr::memmem::Finder::new(&self.boundary);
+        let finder = super::scan::Finder::new(&self.boundary);
         let mut from = 0usize;
         loop {
             let hit = from.checked_add(finder.find(self.rest.get(from..)?)?)?;
@@ -146,7 +146,7 @@ impl<'a> Level<'a> {
             let content = content.strip_suffix(b"\r").unwrap_or(content);
             let after = self.rest.get(hit.checked_add(self.boundary.len())?..)?;
             let closes = after.starts_with(b"--");
-            let line_end = memchr::memchr(b'\n', after).and_then(|n| n.checked_add(1));
+            let line_end = super::scan::memchr(b'\n', after).and_then(|n| n.checked_add(1));
             let (rest_of_line, tail) =
                 after.split_at_checked(line_end.unwrap_or(after.len())).unwrap_or((after, &[]));
             // A longer boundary that begins like this one is another one.
@@ -172,7 +172,7 @@ impl<'a> Level<'a> {
         let (head, body) = match content.strip_prefix(b"\r\n") {
             Some(body) => (&[][..], body),
             None => {
-                let end = memchr::memmem::find(content, b"\r\n\r\n");
+                let end = super::scan::find(content, b"\r\n\r\n");
                 let end = end.map_or(content.len(), |n| n.saturating_add(2));
                 let (head, tail) = content.split_at_checked(end).unwrap_or((content, &[]));
                 (head, tail.get(2..).unwrap_or_default())

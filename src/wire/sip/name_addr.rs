@@ -109,7 +109,7 @@ impl AddressParts {
 
 /// Any URI in angle brackets, and its closing bracket with what follows.
 fn scan_in_brackets(uri: &[u8]) -> Option<(UriParts, &[u8])> {
-    let end = memchr::memchr3(b'>', b'\r', b'\n', uri)?;
+    let end = super::scan::memchr3(b'>', b'\r', b'\n', uri)?;
     let (uri, tail) = uri.split_at_checked(end)?;
     tail.starts_with(b">").then_some((UriParts::scan(uri).ok()?, tail))
 }

@@ -150,7 +150,7 @@ impl<'a> UriParams<'a> {
         let mut rest = self.text.get(1..);
         core::iter::from_fn(move || {
             let text = rest?;
-            let (one, tail) = match memchr::memchr(self.separator, text.as_bytes()) {
+            let (one, tail) = match super::scan::memchr(self.separator, text.as_bytes()) {
                 Some(at) => (text.get(..at)?, text.get(at.checked_add(1)?..)),
                 None => (text, None),
             };

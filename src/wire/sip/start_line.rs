@@ -23,13 +23,13 @@ pub(super) fn read_start_line(line: &[u8]) -> Result<(StartLine, Option<Kind>), 
     if method.is_empty() {
         return Err(Kind::StartLine);
     }
-    let uri_end = memchr::memchr(b' ', rest).ok_or(Kind::StartLine)?;
+    let uri_end = super::scan::memchr(b' ', rest).ok_or(Kind::StartLine)?;
     let (uri, uri_tail) = rest.split_at_checked(uri_end).ok_or(Kind::StartLine)?;
     let version = uri_tail.get(1..).unwrap_or_default();
     let mut parts = None;
     let mut defect = None;
     if !version.eq_ignore_ascii_case(b"SIP/2.0") {
-        if memchr::memmem::find(rest, b"SIP/").is_none() {
+        if super::scan::find(rest, b"SIP/").is_none() {
             return Err(Kind::StartLine);
         }
         defect = Some(if is_version(version) { Kind::Version } else { Kind::StartLine });
@@ -49,7 +49,7 @@ pub(super) fn read_start_line(line: &[u8]) -> Result<(StartLine, Option<Kind>), 
 fn is_version(text: &[u8]) -> bool {
     let digits = |t: &[u8]| !t.is_empty() && t.iter().all(u8::is_ascii_digit);
     text.get(..4).is_some_and(|l| l.eq_ignore_ascii_case(b"SIP/"))
-        && memchr::memchr(b'.', text).is_some_and(|dot| {
+        && super::scan::memchr(b'.', text).is_some_and(|dot| {
             text.get(4..dot).is_some_and(digits)
                 && text.get(dot.saturating_add(1)..).is_some_and(digits)
         })

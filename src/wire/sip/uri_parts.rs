@@ -110,14 +110,14 @@ impl UriParts {
             return Err(UriError::TooLong);
         }
         // The sign after the user part, unless an escape comes first.
-        let mut sign = memchr::memchr2(b'@', b'%', text);
+        let mut sign = super::scan::memchr2(b'@', b'%', text);
         if let Some(first) = sign {
             let rest = text.get(first..).unwrap_or_default();
             if !escapes_are_valid(rest) {
                 return Err(UriError::Escape);
             }
             if rest.first() == Some(&b'%') {
-                sign = memchr::memchr(b'@', text);
+                sign = super::scan::memchr(b'@', text);
             }
         }
         match text {
@@ -250,7 +250,7 @@ impl UriParts {
     }
 
     fn read_other(text: &[u8]) -> Result<Self, UriError> {
-        let colon = memchr::memchr(b':', text).ok_or(UriError::Scheme)?;
+        let colon = super::scan::memchr(b':', text).ok_or(UriError::Scheme)?;
         let (scheme, rest) = text.split_at_checked(colon).ok_or(UriError::Scheme)?;
         let tail = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
         if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(tail) {
