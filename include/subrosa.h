@@ -1088,6 +1088,41 @@
 #define SUBROSA_KEY_LOG_LINE 512
 
 /**
+ * No tone.
+ */
+#define SUBROSA_TONE_NONE 0
+
+/**
+ * Dial now.
+ */
+#define SUBROSA_TONE_DIAL 1
+
+/**
+ * The far end rings.
+ */
+#define SUBROSA_TONE_RINGBACK 2
+
+/**
+ * The far end is busy.
+ */
+#define SUBROSA_TONE_BUSY 3
+
+/**
+ * The call cannot be carried: congestion, reorder.
+ */
+#define SUBROSA_TONE_CONGESTION 4
+
+/**
+ * Somebody else calls meanwhile.
+ */
+#define SUBROSA_TONE_CALL_WAITING 5
+
+/**
+ * The number cannot be reached.
+ */
+#define SUBROSA_TONE_SPECIAL_INFORMATION 6
+
+/**
  * The message came to us.
  */
 #define SUBROSA_SIP_RECEIVED 0
@@ -1134,6 +1169,11 @@ typedef struct subrosa_device_list subrosa_device_list;
 typedef struct subrosa_dtls_identity subrosa_dtls_identity;
 
 /**
+ * Finds DTMF digits in sound.
+ */
+typedef struct subrosa_dtmf_detector subrosa_dtmf_detector;
+
+/**
  * A secure-call engine. All times given to it are microseconds on one monotonic clock of the
  * host's choice.
  */
@@ -1177,6 +1217,11 @@ typedef struct subrosa_safety_number subrosa_safety_number;
  * TLS options of a domain, under construction; freed by who made them.
  */
 typedef struct subrosa_tls_options subrosa_tls_options;
+
+/**
+ * Plays one tone, a block at a time.
+ */
+typedef struct subrosa_tone_player subrosa_tone_player;
 
 /**
  * 0 on success, else one of the negative SUBROSA_ERR_ constants. Others may be added.
@@ -1330,6 +1375,10 @@ typedef struct subrosa_call_info {
      * The far end holds us: 1 or 0.
      */
     int32_t remote_hold;
+    /**
+     * A SUBROSA_TONE_: what the person at this end should hear now.
+     */
+    int32_t tone;
     /**
      * The far end's URI.
      */
@@ -2807,6 +2856,14 @@ subrosa_status subrosa_call_audio_set_sink_wav(struct subrosa_call_audio *audio,
                                                struct subrosa_str file);
 
 /**
+ * While the far end rings and sends no audio of its own, the sink gets the ringback tone of a
+ * country (ISO 3166; one that is not known has the tones that ITU-T E.180 recommends). For the
+ * tone after the end see `tone` in subrosa_call_info: the sink is gone by then.
+ */
+subrosa_status subrosa_call_audio_set_tones(struct subrosa_call_audio *audio,
+                                            struct subrosa_str country);
+
+/**
  * The far end hears what is pushed into a ring.
  */
 subrosa_status subrosa_call_audio_set_source_ring(struct subrosa_call_audio *audio,
@@ -4230,6 +4287,95 @@ subrosa_status subrosa_engine_poll_key_log(struct subrosa_engine *engine,
                                            char *buf,
                                            size_t room,
                                            size_t *len);
+
+/**
+ * Plays a SUBROSA_TONE_ of a country (ISO 3166, for example "DE"; one that is not known has the
+ * tones that ITU-T E.180 recommends) at a rate of 8000 to 48000 Hz. SUBROSA_ERR_NOT_SUPPORTED if
+ * the country has no such tone.
+ */
+subrosa_status subrosa_tone_player_new(struct subrosa_str country,
+                                       int32_t tone,
+                                       uint32_t sample_rate,
+                                       struct subrosa_tone_player **out);
+
+/**
+ * Plays one of 0-9, *, #, A-D once, as sound, with the levels of its low and its high frequency
+ * in dBm0 (-9 and -7 are usual).
+ */
+subrosa_status subrosa_tone_player_dtmf(uint8_t digit,
+                                        int8_t low_level,
+                                        int8_t high_level,
+                                        uint32_t duration_ms,
+                                        uint32_t sample_rate,
+                                        struct subrosa_tone_player **out);
+
+/**
+ * Frees a player; NULL is fine.
+ */
+void subrosa_tone_player_free(struct subrosa_tone_player *player);
+
+/**
+ * What the last failing function on this player had to say, as a sentence.
+ */
+subrosa_status subrosa_tone_player_last_error(const struct subrosa_tone_player *player,
+                                              struct subrosa_str *out);
+
+/**
+ * Fills `samples` with what comes next; silence once the tone is over.
+ */
+subrosa_status subrosa_tone_player_read(struct subrosa_tone_player *player,
+                                        int16_t *samples,
+                                        size_t count);
+
+/**
+ * Ends the tone: it fades out within 4 ms.
+ */
+subrosa_status subrosa_tone_player_stop(struct subrosa_tone_player *player);
+
+/**
+ * 1 once all was played, else 0.
+ */
+subrosa_status subrosa_tone_player_is_finished(const struct subrosa_tone_player *player,
+                                               int32_t *out);
+
+/**
+ * Makes a detector for sound of a rate of 8000 to 48000 Hz.
+ */
+subrosa_status subrosa_dtmf_detector_new(uint32_t sample_rate, struct subrosa_dtmf_detector **out);
+
+/**
+ * Frees a detector; NULL is fine.
+ */
+void subrosa_dtmf_detector_free(struct subrosa_dtmf_detector *detector);
+
+/**
+ * What the last failing function on this detector had to say, as a sentence.
+ */
+subrosa_status subrosa_dtmf_detector_last_error(const struct subrosa_dtmf_detector *detector,
+                                                struct subrosa_str *out);
+
+/**
+ * Takes samples; the digits found in them, each told once, are written to `out_digits` as ASCII
+ * characters, `room` of them at most, and their number to `out_count`. A digit lasts 40 ms or
+ * more: 100 ms of sound have two at most.
+ */
+subrosa_status subrosa_dtmf_detector_push(struct subrosa_dtmf_detector *detector,
+                                          const int16_t *samples,
+                                          size_t count,
+                                          uint8_t *out_digits,
+                                          size_t room,
+                                          size_t *out_count);
+
+/**
+ * The digit that is being heard, as an ASCII character; 0 for none.
+ */
+subrosa_status subrosa_dtmf_detector_current(const struct subrosa_dtmf_detector *detector,
+                                             int32_t *out);
+
+/**
+ * Forgets the past: another stream begins.
+ */
+subrosa_status subrosa_dtmf_detector_reset(struct subrosa_dtmf_detector *detector);
 
 /**
  * With 1, every SIP message is given away in the clear by subrosa_engine_poll_sip_trace, without

@@ -35,6 +35,7 @@ const HELD: &[(&str, &str)] = &[
     ("src/media/session", "MediaEvent"),
     ("src/media", "BreakerReason"),
     ("src/media/quality", "Quality"),
+    ("src/media/tones", "ToneKind"),
     ("src/wire", "PacketKind"),
 ];
 
@@ -43,6 +44,8 @@ const TOOLS: &[(&str, &str)] = &[
     ("src/crypto/dtls", "DtlsIdentity"),
     ("src/crypto", "SafetyNumber"),
     ("src/media/session", "MediaSession"),
+    ("src/media/tones", "TonePlayer"),
+    ("src/media/tones", "DtmfDetector"),
 ];
 
 /// Rust types whose methods are C functions of this prefix.
@@ -57,6 +60,8 @@ const METHODS: &[(&str, &str)] = &[
     ("SafetyNumber", "subrosa_safety_number_"),
     ("PeerMemory", "subrosa_peer_memory_"),
     ("MediaSession", "subrosa_media_"),
+    ("TonePlayer", "subrosa_tone_player_"),
+    ("DtmfDetector", "subrosa_dtmf_detector_"),
 ];
 
 /// Rust structs whose fields are C setters, or fields of a C struct (with a unit, if any).
@@ -112,6 +117,7 @@ const VARIANTS: &[(&str, &str)] = &[
     ("Channel", "SUBROSA_CHANNEL_"),
     ("MediaEvent", "SUBROSA_MEDIA_EVENT_"),
     ("BreakerReason", "SUBROSA_BREAKER_"),
+    ("ToneKind", "SUBROSA_TONE_"),
     ("PacketKind", "SUBROSA_PACKET_"),
 ];
 
@@ -289,6 +295,10 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("MediaSession::srtp_progress", &["subrosa_call_srtp_progress"], "a fact of the call"),
     ("MediaSession::rekey_due", &["subrosa_engine_handle_media"], "the engine hears of it and renews"),
     ("MediaSession::is_muted", &["subrosa_media_set_muted"], "what was set"),
+    ("TonePlayer::sample_rate", &["subrosa_tone_player_new"], "what was asked for"),
+    ("Call::tone", &["subrosa_call_info.tone"], "a fact"),
+    ("EndReason::tone", &["subrosa_call_info.tone"], "a fact of the call that ended"),
+    ("CallAudio::tones", &["subrosa_call_audio_set_tones"], "by convention"),
     ("MediaSession::circuit_breaker", &["subrosa_media_stats.circuit_breaker"], "a fact"),
     ("MediaStats.quality", &["subrosa_media_stats.has_quality"], "its fields"),
     ("MediaStats.remote_quality", &["subrosa_media_stats.has_remote_quality", "subrosa_media_stats.remote_r_factor", "subrosa_media_stats.remote_mos_lq", "subrosa_media_stats.remote_mos_cq", "subrosa_media_stats.remote_loss_rate", "subrosa_media_stats.remote_discard_rate"], "what can be used of it"),
@@ -521,6 +531,7 @@ fn the_phone_can_do_what_the_engine_can() {
         "holds",
         "policy",
         "account_policy",
+        "tone",
     ];
     for item in rust_items(HELD, TOOLS) {
         let Some(("Engine" | "Call", name)) = item.split_once("::") else { continue };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lexopt::prelude::{Long, Short, ValueExt};
 use subrosa::engine::{AccountConfig, Codec, SecurityPolicy};
+use subrosa::media::tones::TonePlan;
 use subrosa::sip::Transport;
 use subrosa::util::Secret;
 use subrosa::wire::sip::Uri;
@@ -46,6 +47,7 @@ pub(crate) struct Options {
     pub(crate) play: Option<PathBuf>,
     pub(crate) looping: bool,
     pub(crate) record: Option<PathBuf>,
+    pub(crate) tones: Option<TonePlan>,
     pub(crate) rate: u32,
     pub(crate) device: bool,
     pub(crate) input: Option<String>,
@@ -94,6 +96,7 @@ impl Options {
             play: None,
             looping: false,
             record: None,
+            tones: None,
             rate: 16_000,
             device: false,
             input: None,
@@ -199,6 +202,7 @@ impl Options {
             "input" => self.input = Some(value),
             "output" => self.output = Some(value),
             "play" => self.play = Some(value.into()),
+            "tones" => self.tones = Some(plan(&value).map_err(wrong)?),
             "record" => self.record = Some(value.into()),
             _ => self.rate = rate(&value).map_err(wrong)?,
         }
@@ -242,7 +246,7 @@ fn needs_provisioning() -> Result<(), Failure> {
 }
 
 /// Options that take a value.
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 29] = [
     "provision",
     "aor",
     "name",
@@ -270,6 +274,7 @@ const KNOWN: [&str; 28] = [
     "output",
     "play",
     "record",
+    "tones",
     "rate",
 ];
 
@@ -318,6 +323,10 @@ fn rate(text: &str) -> Result<u32, String> {
     let rate = text.parse().ok();
     rate.filter(|r| [8_000, 16_000, 24_000, 32_000, 44_100, 48_000].contains(r))
         .ok_or_else(|| "give 8000, 16000, 24000, 32000, 44100 or 48000".into())
+}
+
+fn plan(text: &str) -> Result<TonePlan, String> {
+    TonePlan::of(text).copied().ok_or_else(|| "give a country, for example de, gb or us".into())
 }
 
 fn codecs(text: &str) -> Result<Vec<Codec>, String> {

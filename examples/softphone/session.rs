@@ -169,6 +169,9 @@ impl Session {
         if let Some(microphone) = &self.microphone {
             audio = microphone.attach(audio, &self.meters);
         }
+        if let Some(plan) = self.options.tones {
+            audio = audio.tones(plan);
+        }
         let mut progress = None;
         if let Some(path) = &self.options.play {
             let player = Player::open(path, self.options.rate)?;

@@ -3,6 +3,7 @@
 
 use crate::engine::CallOptions;
 use crate::media::dsp::ProcessingConfig;
+use crate::media::tones::{TonePlan, TonePlayer};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,36 @@ pub struct CallAudio {
     pub(super) sample_rate: u32,
     pub(super) source: Box<dyn AudioSource>,
     pub(super) sink: Box<dyn AudioSink>,
+    pub(super) tones: Option<Box<Ringback>>,
+}
+
+/// The tone that is heard while the far end rings.
+#[derive(Debug)]
+pub(super) struct Ringback {
+    plan: TonePlan,
+    player: Option<TonePlayer>,
+    tail: Vec<i16>,
+}
+
+impl Ringback {
+    /// The far end rings and sends no audio of its own.
+    pub(super) fn ring(&mut self, sample_rate: u32, pcm: &mut [i16]) {
+        if self.player.is_none() {
+            self.player = TonePlayer::new(self.plan.ringback, sample_rate).ok();
+        }
+        if let Some(player) = &mut self.player {
+            player.read(pcm);
+        }
+    }
+
+    /// It does not ring any more: the tone ends softly, under what is heard from now on.
+    pub(super) fn end(&mut self, pcm: &mut [i16]) {
+        let Some(mut player) = self.player.take() else { return };
+        player.stop();
+        self.tail.resize(pcm.len(), 0);
+        player.read(&mut self.tail);
+        pcm.iter_mut().zip(&self.tail).for_each(|(s, tone)| *s = s.saturating_add(*tone));
+    }
 }
 
 impl std::fmt::Debug for CallAudio {
@@ -43,7 +74,7 @@ impl std::fmt::Debug for CallAudio {
 impl CallAudio {
     /// Silence out, nothing kept, at the rate that the call's options name.
     pub fn new(sample_rate: u32) -> Self {
-        Self { sample_rate, source: Box::new(Silence), sink: Box::new(Silence) }
+        Self { sample_rate, source: Box::new(Silence), sink: Box::new(Silence), tones: None }
     }
 
     /// The options with what the source asks for, where they do not say.
@@ -59,6 +90,15 @@ impl CallAudio {
     #[must_use]
     pub fn source(mut self, source: impl AudioSource + 'static) -> Self {
         self.source = Box::new(source);
+        self
+    }
+
+    /// While the far end rings and sends no audio of its own, the sink gets this plan's ringback
+    /// tone. The tone after the end is the application's
+    /// ([`EndReason::tone`](crate::engine::EndReason::tone)): the sink is gone by then.
+    #[must_use]
+    pub fn tones(mut self, plan: TonePlan) -> Self {
+        self.tones = Some(Box::new(Ringback { plan, player: None, tail: Vec::new() }));
         self
     }
 

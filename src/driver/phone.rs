@@ -22,6 +22,7 @@ use crate::engine::{
 };
 use crate::media::dsp::{ProcessingConfig, ProcessingStats};
 use crate::media::session::MediaStats;
+use crate::media::tones::ToneKind;
 use crate::time::{Duration, Instant};
 use crate::wire::sip::Uri;
 
@@ -169,6 +170,8 @@ pub struct CallInfo {
     pub codec: Option<Codec>,
     /// Why it ended, if it has.
     pub end_reason: Option<EndReason>,
+    /// The tone that the person at this end should hear now; [`CallAudio::tones`] plays ringback.
+    pub tone: Option<ToneKind>,
 }
 
 impl Phone {
@@ -409,6 +412,7 @@ impl Phone {
                 media: call.media_stats(),
                 codec: call.codec(),
                 end_reason: call.end_reason(),
+                tone: call.tone(),
             })
         })
     }

@@ -3,6 +3,7 @@
 
 use super::audio::{AudioSink, AudioSource, CallAudio};
 use crate::engine::{CallId, CallState, Engine};
+use crate::media::tones::ToneKind;
 use crate::time::{Duration, Instant};
 
 /// The tick.
@@ -88,7 +89,9 @@ fn exchange(
     audio: &mut CallAudio,
     pcm: &mut Vec<i16>,
 ) {
-    let state = engine.call(id).map(|call| call.state());
+    let call = engine.call(id);
+    let ringing = call.as_ref().and_then(|call| call.tone()) == Some(ToneKind::Ringback);
+    let state = call.map(|call| call.state());
     let samples = (audio.sample_rate / TICKS_PER_SECOND) as usize;
     pcm.resize(samples, 0);
     if state == Some(CallState::Established) {
@@ -96,7 +99,13 @@ fn exchange(
         // Without media (on hold, or just ended) there is nobody who could hear it.
         drop(engine.write_pcm(now, id, pcm));
     }
-    if engine.read_pcm(now, id, pcm).is_ok() {
+    if ringing && let Some(tones) = &mut audio.tones {
+        tones.ring(audio.sample_rate, pcm);
+        audio.sink.write(pcm);
+    } else if engine.read_pcm(now, id, pcm).is_ok() {
+        if let Some(tones) = &mut audio.tones {
+            tones.end(pcm);
+        }
         audio.sink.write(pcm);
     }
 }

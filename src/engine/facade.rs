@@ -37,6 +37,11 @@ impl Call<'_> {
         self.engine.calls.get(self.id)
     }
 
+    /// Audio flows before the call is answered.
+    pub(super) fn has_early_media(&self) -> bool {
+        self.entry().is_some_and(|e| e.machine.media.is_running())
+    }
+
     /// The call's id.
     pub fn id(&self) -> CallId {
         self.id

@@ -40,6 +40,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tone;
 mod trace;
 mod ways;
 

@@ -7,7 +7,9 @@ use super::engine::{EngineState, subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
 use super::pointer::{Out, OutStruct, Versioned, slice, slice_mut, subrosa_str};
 use super::status::subrosa_status;
+use super::tones::tone_number;
 use crate::engine::{AccountId, Call, CallError, CallId, CallState, Codec, Direction, EndReason};
+use crate::media::tones::ToneKind;
 use crate::time::{Duration, Instant};
 
 /// We call; nothing heard yet.
@@ -251,6 +253,8 @@ pub struct subrosa_call_info {
     pub local_hold: i32,
     /// The far end holds us: 1 or 0.
     pub remote_hold: i32,
+    /// A SUBROSA_TONE_: what the person at this end should hear now.
+    pub tone: i32,
     /// The far end's URI.
     pub remote: subrosa_str,
     /// The Call-ID of its dialog, to find the call in the logs of servers.
@@ -272,6 +276,7 @@ pub(super) struct CallFacts {
     codec: Option<Codec>,
     end_reason: Option<EndReason>,
     holds: (bool, bool),
+    tone: Option<ToneKind>,
     remote: String,
     sip_call_id: String,
 }
@@ -284,6 +289,7 @@ impl CallFacts {
             codec: call.codec(),
             end_reason: call.end_reason(),
             holds: call.holds(),
+            tone: call.tone(),
             remote: call.remote(),
             sip_call_id: call.sip_call_id().to_owned(),
         }
@@ -300,6 +306,7 @@ impl subrosa_call_info {
             end_reason: facts.end_reason.as_ref().map_or(SUBROSA_END_NONE, end_number),
             local_hold: i32::from(facts.holds.0),
             remote_hold: i32::from(facts.holds.1),
+            tone: tone_number(facts.tone),
             remote: texts.lend(&facts.remote),
             sip_call_id: texts.lend(&facts.sip_call_id),
         }

@@ -7,6 +7,7 @@ use super::pointer::{Out, slice, slice_mut, subrosa_str};
 use super::status::{
     SUBROSA_ERR_FILE, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE, status_of, subrosa_status,
 };
+use super::tones::plan;
 use crate::driver::{AudioFileError, AudioRing, CallAudio, Player, WavRecorder};
 
 /// Samples that a ring holds at most: a minute at 48 kHz.
@@ -281,6 +282,18 @@ pub unsafe extern "C" fn subrosa_call_audio_set_sink_wav(
     };
     // SAFETY: the caller's promise.
     unsafe { set(audio, change) }
+}
+
+/// While the far end rings and sends no audio of its own, the sink gets the ringback tone of a
+/// country (ISO 3166; one that is not known has the tones that ITU-T E.180 recommends). For the
+/// tone after the end see `tone` in subrosa_call_info: the sink is gone by then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_audio_set_tones(
+    audio: *mut subrosa_call_audio,
+    country: subrosa_str,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { set(audio, |audio, _| Ok(audio.tones(plan(country)?))) }
 }
 
 /// The far end hears what is pushed into a ring.

@@ -64,6 +64,7 @@ mod report;
 mod stats;
 mod status;
 mod tls;
+mod tones;
 mod trace;
 
 pub use account::*;
@@ -109,4 +110,5 @@ pub use report::*;
 pub use stats::*;
 pub use status::*;
 pub use tls::*;
+pub use tones::*;
 pub use trace::*;

@@ -1,4 +1,4 @@
-//! The audio of a call: codecs, jitter buffer, concealment, resampling, and how good it all sounds, and the session that joins
+//! The audio of a call: codecs, jitter buffer, concealment, resampling, and tones, how good it all sounds, and the session that joins
 //! them to RTP and SRTP. Pure computation.
 
 pub mod breaker;
@@ -11,4 +11,5 @@ pub mod reception;
 pub mod resample;
 pub mod session;
 pub mod timescale;
+pub mod tones;
 pub mod wav;
