@@ -1198,6 +1198,11 @@ typedef struct subrosa_media_feedback subrosa_media_feedback;
 typedef struct subrosa_media_update subrosa_media_update;
 
 /**
+ * Mixes voices: each participant hears all the others.
+ */
+typedef struct subrosa_mixer subrosa_mixer;
+
+/**
  * What is remembered of peers, 1024 of them at most; freed by who made it.
  */
 typedef struct subrosa_peer_memory subrosa_peer_memory;
@@ -3557,6 +3562,87 @@ subrosa_status subrosa_engine_handle_media(struct subrosa_engine *engine,
  * bytes and proves nothing.
  */
 subrosa_status subrosa_packet_kind(const uint8_t *payload, size_t len, int32_t *out);
+
+/**
+ * Makes a mixer with room for 2 to 64 participants, for blocks of `block` samples (60 ms at most)
+ * at a rate of 8000 to 48000 Hz. For each block: subrosa_mixer_write for each participant,
+ * subrosa_mixer_mix once, subrosa_mixer_read for each.
+ */
+subrosa_status subrosa_mixer_new(uint32_t sample_rate,
+                                 size_t block,
+                                 size_t participants,
+                                 struct subrosa_mixer **out);
+
+/**
+ * Frees a mixer; NULL is fine.
+ */
+void subrosa_mixer_free(struct subrosa_mixer *mixer);
+
+/**
+ * What the last failing function on this mixer had to say, as a sentence.
+ */
+subrosa_status subrosa_mixer_last_error(const struct subrosa_mixer *mixer, struct subrosa_str *out);
+
+/**
+ * Somebody joins; `out` is a number for him alone. SUBROSA_ERR_WRONG_STATE if all places are
+ * taken.
+ */
+subrosa_status subrosa_mixer_add(struct subrosa_mixer *mixer, uint64_t *out);
+
+/**
+ * Somebody leaves. Mute him a block before, so that the others hear no click.
+ */
+subrosa_status subrosa_mixer_remove(struct subrosa_mixer *mixer, uint64_t participant);
+
+/**
+ * How loud the others hear somebody, in dB: up to +24; -90 or less is silence.
+ */
+subrosa_status subrosa_mixer_set_gain(struct subrosa_mixer *mixer, uint64_t participant, float db);
+
+/**
+ * Silences somebody for the others (1), or ends that (0).
+ */
+subrosa_status subrosa_mixer_set_muted(struct subrosa_mixer *mixer,
+                                       uint64_t participant,
+                                       int32_t on);
+
+/**
+ * What came from somebody for this block. Who is not written is silent in it.
+ */
+subrosa_status subrosa_mixer_write(struct subrosa_mixer *mixer,
+                                   uint64_t participant,
+                                   const int16_t *samples,
+                                   size_t count);
+
+/**
+ * Mixes the block.
+ */
+subrosa_status subrosa_mixer_mix(struct subrosa_mixer *mixer);
+
+/**
+ * What somebody is to hear of this block: all the others, subrosa_mixer_delay samples later.
+ */
+subrosa_status subrosa_mixer_read(struct subrosa_mixer *mixer,
+                                  uint64_t participant,
+                                  int16_t *samples,
+                                  size_t count);
+
+/**
+ * The delay of the limiter, in samples.
+ */
+subrosa_status subrosa_mixer_delay(const struct subrosa_mixer *mixer, size_t *out);
+
+/**
+ * How loud somebody is, in dB of full scale (-127 to 0).
+ */
+subrosa_status subrosa_mixer_level(const struct subrosa_mixer *mixer,
+                                   uint64_t participant,
+                                   float *out);
+
+/**
+ * Who talks; 0 for nobody.
+ */
+subrosa_status subrosa_mixer_active_talker(const struct subrosa_mixer *mixer, uint64_t *out);
 
 /**
  * The next thing to do. After every input and every command, poll and do what it says until

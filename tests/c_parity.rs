@@ -46,6 +46,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("src/media/session", "MediaSession"),
     ("src/media/tones", "TonePlayer"),
     ("src/media/tones", "DtmfDetector"),
+    ("src/media/mixer", "Mixer"),
 ];
 
 /// Rust types whose methods are C functions of this prefix.
@@ -62,6 +63,7 @@ const METHODS: &[(&str, &str)] = &[
     ("MediaSession", "subrosa_media_"),
     ("TonePlayer", "subrosa_tone_player_"),
     ("DtmfDetector", "subrosa_dtmf_detector_"),
+    ("Mixer", "subrosa_mixer_"),
 ];
 
 /// Rust structs whose fields are C setters, or fields of a C struct (with a unit, if any).

@@ -40,6 +40,7 @@ mod log;
 mod media;
 mod media_event;
 mod media_link;
+mod mixer;
 #[cfg(test)]
 mod named;
 mod output;
@@ -89,6 +90,7 @@ pub use log::*;
 pub use media::*;
 pub use media_event::*;
 pub use media_link::*;
+pub use mixer::*;
 pub use output::*;
 pub use peers::*;
 #[cfg(feature = "driver")]
