@@ -34,6 +34,12 @@ lint() {
   else
     echo "audio-device is not checked: it needs libasound2-dev and pkg-config"
   fi
+  run firmware-opus cargo check --no-default-features --features ffi,opus
+  if command -v cmake >/dev/null; then
+    run clippy-libopus cargo clippy --lib --test opus_codec --test opus_session --features libopus -- -D warnings
+  else
+    echo "libopus is not checked: it needs cmake"
+  fi
   run fuzz-targets cargo check --manifest-path fuzz/Cargo.toml
   run peers cargo check --manifest-path benches/peers/Cargo.toml --no-default-features --features sip --benches
   run doc env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --features sim,ffi,provisioning,serde
@@ -45,6 +51,10 @@ tests() {
   run test-provisioning cargo test --features provisioning --test provisioning \
     --test softphone_provision --test softphone_cli
   run test-serde cargo test --features serde --lib engine::report
+  if command -v cmake >/dev/null; then
+    run test-libopus cargo test --features libopus --test opus_codec --test opus_session \
+      --test no_alloc_media
+  fi
   run test-report-serde cargo test --features serde --test report_serde
 }
 sim() { # calls with an attacker on the path; SUBROSA_SEEDS says how many

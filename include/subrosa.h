@@ -81,6 +81,11 @@
 #define SUBROSA_CODEC_PCMA 3
 
 /**
+ * Opus, in builds with the feature `opus` or `libopus`.
+ */
+#define SUBROSA_CODEC_OPUS 4
+
+/**
  * Not registered, and not trying.
  */
 #define SUBROSA_ACCOUNT_UNREGISTERED 0
@@ -1310,6 +1315,51 @@ typedef struct subrosa_addr {
 } subrosa_addr;
 
 /**
+ * How the audio of calls is encoded. The codecs that have a choice (Opus) follow it, within what
+ * the far end asks for. subrosa_audio_options_init fills in the defaults.
+ */
+typedef struct subrosa_audio_options {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * Length of the packets that the far end is asked for, and that one gets that asks for none:
+     * 10 to 60 ms, with Opus up to 120. Other lengths become the next shorter one.
+     */
+    uint32_t ptime_ms;
+    /**
+     * Mean bitrate of what we send, in bit/s: 6000 to 510000.
+     */
+    uint32_t bitrate;
+    /**
+     * The mean bitrate that the far end is asked not to exceed, in bit/s; 0: it may choose.
+     */
+    uint32_t max_receive_bitrate;
+    /**
+     * 1: all packets have one length, both ways, which tells an observer nothing of the words
+     * (RFC 6562).
+     */
+    int32_t constant_bitrate;
+    /**
+     * 1: the far end is asked to send nothing in silence. We do so if it asks for it.
+     */
+    int32_t dtx;
+    /**
+     * 1: each packet remembers the one before it, once packets are lost.
+     */
+    int32_t fec;
+    /**
+     * Packets that are expected to be lost, in percent, before the far end reports any.
+     */
+    uint32_t expected_loss_percent;
+    /**
+     * Effort of the encoder, 0 to 10.
+     */
+    uint32_t complexity;
+} subrosa_audio_options;
+
+/**
  * Options of one call; NULL where one is asked for means the defaults.
  */
 typedef struct subrosa_call_options {
@@ -1346,6 +1396,10 @@ typedef struct subrosa_call_options {
      * SUBROSA_PROCESSING_DEFAULT for what the configuration says.
      */
     uint32_t processing;
+    /**
+     * How they are used; NULL: as the account says. Copied.
+     */
+    const struct subrosa_audio_options *audio;
 } subrosa_call_options;
 
 /**
@@ -2641,6 +2695,37 @@ subrosa_status subrosa_addr_parse(struct subrosa_str text, struct subrosa_addr *
 subrosa_status subrosa_addr_text(struct subrosa_addr addr, char *buffer, size_t room);
 
 /**
+ * Fills in the default options. Set `size` to sizeof before.
+ */
+subrosa_status subrosa_audio_options_init(struct subrosa_audio_options *out);
+
+/**
+ * How the account's calls are encoded.
+ */
+subrosa_status subrosa_account_config_set_audio(struct subrosa_account_config *account,
+                                                const struct subrosa_audio_options *audio);
+
+/**
+ * Other codecs for the rest of a call, the preferred one first, each a SUBROSA_CODEC_, by
+ * re-INVITE. If the far end takes none of them, all stays as it is.
+ */
+subrosa_status subrosa_call_set_codecs(struct subrosa_engine *engine,
+                                       uint64_t now_us,
+                                       uint64_t call,
+                                       const int32_t *codecs,
+                                       size_t count);
+
+/**
+ * Other settings of a call's encoder, at once: a bitrate that follows the network. What the far
+ * end asked for still comes first; what it is asked for itself (packet length, bitrate, silence)
+ * stands in the next offer or answer.
+ */
+subrosa_status subrosa_call_set_audio(struct subrosa_engine *engine,
+                                      uint64_t now_us,
+                                      uint64_t call,
+                                      const struct subrosa_audio_options *audio);
+
+/**
  * Sends media again after SUBROSA_EVENT_CIRCUIT_BREAKER, because a person wants to;
  * SUBROSA_ERR_WRONG_STATE if nothing was stopped, or less than 15 s ago.
  */
@@ -2962,6 +3047,14 @@ subrosa_status subrosa_config_set_user_agent(struct subrosa_config *config,
  */
 subrosa_status subrosa_config_set_local_user(struct subrosa_config *config,
                                              struct subrosa_str user);
+
+/**
+ * The codecs that calls may use at all, each a SUBROSA_CODEC_: what accounts and calls name beside
+ * them is left out. All of the library unless set.
+ */
+subrosa_status subrosa_config_set_codecs(struct subrosa_config *config,
+                                         const int32_t *codecs,
+                                         size_t count);
 
 /**
  * How many calls there may be at the same time (64 unless set).
@@ -3980,6 +4073,21 @@ subrosa_status subrosa_phone_hang_up(struct subrosa_phone *phone, uint64_t call)
  * Puts the far end on hold.
  */
 subrosa_status subrosa_phone_hold(struct subrosa_phone *phone, uint64_t call);
+
+/**
+ * As subrosa_call_set_codecs.
+ */
+subrosa_status subrosa_phone_set_codecs(struct subrosa_phone *phone,
+                                        uint64_t call,
+                                        const int32_t *codecs,
+                                        size_t count);
+
+/**
+ * As subrosa_call_set_audio.
+ */
+subrosa_status subrosa_phone_set_audio(struct subrosa_phone *phone,
+                                       uint64_t call,
+                                       const struct subrosa_audio_options *audio);
 
 /**
  * Takes the far end off hold.

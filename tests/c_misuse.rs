@@ -237,7 +237,16 @@ fn program(functions: &[Function]) -> String {
         None if is_pointer(p) => "zeros()".into(),
         None => scalar(p),
     };
-    let structs = ["output", "_info", "_stats", "security_report", "_load", "_progress", "verdict"];
+    let structs = [
+        "output",
+        "_info",
+        "_stats",
+        "security_report",
+        "_load",
+        "_progress",
+        "verdict",
+        "audio_options",
+    ];
     let structs = structs.map(|end| format!("{end}*"));
     let has_size = |f: &Function| {
         f.parameters.iter().any(|p| structs.iter().any(|end| p.ends_with(end.as_str())))

@@ -89,7 +89,7 @@ impl World {
             config.write_rate = rate;
             config.read_rate = rate;
             config.dtmf_send = Some(101);
-            config.dtmf_receive = Some(101);
+            config.dtmf_receive = vec![101];
             config.wall_clock = UnixTime::from_secs(1_800_000_000);
             MediaSession::new(now, config, &mut rng).unwrap()
         };

@@ -57,8 +57,11 @@ struct Plan {
     dtmf: Option<char>,
 }
 
+/// Those whose packets show on the wire whether they are encrypted.
+const CODECS: [Codec; 3] = [Codec::G722, Codec::Pcmu, Codec::Pcma];
+
 fn codecs(rng: &mut impl Draw) -> Vec<Codec> {
-    let mut codecs = Codec::ALL.to_vec();
+    let mut codecs = CODECS.to_vec();
     let first = rng.below(3) as usize;
     codecs.rotate_left(first);
     codecs.truncate(1 + rng.below(3) as usize);
@@ -418,8 +421,8 @@ fn quiet(transport: Transport, policy: SecurityPolicy) -> Plan {
         caller_policy: policy,
         callee_policy: policy,
         link: Link::lan(),
-        caller_codecs: Codec::ALL.to_vec(),
-        callee_codecs: Codec::ALL.to_vec(),
+        caller_codecs: CODECS.to_vec(),
+        callee_codecs: CODECS.to_vec(),
         answer: Answer::Accept,
         answer_after: MS * 500,
         talk: MS * 3000,
@@ -436,7 +439,7 @@ fn quiet(transport: Transport, policy: SecurityPolicy) -> Plan {
 
 #[test]
 fn the_tone_that_one_side_says_is_heard_at_the_other() {
-    for codec in Codec::ALL {
+    for codec in CODECS {
         let mut plan = quiet(Transport::Tls, SecurityPolicy::Required);
         plan.caller_codecs = vec![codec];
         let (run, _) = run(&plan);

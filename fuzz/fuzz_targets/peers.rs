@@ -18,8 +18,7 @@ fuzz_target!(|data: &[u8]| {
         let (now, shown) =
             (UnixTime::from_secs(secs), Fingerprint::of(FingerprintHash::Sha256, line.as_bytes()));
         let was = memory.is_confirmed(line, &shown);
-        let verdict =
-            memory.note(line, SecurityLevel::EncryptedUnauthenticated, Some(&shown), now);
+        let verdict = memory.note(line, SecurityLevel::EncryptedUnauthenticated, Some(&shown), now);
         assert_eq!(verdict.verified, was);
         if secs % 2 == 0 {
             assert!(memory.confirm(line, &shown, now));

@@ -36,7 +36,9 @@ fuzz_target!(|data: &[u8]| {
         for packet in compound.iter() {
             match packet {
                 RtcpPacket::SenderReport { reports, .. }
-                | RtcpPacket::ReceiverReport { reports, .. } => assert!(reports.iter().count() < 32),
+                | RtcpPacket::ReceiverReport { reports, .. } => {
+                    assert!(reports.iter().count() < 32)
+                }
                 RtcpPacket::SourceDescription(sdes) => {
                     assert!(sdes.items().count() <= data.len());
                 }

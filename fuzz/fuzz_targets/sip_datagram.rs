@@ -7,7 +7,8 @@ use subrosa::wire::sip::{HeaderName, Message, parts};
 
 fn read_all(message: &Message) {
     for via in message.vias() {
-        let _ = (via.host(), via.branch(), via.received(), via.rport(), via.params().iter().count());
+        let _ =
+            (via.host(), via.branch(), via.received(), via.rport(), via.params().iter().count());
     }
     let addresses = message.contacts().chain(message.routes()).chain(message.record_routes());
     for address in addresses.chain([message.from(), message.to()]) {
@@ -16,7 +17,8 @@ fn read_all(message: &Message) {
         assert!(uri.equivalent(uri));
         let _ = (uri.host(), uri.user_unescaped(), uri.password(), uri.transport());
         let owned = address.to_name_addr();
-        let again = subrosa::wire::sip::NameAddr::parse(&owned.to_string()).expect("it was printed");
+        let again =
+            subrosa::wire::sip::NameAddr::parse(&owned.to_string()).expect("it was printed");
         assert_eq!(again.tag(), owned.tag());
     }
     let _ = (message.expires(), message.retry_after(), message.media_type(), message.reason());

@@ -16,9 +16,9 @@ use super::run::{Command, Driver, DriverStats};
 use super::tap::WireTap;
 use crate::crypto::tls::TrustAnchors;
 use crate::engine::{
-    AccountConfig, AccountError, AccountId, AccountStatus, CallError, CallId, CallOptions,
-    CallState, Codec, Config, ConfigError, EndReason, Engine, EngineStats, Event, Input,
-    PolicyError, SecurityPolicy, SecurityReport,
+    AccountConfig, AccountError, AccountId, AccountStatus, AudioOptions, CallError, CallId,
+    CallOptions, CallState, Codec, Config, ConfigError, EndReason, Engine, EngineStats, Event,
+    Input, PolicyError, SecurityPolicy, SecurityReport,
 };
 use crate::media::dsp::{ProcessingConfig, ProcessingStats};
 use crate::media::session::MediaStats;
@@ -352,6 +352,23 @@ impl Phone {
     /// [`PhoneError::Call`] if there is no such call, or not in this state.
     pub fn resume(&self, call: CallId) -> Result<(), PhoneError> {
         self.with_call(call, |mut call, now| call.resume(now))
+    }
+
+    /// Other codecs for the rest of a call, the preferred one first.
+    ///
+    /// # Errors
+    /// [`PhoneError::Call`] if there is no such call, or not in this state, or not such a codec.
+    pub fn set_codecs(&self, call: CallId, codecs: &[Codec]) -> Result<(), PhoneError> {
+        let codecs = codecs.to_vec();
+        self.with_call(call, move |mut call, now| call.set_codecs(now, &codecs))
+    }
+
+    /// Other settings of a call's encoder.
+    ///
+    /// # Errors
+    /// [`PhoneError::Call`] if there is no such call.
+    pub fn set_audio(&self, call: CallId, audio: AudioOptions) -> Result<(), PhoneError> {
+        self.with_call(call, move |mut call, now| call.set_audio(now, audio))
     }
 
     /// Sends a DTMF digit of this duration (RFC 4733).

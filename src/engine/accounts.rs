@@ -174,6 +174,9 @@ impl Engine {
         if account.codecs.is_empty() {
             return Err(AccountError::NoCodecs);
         }
+        if let Some(absent) = account.codecs.iter().find(|codec| !codec.id().is_available()) {
+            return Err(AccountError::CodecNotBuilt(*absent));
+        }
         if account.display_name.chars().any(char::is_control) {
             return Err(AccountError::BadDisplayName);
         }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::accounts::AccountEntry;
 use super::call::{CallMachine, CallMedia, InviteParts};
 use super::changes::follow_keys;
-use super::config::CallOptions;
+use super::config::{CallOptions, Codec};
 use super::error::CallError;
 use super::event::{EndReason, FailureReason};
 use super::gate::Trust;
@@ -218,6 +218,7 @@ impl Engine {
             return Err(CallError::BadTarget(to.to_string()));
         }
         check_rate(options.sample_rate)?;
+        check_codecs(&options.codecs)?;
         if self.live_calls() >= self.config.max_calls {
             return Err(CallError::TooManyCalls);
         }
@@ -226,6 +227,12 @@ impl Engine {
         let policy = effective.policy;
         let codecs =
             if options.codecs.is_empty() { config.codecs.clone() } else { options.codecs.clone() };
+        let codecs = self.config.usable(codecs);
+        if codecs.is_empty() {
+            return Err(CallError::NoCodecs);
+        }
+        let audio = options.audio.clone().unwrap_or_else(|| config.audio.clone());
+        let rate = options.sample_rate;
         // An account that registers sends everything through its server.
         let next_hop = match (config.register, &config.outbound_proxy) {
             (true, _) => account.server(),
@@ -249,7 +256,9 @@ impl Engine {
         let (target, trace) = (to.clone(), self.config.sip_trace);
         let srtp = self.config.srtp_options();
         let entry_of = |id| {
-            let media = CallMedia::new(codecs, fingerprints, srtp);
+            let mut media = CallMedia::new(codecs, fingerprints, srtp);
+            media.set_audio(audio);
+            media.set_sample_rate(rate);
             let machine = CallMachine::outgoing(now, id, from, target, media, policy, options, tag);
             let mut entry = CallEntry::new(machine, call_id, effective);
             entry.route = flow.is_none().then_some(route);
@@ -414,6 +423,11 @@ impl Engine {
             }
         }
     }
+}
+
+pub(super) fn check_codecs(codecs: &[Codec]) -> Result<(), CallError> {
+    let absent = codecs.iter().find(|codec| !codec.id().is_available());
+    absent.map_or(Ok(()), |codec| Err(CallError::CodecNotBuilt(*codec)))
 }
 
 pub(super) fn check_rate(rate: u32) -> Result<(), CallError> {

@@ -4,6 +4,7 @@ use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::RangeInclusive;
 
+use super::audio::AudioOptions;
 use super::call::SrtpOptions;
 use super::gate::MediaOffer;
 use super::log::LogLevel;
@@ -12,6 +13,7 @@ use super::tls::TlsConfig;
 use crate::crypto::dtls::{DtlsIdentity, DtlsVersions};
 use crate::crypto::srtp::Suite;
 use crate::crypto::tls::{TlsIdentity, TrustAnchors};
+use crate::media::codec::CodecId;
 use crate::media::dsp::ProcessingConfig;
 use crate::sip::Transport;
 use crate::time::{Duration, UnixTime};
@@ -73,6 +75,8 @@ pub struct Config {
     pub processing: ProcessingConfig,
     /// Calls held at the same time at most; further ones are answered 486.
     pub max_calls: usize,
+    /// The codecs that calls may use at all: what accounts and calls name beside them is left out.
+    pub codecs: Vec<Codec>,
     /// How much `Engine::poll_log` has to tell.
     pub log_level: LogLevel,
     /// Give every SIP message away in the clear through
@@ -107,6 +111,7 @@ impl Config {
             circuit_breaker: true,
             processing: ProcessingConfig::OFF,
             max_calls: 64,
+            codecs: Codec::ALL.to_vec(),
             log_level: LogLevel::Off,
             sip_trace: false,
         }
@@ -174,10 +179,12 @@ pub struct AccountConfig {
     pub policy: SecurityPolicy,
     /// Codecs in order of preference.
     pub codecs: Vec<Codec>,
+    /// How they are used.
+    pub audio: AudioOptions,
 }
 
 impl AccountConfig {
-    /// An account that registers at its domain, with G.722 and G.711.
+    /// An account that registers at its domain, with all codecs of this build.
     pub fn new(aor: Uri) -> Self {
         Self {
             aor,
@@ -193,6 +200,7 @@ impl AccountConfig {
             keep_alive: Duration::from_secs(90),
             policy: SecurityPolicy::Off,
             codecs: Codec::ALL.to_vec(),
+            audio: AudioOptions::default(),
         }
     }
 }
@@ -201,6 +209,8 @@ impl AccountConfig {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Codec {
+    /// Opus, up to 20 kHz of audio (RFC 7587). In builds with the feature `opus` or `libopus`.
+    Opus,
     /// G.722, 16 kHz audio, 64 kbit/s.
     G722,
     /// G.711 mu-law, 8 kHz audio, 64 kbit/s.
@@ -209,16 +219,50 @@ pub enum Codec {
     Pcma,
 }
 
-impl Codec {
-    /// All codecs, best first.
-    pub const ALL: [Self; 3] = [Self::G722, Self::Pcmu, Self::Pcma];
+impl Config {
+    /// Those of `codecs` that calls may use.
+    pub(super) fn usable(&self, mut codecs: Vec<Codec>) -> Vec<Codec> {
+        codecs.retain(|codec| self.codecs.contains(codec) && codec.id().is_available());
+        codecs
+    }
+}
 
-    /// The encoding name in SDP (RFC 3551 §6).
+impl Codec {
+    /// All codecs of this build, best first.
+    #[cfg(any(feature = "opus", feature = "libopus"))]
+    pub const ALL: [Self; 4] = [Self::Opus, Self::G722, Self::Pcma, Self::Pcmu];
+    /// All codecs of this build, best first.
+    #[cfg(not(any(feature = "opus", feature = "libopus")))]
+    pub const ALL: [Self; 3] = [Self::G722, Self::Pcma, Self::Pcmu];
+
+    /// The encoding name in SDP (RFC 3551 §6, RFC 7587 §7).
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Opus => "opus",
             Self::G722 => "G722",
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+        }
+    }
+
+    /// The codec of the media layer.
+    pub(super) const fn id(self) -> CodecId {
+        match self {
+            Self::Opus => CodecId::Opus,
+            Self::G722 => CodecId::G722,
+            Self::Pcmu => CodecId::Pcmu,
+            Self::Pcma => CodecId::Pcma,
+        }
+    }
+
+    /// The codec of this kind in the media layer.
+    pub(super) const fn of_id(id: CodecId) -> Option<Self> {
+        match id {
+            CodecId::Opus => Some(Self::Opus),
+            CodecId::G722 => Some(Self::G722),
+            CodecId::Pcmu => Some(Self::Pcmu),
+            CodecId::Pcma => Some(Self::Pcma),
+            CodecId::TelephoneEvent => None,
         }
     }
 }
@@ -233,6 +277,8 @@ pub struct CallOptions {
     pub media_offer: MediaOffer,
     /// Codecs for this call; empty: the account's.
     pub codecs: Vec<Codec>,
+    /// How they are used; `None`: as the account says.
+    pub audio: Option<AudioOptions>,
     /// Sample rate of the PCM that the host writes and reads, Hz: 8000, 16000, 24000, 32000,
     /// 44100 or 48000.
     pub sample_rate: u32,
@@ -249,6 +295,7 @@ impl Default for CallOptions {
             policy: SecurityPolicy::Off,
             media_offer: MediaOffer::default(),
             codecs: vec![],
+            audio: None,
             sample_rate: 16_000,
             ring_timeout: Duration::from_secs(180),
             processing: None,

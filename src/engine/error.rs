@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::{AccountId, CallId};
+use super::{AccountId, CallId, Codec};
 use crate::sip::{ListenerId, SocketId, StreamId};
 
 /// The configuration cannot be used.
@@ -72,6 +72,9 @@ pub enum AccountError {
     /// No codec at all.
     #[error("an account needs at least one codec")]
     NoCodecs,
+    /// A codec that this build does not have.
+    #[error("{0:?} is not in this build: enable its feature or leave it out")]
+    CodecNotBuilt(Codec),
     /// The display name has characters that SIP cannot carry.
     #[error("the display name has control characters")]
     BadDisplayName,
@@ -119,6 +122,12 @@ pub enum CallError {
     /// A sample rate that the media path does not have.
     #[error("{0} Hz is not offered: 8000, 16000, 24000, 32000, 44100 or 48000")]
     BadSampleRate(u32),
+    /// No codec at all.
+    #[error("a call needs at least one codec")]
+    NoCodecs,
+    /// A codec that this build does not have.
+    #[error("{0:?} is not in this build: enable its feature or leave it out")]
+    CodecNotBuilt(Codec),
     /// The call has no safety number.
     #[error("the call has no safety number: its keys must come from DTLS, and it needs an account")]
     NoSafetyNumber,

@@ -8,9 +8,8 @@ use super::error::CallError;
 use super::event::EndReason;
 use super::policy::EffectivePolicy;
 use super::report::SecurityReport;
-use super::{CallId, Codec, Engine};
+use super::{AudioOptions, CallId, Codec, Engine};
 use crate::crypto::safety_number::SafetyNumber;
-use crate::media::codec::CodecId;
 use crate::media::dsp::{ProcessingConfig, ProcessingStats};
 use crate::media::session::{DtmfError, MediaStats, MediaUpdate, SrtpProgress};
 use crate::sip::SocketId;
@@ -94,12 +93,7 @@ impl Call<'_> {
     }
     /// The codec in use.
     pub fn codec(&self) -> Option<Codec> {
-        match self.entry()?.machine.media.plan()?.codec {
-            CodecId::G722 => Some(Codec::G722),
-            CodecId::Pcmu => Some(Codec::Pcmu),
-            CodecId::Pcma => Some(Codec::Pcma),
-            _ => None,
-        }
+        Codec::of_id(self.entry()?.machine.media.plan()?.codec)
     }
     /// Whether we hold the far end, and whether it holds us.
     pub fn holds(&self) -> (bool, bool) {
@@ -190,6 +184,32 @@ impl Call<'_> {
     /// [`CallError::WrongState`], [`CallError::Busy`].
     pub fn resume(&mut self, now: Instant) -> Result<(), CallError> {
         self.command(now, |e, rng| e.machine.set_hold(false, rng))
+    }
+    /// Other codecs for the rest of the call, the preferred one first, by re-INVITE. If the far end
+    /// takes none of them, all stays as it is.
+    ///
+    /// # Errors
+    /// [`CallError::NoCodecs`], [`CallError::CodecNotBuilt`], [`CallError::WrongState`],
+    /// [`CallError::Busy`].
+    pub fn set_codecs(&mut self, now: Instant, codecs: &[Codec]) -> Result<(), CallError> {
+        super::calls::check_codecs(codecs)?;
+        let codecs = self.engine.config.usable(codecs.to_vec());
+        if codecs.is_empty() {
+            return Err(CallError::NoCodecs);
+        }
+        self.command(now, |e, rng| e.machine.change_codecs(codecs, rng))
+    }
+    /// Other settings of the encoder, at once: a bitrate that follows the network. What the far end
+    /// asked for still comes first. What it is asked for itself (packet length, bitrate, silence)
+    /// stands in the next offer or answer.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownCall`].
+    pub fn set_audio(&mut self, now: Instant, audio: AudioOptions) -> Result<(), CallError> {
+        self.command(now, |e, _| {
+            e.set_audio(now, audio);
+            Ok(())
+        })
     }
     /// Agrees on a new key for what we send, by re-INVITE; a call that is plain asks for its
     /// first ones, as the policy allows. The engine does it by itself when a key nears the end of

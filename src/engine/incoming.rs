@@ -4,7 +4,7 @@ use alloc::string::ToString;
 
 use super::accounts::AccountEntry;
 use super::call::{CallMachine, CallMedia, CallState, not_acceptable};
-use super::calls::{CallEntry, check_rate};
+use super::calls::{CallEntry, check_codecs, check_rate};
 use super::config::CallOptions;
 use super::error::CallError;
 use super::event::{Event, FailureReason};
@@ -156,6 +156,8 @@ impl Engine {
             Some(a) => a.config.codecs.clone(),
             None => super::Codec::ALL.to_vec(),
         };
+        let codecs = self.config.usable(codecs);
+        let audio = account.and_then(|a| self.accounts.get(a)).map(|a| a.config.audio.clone());
         let (tag, trust, leg) = (self.token(), self.trust(flow), self.signalling_leg(flow));
         // Without any policy only a caller who asks for DTLS makes an identity needed.
         let asks = memchr::memmem::find(message.body(), b"a=fingerprint").is_some();
@@ -164,7 +166,8 @@ impl Engine {
         let (srtp, trace) = (self.config.srtp_options(), self.config.sip_trace);
         let (mut refusal, mut not_allowed, mut faults) = (None, None, alloc::vec::Vec::new());
         let id = self.calls.try_insert_with(|id| {
-            let media = CallMedia::new(codecs, fingerprints, srtp);
+            let mut media = CallMedia::new(codecs, fingerprints, srtp);
+            media.set_audio(audio.unwrap_or_default());
             match CallMachine::incoming(now, id, account, tx, message.clone(), media, policy, tag) {
                 Ok(mut machine) => {
                     machine.trust = trust;
@@ -249,6 +252,7 @@ impl Engine {
         options: CallOptions,
     ) -> Result<(), CallError> {
         check_rate(options.sample_rate)?;
+        check_codecs(&options.codecs)?;
         let entry = self.calls.get_mut(id).ok_or(CallError::UnknownCall(id))?;
         if entry.machine.state() != CallState::Incoming || entry.accept_wanted {
             return Err(CallError::WrongState {
@@ -257,8 +261,12 @@ impl Engine {
             });
         }
         if !options.codecs.is_empty() {
-            entry.machine.media.set_codecs(options.codecs.clone());
+            entry.machine.media.set_codecs(self.config.usable(options.codecs.clone()));
         }
+        if let Some(audio) = &options.audio {
+            entry.machine.media.set_audio(audio.clone());
+        }
+        entry.machine.media.set_sample_rate(options.sample_rate);
         let policy = entry.report.policy.tightened(options.policy, PolicySource::Call);
         entry.report.policy = policy;
         entry.machine.policy = policy.policy;
@@ -278,6 +286,7 @@ impl Engine {
             return Err(CallError::WrongState { command, state: state.as_str() });
         }
         entry.machine.options.sample_rate = sample_rate;
+        entry.machine.media.set_sample_rate(sample_rate);
         entry.early_wanted = true;
         self.try_early(id);
         Ok(())

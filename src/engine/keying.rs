@@ -4,8 +4,10 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::audio::AudioOptions;
 use super::away::MediaLegs;
 use super::call::{DtlsPlan, MediaPlan, PlanKeys};
+use super::calls::CallEntry;
 use super::event::FailureReason;
 use super::gate::{Trust, plain_permit};
 use super::handshake::DtlsLeg;
@@ -167,10 +169,12 @@ impl Engine {
         // The peer may change between all codecs that were agreed (RFC 3264 §5.1).
         let receive: Vec<_> = agreed.codecs.iter().filter_map(received).take(MAX_RECEIVE).collect();
         let dtmf_send = agreed.dtmf.as_ref().map(|d| d.send_payload_type);
-        let dtmf_receive = agreed.dtmf.as_ref().map(|d| d.receive_payload_type);
+        let dtmf_receive: Vec<_> =
+            agreed.events.iter().map(|e| e.receive_payload_type).take(MAX_RECEIVE).collect();
+        let tuning = entry.machine.media.audio().tuning(plan.codec, codec.send_fmtp.as_deref());
         let rtcp = agreed.remote_rtcp.unwrap_or(agreed.remote_rtp);
         let direction = direction(agreed.direction);
-        let ptime = u32::from(agreed.ptime.min(60));
+        let ptime = plan.codec.packet_ms(u32::from(agreed.ptime));
         let done = if entry.media.is_there() {
             let update = MediaUpdate::new()
                 .direction(direction)
@@ -178,6 +182,7 @@ impl Engine {
                 .send(send)
                 .receive(receive)
                 .ptime_ms(ptime)
+                .tuning(tuning)
                 .dtmf(dtmf_send, dtmf_receive);
             // The contexts of a stream that is SRTP go on, whatever keys change in them: new ones
             // would use indices of the old ones again.
@@ -202,6 +207,7 @@ impl Engine {
             let mut config = MediaConfig::new(send, agreed.remote_rtp, security);
             config.receive = receive;
             config.ptime_ms = ptime;
+            config.tuning = tuning;
             config.cname = cname;
             config.dtmf_send = dtmf_send;
             config.dtmf_receive = dtmf_receive;
@@ -276,6 +282,20 @@ impl Engine {
         } else {
             legs.into_report(&mut entry.report);
         }
+    }
+}
+
+impl CallEntry {
+    /// Other settings of the encoder: the session works with them from now on, the session
+    /// descriptions say so from the next one on.
+    pub(super) fn set_audio(&mut self, now: Instant, audio: AudioOptions) {
+        self.machine.media.set_audio(audio);
+        let Some(plan) = self.machine.media.plan() else { return };
+        let sent = plan.agreed.codecs.iter().find(|c| codec_id(c) == Some(plan.codec));
+        let peer = sent.and_then(|codec| codec.send_fmtp.as_deref());
+        let tuning = self.machine.media.audio().tuning(plan.codec, peer);
+        let suites = self.media.suites();
+        self.media.update(now, MediaUpdate::new().tuning(tuning), suites);
     }
 }
 

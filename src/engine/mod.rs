@@ -5,6 +5,7 @@
 //! to transactions and to their media sockets, `output` hands out what the host has to do.
 
 mod accounts;
+mod audio;
 mod away;
 mod call;
 mod calls;
@@ -52,6 +53,7 @@ use core::net::SocketAddr;
 
 pub use crate::sip::route::{LadderStep, StepOutcome};
 pub use accounts::{AccountState, AccountStatus};
+pub use audio::AudioOptions;
 pub use call::{CallState, Direction};
 pub use config::{AccountConfig, CallOptions, Codec, Config};
 pub use error::{AccountError, CallError, ConfigError, InputError, MediaError};

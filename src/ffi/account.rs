@@ -38,6 +38,8 @@ pub const SUBROSA_CODEC_G722: i32 = 1;
 pub const SUBROSA_CODEC_PCMU: i32 = 2;
 /// G.711 A-law.
 pub const SUBROSA_CODEC_PCMA: i32 = 3;
+/// Opus, in builds with the feature `opus` or `libopus`.
+pub const SUBROSA_CODEC_OPUS: i32 = 4;
 
 /// Not registered, and not trying.
 pub const SUBROSA_ACCOUNT_UNREGISTERED: i32 = 0;
@@ -96,6 +98,7 @@ pub(super) fn codec(number: i32) -> Result<Codec, Failure> {
         SUBROSA_CODEC_G722 => Ok(Codec::G722),
         SUBROSA_CODEC_PCMU => Ok(Codec::Pcmu),
         SUBROSA_CODEC_PCMA => Ok(Codec::Pcma),
+        SUBROSA_CODEC_OPUS => Ok(Codec::Opus),
         other => Err(Failure::invalid(format!("{other} is not a SUBROSA_CODEC_"))),
     }
 }
@@ -106,6 +109,7 @@ pub(super) const fn codec_number(codec: Option<Codec>) -> i32 {
         Some(Codec::G722) => SUBROSA_CODEC_G722,
         Some(Codec::Pcmu) => SUBROSA_CODEC_PCMU,
         Some(Codec::Pcma) => SUBROSA_CODEC_PCMA,
+        Some(Codec::Opus) => SUBROSA_CODEC_OPUS,
     }
 }
 
@@ -141,7 +145,7 @@ pub unsafe extern "C" fn subrosa_account_config_free(account: *mut subrosa_accou
     guard(|| unsafe { free(account) }, ());
 }
 
-unsafe fn set(
+pub(super) unsafe fn set(
     account: *mut subrosa_account_config,
     change: impl FnOnce(&mut AccountConfig) -> Result<(), Failure>,
 ) -> subrosa_status {

@@ -1,6 +1,7 @@
 //! The options of a call.
 
 use super::account::{codec, policy, policy_number};
+use super::audio_options::{audio_options, subrosa_audio_options};
 use super::guard::{Failure, guard};
 use super::pointer::{OutStruct, Versioned, read_struct};
 use super::processing::{SUBROSA_PROCESSING_DEFAULT, bits, processing};
@@ -56,6 +57,8 @@ pub struct subrosa_call_options {
     /// What is done to the audio before it is sent: SUBROSA_PROCESSING_ bits;
     /// SUBROSA_PROCESSING_DEFAULT for what the configuration says.
     pub processing: u32,
+    /// How they are used; NULL: as the account says. Copied.
+    pub audio: *const subrosa_audio_options,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -78,6 +81,7 @@ impl Default for subrosa_call_options {
             codecs: [0; SUBROSA_MAX_CODECS],
             media_offer: media_offer_number(options.media_offer),
             processing: options.processing.map_or(SUBROSA_PROCESSING_DEFAULT, bits),
+            audio: core::ptr::null(),
         }
     }
 }
@@ -92,6 +96,8 @@ pub(super) unsafe fn options(pointer: *const subrosa_call_options) -> Result<Cal
     let given = unsafe { read_struct(pointer, subrosa_call_options::default())? };
     let codecs = given.codecs.get(..given.codec_count as usize);
     let codecs = codecs.ok_or_else(|| Failure::invalid("codec_count is above 8"))?;
+    // SAFETY: the caller's promise.
+    options.audio = unsafe { audio_options(given.audio)? };
     options.policy = policy(given.policy)?;
     options.media_offer = media_offer(given.media_offer)?;
     options.sample_rate = given.sample_rate;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::account::codec;
 use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::pointer::{Out, slice, subrosa_str};
 use super::random::SharedRandom;
@@ -271,6 +272,24 @@ pub unsafe extern "C" fn subrosa_config_set_local_user(
     let change = |config: &mut Config| {
         // SAFETY: the caller's promise.
         config.local_user = unsafe { user.text()? }.to_owned();
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { set(config, change) }
+}
+
+/// The codecs that calls may use at all, each a SUBROSA_CODEC_: what accounts and calls name beside
+/// them is left out. All of the library unless set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_config_set_codecs(
+    config: *mut subrosa_config,
+    codecs: *const i32,
+    count: usize,
+) -> subrosa_status {
+    let change = |config: &mut Config| {
+        // SAFETY: the caller's promise.
+        let numbers = unsafe { slice(codecs, count)? };
+        config.codecs = numbers.iter().map(|n| codec(*n)).collect::<Result<_, _>>()?;
         Ok(())
     };
     // SAFETY: the caller's promise.

@@ -19,6 +19,7 @@
 
 mod account;
 mod addr;
+mod audio_options;
 mod breaker;
 mod call;
 #[cfg(feature = "driver")]
@@ -70,6 +71,7 @@ mod trace;
 
 pub use account::*;
 pub use addr::*;
+pub use audio_options::*;
 pub use breaker::*;
 pub use call::*;
 #[cfg(feature = "driver")]

@@ -1,5 +1,7 @@
 //! The calls of a phone (feature `driver`).
 
+use super::account::codec;
+use super::audio_options::{given_options, subrosa_audio_options};
 use super::call::{CallFacts, subrosa_call_info};
 use super::call_audio::{path, subrosa_audio_ring, subrosa_call_audio, take};
 use super::call_options::{options, subrosa_call_options};
@@ -7,7 +9,7 @@ use super::guard::{Access, Failure};
 use super::ladder::{subrosa_ladder_step, write_steps};
 use super::load::{no_srtp, subrosa_srtp_progress};
 use super::phone::{on_engine, subrosa_phone, with};
-use super::pointer::{Out, OutStruct, slice_mut, subrosa_str};
+use super::pointer::{Out, OutStruct, slice, slice_mut, subrosa_str};
 use super::processing::{nothing_processed, processing, subrosa_processing_stats};
 use super::report::subrosa_security_report;
 use super::stats::{no_media, subrosa_media_stats};
@@ -154,6 +156,41 @@ pub unsafe extern "C" fn subrosa_phone_hold(
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
     unsafe { command(phone, call, Phone::hold) }
+}
+
+/// As subrosa_call_set_codecs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_set_codecs(
+    phone: *mut subrosa_phone,
+    call: u64,
+    codecs: *const i32,
+    count: usize,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Change, |phone, _| {
+            let numbers = slice(codecs, count)?;
+            let codecs: Vec<_> =
+                numbers.iter().map(|number| codec(*number)).collect::<Result<_, _>>()?;
+            Ok(phone.set_codecs(CallId::from_raw(call), &codecs)?)
+        })
+    }
+}
+
+/// As subrosa_call_set_audio.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_set_audio(
+    phone: *mut subrosa_phone,
+    call: u64,
+    audio: *const subrosa_audio_options,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(phone, Access::Change, |phone, _| {
+            let audio = given_options(audio)?;
+            Ok(phone.set_audio(CallId::from_raw(call), audio)?)
+        })
+    }
 }
 
 /// Takes the far end off hold.

@@ -133,6 +133,7 @@ impl From<AccountError> for Failure {
             AccountError::BadAor(_) | AccountError::BadServer(_) => SUBROSA_ERR_URI,
             AccountError::TransportForbidden => SUBROSA_ERR_POLICY,
             AccountError::Unknown(_) => SUBROSA_ERR_UNKNOWN_ID,
+            AccountError::CodecNotBuilt(_) => SUBROSA_ERR_NOT_SUPPORTED,
             _ => SUBROSA_ERR_INVALID,
         };
         Self::new(status, error)
@@ -148,7 +149,7 @@ impl From<CallError> for Failure {
                 SUBROSA_ERR_WRONG_STATE
             }
             CallError::TransportForbidden => SUBROSA_ERR_POLICY,
-            CallError::NoDtmf => SUBROSA_ERR_NOT_SUPPORTED,
+            CallError::NoDtmf | CallError::CodecNotBuilt(_) => SUBROSA_ERR_NOT_SUPPORTED,
             CallError::TooManyCalls => SUBROSA_ERR_LIMIT,
             CallError::MediaTaken => SUBROSA_ERR_MEDIA_TAKEN,
             _ => SUBROSA_ERR_INVALID,

@@ -114,6 +114,19 @@ impl Reception {
         verdict
     }
 
+    /// The source has another codec with another clock, in Hz. Transit times of the two cannot be
+    /// compared; the jitter is kept as a time.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        if clock_rate == self.clock_rate || clock_rate == 0 {
+            return;
+        }
+        let jitter = u64::from(self.jitter).saturating_mul(clock_rate.into());
+        let jitter = jitter.checked_div(self.clock_rate.into()).unwrap_or(0);
+        self.jitter = u32::try_from(jitter).unwrap_or(u32::MAX);
+        self.transit = None;
+        self.clock_rate = clock_rate;
+    }
+
     /// Takes note of when a packet arrived (RFC 3550 A.8).
     pub fn arrived(&mut self, now: Instant, timestamp: u32) {
         let us = u128::from(now.as_micros());

@@ -156,7 +156,7 @@ fn agree(
         events,
         direction: remote_direction.reversed().and(local.direction),
         remote_direction,
-        ptime: send_ptime(remote),
+        ptime: send_ptime(remote, local.ptime),
         keys,
         new_association: false,
         keys_dropped: false,
@@ -200,8 +200,9 @@ fn rtcp_address(remote: &MediaDescription, rtp: SocketAddr) -> Option<SocketAddr
     Some(SocketAddr::new(address.unwrap_or(rtp.ip()), port))
 }
 
-fn send_ptime(remote: &MediaDescription) -> u16 {
-    let wanted = remote.ptime.unwrap_or(20).min(remote.maxptime.unwrap_or(u16::MAX));
+/// What the peer asks for; if it asks for nothing, what we ask for.
+fn send_ptime(remote: &MediaDescription, own: Option<u16>) -> u16 {
+    let wanted = remote.ptime.or(own).unwrap_or(20).min(remote.maxptime.unwrap_or(u16::MAX));
     let wanted = wanted.clamp(10, 120);
     wanted.saturating_sub(wanted % 10)
 }

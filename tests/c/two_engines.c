@@ -133,6 +133,9 @@ static void opportunistic(void) {
     IS(subrosa_call_options_init(&options), SUBROSA_OK);
     CHECK(options.media_offer == SUBROSA_MEDIA_OFFER_OPPORTUNISTIC);
     options.media_offer = SUBROSA_MEDIA_OFFER_DUAL;
+    /* Two lines with all codecs are more than a datagram holds, and this network has no TCP. */
+    options.codec_count = 1;
+    options.codecs[0] = SUBROSA_CODEC_OPUS;
     char to[64];
     snprintf(to, sizeof to, "sip:carol@10.0.0.2:%d;transport=udp", bob.port[0]);
     IS(subrosa_engine_place_call(alice.engine, now, account, str(to), &options, &alice.call),
@@ -226,7 +229,7 @@ int main(int argc, char **argv) {
     run(50);
     CHECK(alice.established == 1 && bob.established == 1);
     IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_OK);
-    CHECK(info.state == SUBROSA_CALL_ESTABLISHED && info.codec == SUBROSA_CODEC_G722);
+    CHECK(info.state == SUBROSA_CALL_ESTABLISHED && info.codec == SUBROSA_CODEC_OPUS);
     CHECK(info.sip_call_id.len);
     IS(subrosa_call_security(alice.engine, alice.call, &report), SUBROSA_OK);
     CHECK(report.padlock == SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER);

@@ -9,14 +9,15 @@ use zeroize::Zeroizing;
 use super::refusal::Refusal;
 use crate::crypto::dtls::{DtlsRole, Fingerprints};
 use crate::crypto::srtp::{KeyError, KeyInfo, KeySet, MasterKey, MasterKeyId, Suite};
+use crate::engine::audio::AudioOptions;
 use crate::engine::config::Codec;
 use crate::engine::event::FailureReason;
 use crate::engine::gate::{Gate, MediaGrant};
 use crate::media::codec::CodecId;
 use crate::sdp::{
-    CodecDescription, CryptoAttribute, Direction, DtlsKeying, InlineKey, Lifetime, LocalDtls,
-    LocalMedia, MediaSecurity, NegotiatedKeying, NegotiatedMedia, NegotiationError,
-    NegotiationState, Negotiator, OfferSummary, SdesKeys, SdpFault, SessionDescription,
+    CryptoAttribute, Direction, DtlsKeying, InlineKey, Lifetime, LocalDtls, LocalMedia,
+    MediaSecurity, NegotiatedKeying, NegotiatedMedia, NegotiationError, NegotiationState,
+    Negotiator, OfferSummary, SdesKeys, SdpFault, SessionDescription,
 };
 use crate::util::{Rng, RngExt, Secret};
 
@@ -90,6 +91,11 @@ pub(in crate::engine) struct CallMedia {
     /// Those of our DTLS identity.
     fingerprints: Vec<crate::sdp::Fingerprint>,
     codecs: Vec<Codec>,
+    /// What `codecs` were before the offer that is open.
+    codecs_before: Option<Vec<Codec>>,
+    audio: AudioOptions,
+    /// Of the host's PCM, in Hz.
+    sample_rate: u32,
     srtp: SrtpOptions,
     locals: Option<(SocketAddr, SocketAddr)>,
     lines: Vec<CryptoAttribute>,
@@ -118,6 +124,9 @@ impl CallMedia {
             offered_grant: None,
             fingerprints,
             codecs,
+            codecs_before: None,
+            audio: AudioOptions::default(),
+            sample_rate: 16_000,
             srtp,
             locals: None,
             lines: Vec::new(),
@@ -141,6 +150,19 @@ impl CallMedia {
     }
     pub(in crate::engine) fn set_codecs(&mut self, codecs: Vec<Codec>) {
         self.codecs = codecs;
+    }
+    /// Other codecs for the next offer; if it is refused, those of before hold.
+    pub(super) fn try_codecs(&mut self, codecs: Vec<Codec>) {
+        self.codecs_before = Some(core::mem::replace(&mut self.codecs, codecs));
+    }
+    pub(in crate::engine) fn set_audio(&mut self, audio: AudioOptions) {
+        self.audio = audio;
+    }
+    pub(in crate::engine) fn audio(&self) -> &AudioOptions {
+        &self.audio
+    }
+    pub(in crate::engine) fn set_sample_rate(&mut self, rate: u32) {
+        self.sample_rate = rate;
     }
     /// What a media session must now do; given once per change.
     pub(in crate::engine) fn take_plan(&mut self) -> Option<MediaPlan> {
@@ -216,6 +238,9 @@ impl CallMedia {
         if self.offered.take().is_some() {
             self.hold = self.held_before;
         }
+        if let Some(before) = self.codecs_before.take() {
+            self.codecs = before;
+        }
     }
 
     /// The call begins anew, with another offer: nothing of the refused one is kept.
@@ -243,9 +268,9 @@ impl CallMedia {
             rtp,
             rtcp: Some(rtcp),
             rtcp_mux: true,
-            codecs: codec_lines(&self.codecs),
+            codecs: self.audio.codec_lines(&self.codecs, self.sample_rate),
             direction,
-            ptime: Some(20),
+            ptime: Some(self.audio.ptime()),
             security,
         })
     }
@@ -441,6 +466,7 @@ impl CallMedia {
             }
         };
         let plan = MediaPlan { agreed, codec, keys, grant, answering, other_end };
+        self.codecs_before = None;
         self.plan = Some(plan.clone());
         self.fresh = Some(plan);
         self.running = true;
@@ -488,25 +514,6 @@ fn key_set(attribute: &CryptoAttribute) -> Result<KeySet, Refusal> {
         Some(hint) => set.with_window(hint.into()),
         None => set,
     })
-}
-
-fn codec_lines(codecs: &[Codec]) -> Vec<CodecDescription> {
-    let mut lines: Vec<_> = codecs
-        .iter()
-        .map(|codec| {
-            let id = match codec {
-                Codec::G722 => CodecId::G722,
-                Codec::Pcmu => CodecId::Pcmu,
-                Codec::Pcma => CodecId::Pcma,
-            };
-            let d = id.description();
-            CodecDescription::new(d.static_payload_type.unwrap_or(96), d.name, d.clock_rate)
-        })
-        .collect();
-    let mut events = CodecDescription::new(101, "telephone-event", 8000);
-    events.fmtp = Some("0-16".to_string());
-    lines.push(events);
-    lines
 }
 
 fn refused(reason: &'static str) -> FailureReason {

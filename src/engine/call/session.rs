@@ -1,8 +1,10 @@
 //! What happens in the established dialog: hold, resume, their re-INVITEs, BYE.
 
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use super::{CallAction, CallMachine, CallState, Change, EndReason, Event, FailureReason, Purpose};
+use crate::engine::config::Codec;
 use crate::engine::error::CallError;
 use crate::sip::dialog::{GlareOutcome, GlareRefusal};
 use crate::sip::transaction::ServerTxId;
@@ -24,6 +26,23 @@ impl CallMachine {
             return Err(CallError::Busy);
         }
         self.send_reinvite(Change { hold, fresh_keys: false, moved: false }, rng);
+        Ok(())
+    }
+
+    /// Other codecs for the rest of the call, by re-INVITE; what is held stays held.
+    pub(in crate::engine) fn change_codecs(
+        &mut self,
+        codecs: Vec<Codec>,
+        rng: &mut dyn Rng,
+    ) -> Result<(), CallError> {
+        if self.state != CallState::Established {
+            return Err(self.wrong_state("change the codecs of"));
+        }
+        if self.change.is_some() || self.answering.is_some() {
+            return Err(CallError::Busy);
+        }
+        self.media.try_codecs(codecs);
+        self.send_reinvite(Change { hold: self.local_hold, fresh_keys: false, moved: false }, rng);
         Ok(())
     }
 

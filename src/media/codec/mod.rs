@@ -1,14 +1,18 @@
 //! Audio codecs behind two traits, and the names by which SDP knows them.
 //!
 //! A codec works on whole frames in the caller's buffers and allocates nothing after its
-//! construction. Further codecs (Opus) implement [`Encoder`] and [`Decoder`] and need no change
-//! elsewhere: the session asks them for their rates and lengths.
+//! construction (but for [`OpusBackend::Port`], which takes its work space from the allocator for
+//! each frame). The session asks them for their rates and lengths.
 
 mod g711;
 mod g722;
+pub mod opus;
+mod tuning;
 
 pub use g711::{G711, Law};
 pub use g722::{G722Decoder, G722Encoder};
+pub use opus::OpusBackend;
+pub use tuning::{AudioBandwidth, EncoderTuning};
 
 use core::fmt::Debug;
 
@@ -42,16 +46,26 @@ pub enum CodecError {
     /// The payload cannot be decoded (peer garbage).
     #[error("the payload is no valid frame of this codec")]
     BadPayload,
+    /// The library behind the codec failed to encode the frame.
+    #[error("the codec failed: the frame is lost")]
+    Failed,
 }
 
 /// Turns PCM into payloads. One encoder per stream: it keeps state between frames.
 pub trait Encoder: Send + Debug {
     /// Encodes one frame of mono PCM at [`CodecDescription::sample_rate`] into `payload`;
-    /// returns its length in bytes.
+    /// returns its length in bytes. 0 means that nothing need be sent for this frame
+    /// ([`EncoderTuning::dtx`]).
     ///
     /// # Errors
-    /// [`CodecError::OutputTooSmall`] or [`CodecError::NotAFrame`]; the state is unchanged.
+    /// [`CodecError::OutputTooSmall`] or [`CodecError::NotAFrame`], the state is unchanged then;
+    /// or [`CodecError::Failed`].
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, CodecError>;
+
+    /// Other settings, from the next frame on. Codecs without a choice ignore them.
+    fn tune(&mut self, tuning: &EncoderTuning) {
+        let _ = tuning;
+    }
 
     /// Forgets the past, as before the first frame.
     fn reset(&mut self);
@@ -94,6 +108,8 @@ pub enum CodecId {
     Pcma,
     /// G.722 at 64 kbit/s, RFC 3551 §4.5.2.
     G722,
+    /// Opus, RFC 6716 and RFC 7587. In builds with the feature `opus` or `libopus`.
+    Opus,
     /// DTMF events, RFC 4733. No audio codec: it has no encoder and no decoder.
     TelephoneEvent,
 }
@@ -109,9 +125,9 @@ pub struct CodecDescription {
     /// RTP clock in Hz, as in `a=rtpmap`. For G.722 it is 8000 although the codec samples at
     /// 16000 Hz (RFC 3551 §4.5.2).
     pub clock_rate: u32,
-    /// True sampling rate in Hz.
+    /// True sampling rate in Hz of what is encoded and decoded.
     pub sample_rate: u32,
-    /// Channels.
+    /// Channels, as in `a=rtpmap`: always 2 for Opus (RFC 7587 §7). PCM is mono here.
     pub channels: u8,
     /// The static payload type of RFC 3551 §6, if it has one.
     pub static_payload_type: Option<u8>,
@@ -131,14 +147,16 @@ impl CodecDescription {
 
 impl CodecId {
     /// All codecs, the preferred ones first.
-    pub const ALL: [Self; 4] = [Self::G722, Self::Pcma, Self::Pcmu, Self::TelephoneEvent];
+    pub const ALL: [Self; 5] =
+        [Self::Opus, Self::G722, Self::Pcma, Self::Pcmu, Self::TelephoneEvent];
 
-    /// Its names and rates.
+    /// Its names and rates. Opus is described at 48 kHz; see [`description_at`](Self::description_at).
     pub const fn description(self) -> CodecDescription {
         let (name, clock_rate, sample_rate, payload_type) = match self {
             Self::Pcmu => ("PCMU", 8_000, 8_000, Some(0)),
             Self::Pcma => ("PCMA", 8_000, 8_000, Some(8)),
             Self::G722 => ("G722", 8_000, 16_000, Some(9)),
+            Self::Opus => ("opus", 48_000, 48_000, None),
             Self::TelephoneEvent => ("telephone-event", 8_000, 8_000, None),
         };
         CodecDescription {
@@ -146,9 +164,35 @@ impl CodecId {
             name,
             clock_rate,
             sample_rate,
-            channels: 1,
+            channels: if matches!(self, Self::Opus) { 2 } else { 1 },
             static_payload_type: payload_type,
         }
+    }
+
+    /// The same beside a host that works at `host_rate` Hz: a codec that has that rate needs no
+    /// resampling, so Opus is sampled at it if it is 8, 12, 16 or 24 kHz.
+    pub const fn description_at(self, host_rate: u32) -> CodecDescription {
+        let description = self.description();
+        let sample_rate = match (self, host_rate) {
+            (Self::Opus, 8_000 | 12_000 | 16_000 | 24_000) => host_rate,
+            _ => description.sample_rate,
+        };
+        CodecDescription { sample_rate, ..description }
+    }
+
+    /// Whether this build can encode and decode it (or, for events, carry it).
+    pub const fn is_available(self) -> bool {
+        !matches!(self, Self::Opus) || !OpusBackend::AVAILABLE.is_empty()
+    }
+
+    /// The lengths in ms that a packet may have: multiples of ten up to 60, for Opus those of
+    /// RFC 6716 up to 120. `wanted` or the next shorter one.
+    pub fn packet_ms(self, wanted: u32) -> u32 {
+        let lengths: &[u32] = match self {
+            Self::Opus => &opus::OPUS_PTIMES,
+            _ => &[10, 20, 30, 40, 50, 60],
+        };
+        lengths.iter().copied().rfind(|ms| *ms <= wanted).unwrap_or(10)
     }
 
     /// The codec of an `a=rtpmap` entry, by name (without case) and RTP clock.
@@ -164,9 +208,22 @@ impl CodecId {
         Self::ALL.into_iter().find(|id| id.description().static_payload_type == Some(payload_type))
     }
 
-    /// A new encoder; none for [`CodecId::TelephoneEvent`].
+    /// A new encoder; none for [`CodecId::TelephoneEvent`], nor for Opus in a build without it.
     pub fn encoder(self) -> Option<Box<dyn Encoder>> {
+        self.encoder_at(0, None)
+    }
+
+    /// A new encoder at the rate of [`description_at`](Self::description_at), for Opus of a
+    /// certain backend (`None`: the preferred one).
+    pub fn encoder_at(
+        self,
+        host_rate: u32,
+        backend: Option<OpusBackend>,
+    ) -> Option<Box<dyn Encoder>> {
         match self {
+            Self::Opus => backend
+                .or(OpusBackend::AVAILABLE.first().copied())?
+                .encoder(self.description_at(host_rate).sample_rate),
             Self::Pcmu => Some(Box::new(G711::new(Law::Mu))),
             Self::Pcma => Some(Box::new(G711::new(Law::A))),
             Self::G722 => Some(Box::new(G722Encoder::new())),
@@ -174,9 +231,22 @@ impl CodecId {
         }
     }
 
-    /// A new decoder; none for [`CodecId::TelephoneEvent`].
+    /// A new decoder; none for [`CodecId::TelephoneEvent`], nor for Opus in a build without it.
     pub fn decoder(self) -> Option<Box<dyn Decoder>> {
+        self.decoder_at(0, None)
+    }
+
+    /// A new decoder at the rate of [`description_at`](Self::description_at), for Opus of a
+    /// certain backend (`None`: the preferred one).
+    pub fn decoder_at(
+        self,
+        host_rate: u32,
+        backend: Option<OpusBackend>,
+    ) -> Option<Box<dyn Decoder>> {
         match self {
+            Self::Opus => backend
+                .or(OpusBackend::AVAILABLE.first().copied())?
+                .decoder(self.description_at(host_rate).sample_rate),
             Self::Pcmu => Some(Box::new(G711::new(Law::Mu))),
             Self::Pcma => Some(Box::new(G711::new(Law::A))),
             Self::G722 => Some(Box::new(G722Decoder::new())),

@@ -1,7 +1,7 @@
 //! What a media session is told: at its start, and when the call is renegotiated.
 
 use crate::crypto::srtp::{KeyError, KeySet, PlainPermit, SrtpReceiver, SrtpSender};
-use crate::media::codec::CodecId;
+use crate::media::codec::{CodecId, EncoderTuning, OpusBackend};
 use crate::media::dsp::ProcessingConfig;
 use crate::media::resample::UnsupportedRate;
 use crate::time::{Duration, UnixTime};
@@ -86,10 +86,14 @@ pub struct MediaConfig {
     pub receive: Vec<Payload>,
     /// Payload type of the DTMF events that we send.
     pub dtmf_send: Option<u8>,
-    /// Payload type of the DTMF events that we take.
-    pub dtmf_receive: Option<u8>,
-    /// Packet length in ms: 10 to 60, a multiple of 10.
+    /// Payload types of the DTMF events that we take: one for each RTP clock of the codecs.
+    pub dtmf_receive: Vec<u8>,
+    /// Packet length in ms: 10 to 60, a multiple of 10; with Opus 10, 20, 40, 60, 80, 100 or 120.
     pub ptime_ms: u32,
+    /// How the encoder works. The loss that the peer reports is expected beside the one given here.
+    pub tuning: EncoderTuning,
+    /// Which implementation of Opus is used; `None`: the preferred one of this build.
+    pub opus_backend: Option<OpusBackend>,
     /// Which way media flows.
     pub direction: Direction,
     /// Rate of [`write_pcm`](super::MediaSession::write_pcm), in Hz.
@@ -131,8 +135,10 @@ impl MediaConfig {
             send: payload,
             receive: vec![payload],
             dtmf_send: None,
-            dtmf_receive: None,
+            dtmf_receive: Vec::new(),
             ptime_ms: 20,
+            tuning: EncoderTuning::default(),
+            opus_backend: None,
             direction: Direction::SendRecv,
             write_rate: rate,
             read_rate: rate,
@@ -161,9 +167,10 @@ pub struct MediaUpdate {
     pub(super) keys: Option<(KeySet, KeySet, bool)>,
     pub(super) send: Option<Payload>,
     pub(super) receive: Option<Vec<Payload>>,
-    pub(super) dtmf: Option<(Option<u8>, Option<u8>)>,
+    pub(super) dtmf: Option<(Option<u8>, Vec<u8>)>,
     pub(super) ptime_ms: Option<u32>,
     pub(super) processing: Option<ProcessingConfig>,
+    pub(super) tuning: Option<EncoderTuning>,
     pub(super) end: Option<End>,
     /// The mark of the call that it is for, and its number.
     pub(super) number: Option<(u64, u32)>,
@@ -230,7 +237,7 @@ impl MediaUpdate {
     }
 
     /// Other payload types for DTMF, to send and to take.
-    pub fn dtmf(mut self, send: Option<u8>, receive: Option<u8>) -> Self {
+    pub fn dtmf(mut self, send: Option<u8>, receive: Vec<u8>) -> Self {
         self.dtmf = Some((send, receive));
         self
     }
@@ -267,9 +274,16 @@ impl MediaUpdate {
             dtmf: later.dtmf.or(self.dtmf),
             ptime_ms: later.ptime_ms.or(self.ptime_ms),
             processing: later.processing.or(self.processing),
+            tuning: later.tuning.or(self.tuning),
             end: later.end.or(self.end),
             number: None,
         }
+    }
+
+    /// Other settings of the encoder.
+    pub fn tuning(mut self, tuning: EncoderTuning) -> Self {
+        self.tuning = Some(tuning);
+        self
     }
 
     /// Another packet length in ms.
@@ -286,8 +300,11 @@ pub enum MediaConfigError {
     /// A host rate that the resampler does not have.
     #[error(transparent)]
     Rate(#[from] UnsupportedRate),
-    /// The codec has no audio (telephone-event among the audio payloads).
-    #[error("{0:?} carries no audio: name its payload type in dtmf_send and dtmf_receive")]
+    /// The codec has no audio (telephone-event among the audio payloads), or this build has none
+    /// of it (Opus).
+    #[error(
+        "{0:?} carries no audio here: events belong in dtmf_send and dtmf_receive, Opus needs its feature"
+    )]
     NoAudio(CodecId),
     /// A payload type above 127, or one that collides with RTCP (64 to 95).
     #[error("payload type {0} cannot be used: take 0 to 63 or 96 to 127")]
@@ -296,7 +313,9 @@ pub enum MediaConfigError {
     #[error("{0} payload types to receive: give 1 to 8")]
     ReceiveCount(usize),
     /// The packet length is out of range.
-    #[error("packets of {0} ms: give 10, 20, 30, 40, 50 or 60")]
+    #[error(
+        "packets of {0} ms: give 10, 20, 30, 40, 50 or 60 (Opus: 10, 20, 40, 60, 80, 100 or 120)"
+    )]
     Ptime(u32),
     /// New keys that the contexts refuse: used before, or of another kind.
     #[error("the keys cannot be used: {0}")]

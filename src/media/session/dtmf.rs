@@ -25,11 +25,17 @@ pub(super) struct EventPacket {
 #[derive(Clone, Copy, Debug)]
 struct Sending {
     digit: Digit,
+    /// Where the segment begins, and how much of the event came before it.
     timestamp: u32,
+    before: u32,
     total: u32,
     so_far: u32,
     ends: u8,
 }
+
+/// The longest segment of an event: its duration has 16 bits (RFC 4733 §2.5.1.3). At 48 kHz that
+/// is 1.365 s.
+const SEGMENT: u32 = u16::MAX as u32;
 
 /// Turns digits into event packets, one per packet time, in place of audio.
 #[derive(Debug)]
@@ -64,6 +70,25 @@ impl DtmfSender {
         *self = Self::new();
     }
 
+    /// The codec changed, and with it the clock (in Hz) in which durations count.
+    pub(super) fn change_clock(&mut self, from: u32, to: u32) {
+        let scale = |ticks: u32| {
+            let scaled = u64::from(ticks).saturating_mul(to.into()).checked_div(from.into());
+            u32::try_from(scaled.unwrap_or(0)).unwrap_or(u32::MAX)
+        };
+        if from == to {
+            return;
+        }
+        for _ in 0..self.queue.len() {
+            if let Some((digit, ticks)) = self.queue.pop() {
+                self.queue.push((digit, scale(ticks)));
+            }
+        }
+        if let Some(s) = &mut self.current {
+            (s.before, s.total, s.so_far) = (scale(s.before), scale(s.total), scale(s.so_far));
+        }
+    }
+
     /// The event packet for the packet time that begins at `timestamp` and lasts `ticks`, if a
     /// digit is being sent.
     pub(super) fn next(&mut self, timestamp: u32, ticks: u32) -> Option<EventPacket> {
@@ -73,12 +98,20 @@ impl DtmfSender {
                 return None;
             }
             let (digit, total) = self.queue.pop()?;
-            let first = Sending { digit, timestamp, total, so_far: ticks.min(total), ends: 0 };
+            let so_far = ticks.min(total);
+            let first = Sending { digit, timestamp, before: 0, total, so_far, ends: 0 };
             let end = first.so_far >= total;
             self.current = Some(Sending { ends: u8::from(end), ..first });
             return Some(packet(&first, end, true));
         };
         sending.so_far = sending.so_far.saturating_add(ticks).min(sending.total);
+        if sending.so_far.saturating_sub(sending.before) > SEGMENT {
+            // The segment is full: its last packet, without an end. The next one follows it.
+            let full = Sending { so_far: sending.before.saturating_add(SEGMENT), ..*sending };
+            sending.timestamp = sending.timestamp.wrapping_add(SEGMENT);
+            sending.before = sending.before.saturating_add(SEGMENT);
+            return Some(packet(&full, false, false));
+        }
         let end = sending.so_far >= sending.total;
         sending.ends = sending.ends.saturating_add(u8::from(end));
         let out = packet(sending, end, false);
@@ -91,10 +124,14 @@ impl DtmfSender {
 }
 
 fn packet(s: &Sending, end: bool, marker: bool) -> EventPacket {
-    let duration = u16::try_from(s.so_far).unwrap_or(u16::MAX);
+    let duration = u16::try_from(s.so_far.saturating_sub(s.before)).unwrap_or(u16::MAX);
     let event = TelephoneEvent { event: s.digit.event(), end, volume: VOLUME, duration };
     EventPacket { payload: event.to_bytes(), timestamp: s.timestamp, marker }
 }
+
+/// Packets of an earlier press come at most this much later, in ticks: 10 s at 8 kHz, 1.7 s at
+/// 48 kHz.
+const LATE: i32 = 80_000;
 
 /// Finds each press once in the event packets that come.
 #[derive(Debug, Default)]
@@ -113,12 +150,14 @@ impl DtmfReceiver {
                 *duration = (*duration).max(event.duration);
                 return None;
             }
-            if ahead < 0 && ahead > -80_000 {
+            if ahead < 0 && ahead > -LATE {
                 // A late packet of an earlier press.
                 return None;
             }
-            // A press of more than 0xffff ticks goes on in a new segment (RFC 4733 §2.5.1.3).
-            if *code == event.event && *duration == u16::MAX && ahead == i32::from(u16::MAX) {
+            // A press of more than 0xffff ticks goes on in a new segment (RFC 4733 §2.5.1.3), also
+            // where the last packets of the one before it were lost.
+            let was_long = *duration > u16::MAX / 2;
+            if *code == event.event && was_long && ahead == i32::from(u16::MAX) {
                 (*began, *duration) = (timestamp, event.duration);
                 return None;
             }
@@ -160,6 +199,51 @@ mod tests {
                 (800, true)
             ]
         );
+    }
+
+    #[test]
+    fn a_long_press_at_48_khz_has_segments_and_is_one_press() {
+        for lost in [0, 2, 3, 5] {
+            let mut s = DtmfSender::new();
+            let mut r = DtmfReceiver::default();
+            s.push(digit('7'), Duration::from_millis(3_000), 48_000).unwrap();
+            s.push(digit('7'), Duration::from_millis(100), 48_000).unwrap();
+            let (mut got, mut marks, mut last, mut durations) = (0, 0, None, Vec::new());
+            for n in 0..200_u32 {
+                let Some(p) = s.next(5_000 + n * 960, 960) else { continue };
+                let event = TelephoneEvent::parse(&p.payload).unwrap();
+                marks += u32::from(p.marker);
+                if last.is_some_and(|t| t != p.timestamp) {
+                    durations.push(p.timestamp);
+                }
+                last = Some(p.timestamp);
+                if lost == 0 || n % lost > 0 {
+                    got += u32::from(r.receive(p.timestamp, event).is_some());
+                }
+            }
+            assert_eq!((got, marks), (2, 2), "{lost}");
+            // Two more segments of the first press, then the second press.
+            assert_eq!(durations[..2], [5_000 + 65_535, 5_000 + 65_535 * 2]);
+            assert_eq!(durations.len(), 3);
+        }
+    }
+
+    #[test]
+    fn a_change_of_clock_keeps_the_lengths_of_the_presses() {
+        let mut s = DtmfSender::new();
+        for c in "12".chars() {
+            s.push(digit(c), Duration::from_millis(100), 8_000).unwrap();
+        }
+        s.next(0, 160).unwrap();
+        s.change_clock(8_000, 48_000);
+        let packets: Vec<_> = (1..40).filter_map(|n| s.next(n * 960, 960)).collect();
+        let ends: Vec<_> = packets
+            .iter()
+            .map(|p| TelephoneEvent::parse(&p.payload).unwrap())
+            .filter(|e| e.end)
+            .map(|e| e.duration)
+            .collect();
+        assert_eq!(ends, [4_800; 6]);
     }
 
     #[test]

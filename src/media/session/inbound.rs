@@ -2,7 +2,8 @@
 
 use super::config::{MAX_RECEIVE, MediaConfigError, Payload};
 use super::outbound::{check_payload_type, follow_level};
-use crate::media::codec::{CodecDescription, CodecId, Decoder, MAX_FRAME_MS};
+use super::timeline::{COMMON_CLOCK, Timeline};
+use crate::media::codec::{CodecDescription, CodecId, Decoder, MAX_FRAME_MS, OpusBackend};
 use crate::media::conceal::{Conceal, PitchRepeat};
 use crate::media::jitter::{Adjust, Insert, JitterBuffer, JitterConfig, Packet, Playout};
 use crate::media::resample::Resampler;
@@ -13,6 +14,13 @@ use std::collections::VecDeque;
 /// Room for this much decoded audio to begin with: a lengthened frame of 20 ms and what the host
 /// left of the one before. A peer with longer frames makes it grow, once.
 const USUAL_READY_MS: u32 = 60;
+/// At a change of codecs the old one fades into the new one for this long.
+const JOINT_MS: u32 = 20;
+/// Before the first sample of a new Opus encoder come this many ms of nothing (RFC 6716 §2: 6.5 ms
+/// of look-ahead) and of its window.
+const OPUS_DELAY_MS: u32 = 8;
+/// A codec with discontinuous transmission gives comfort noise for this long without a packet.
+const MAX_COMFORT: u32 = 2 * COMMON_CLOCK;
 
 /// All that one payload type needs to be played.
 #[derive(Debug)]
@@ -23,28 +31,44 @@ struct Chain {
     conceal: Box<dyn Conceal>,
     scale: Box<dyn TimeScale>,
     resampler: Resampler,
+    /// Renegotiated away: what waits or is on its way is still played.
+    retired: bool,
 }
 
 impl Chain {
-    fn new(payload: Payload, host_rate: u32) -> Result<Self, MediaConfigError> {
+    fn new(
+        payload: Payload,
+        host_rate: u32,
+        backend: Option<OpusBackend>,
+    ) -> Result<Self, MediaConfigError> {
         check_payload_type(payload.payload_type)?;
-        let description = payload.codec.description();
+        let description = payload.codec.description_at(host_rate);
         let rate = description.sample_rate;
+        let decoder = payload.codec.decoder_at(host_rate, backend);
         Ok(Self {
             payload,
             description,
-            decoder: payload.codec.decoder().ok_or(MediaConfigError::NoAudio(payload.codec))?,
+            decoder: decoder.ok_or(MediaConfigError::NoAudio(payload.codec))?,
             conceal: Box::new(PitchRepeat::new(rate)),
             scale: Box::new(OverlapAdd::new(rate)),
             resampler: Resampler::new(rate, host_rate)?,
+            retired: false,
         })
     }
 
+    /// Samples in ticks of the common clock.
     fn samples(&self, ticks: u32) -> usize {
-        let (rate, clock_rate) = (self.description.sample_rate, self.description.clock_rate);
+        let rate = u64::from(self.description.sample_rate);
         // 32 bits times 32 bits.
-        let samples = u64::from(ticks).saturating_mul(rate.into()).checked_div(clock_rate.into());
+        let samples = u64::from(ticks).saturating_mul(rate).checked_div(COMMON_CLOCK.into());
         (samples.unwrap_or(0) as usize).min(self.description.samples_in_ms(MAX_FRAME_MS))
+    }
+
+    /// Fills a gap: by the next payload if it remembers, by the codec's own concealment, or by ours.
+    fn fill(&mut self, next: Option<&[u8]>, pcm: &mut [i16]) {
+        if !self.decoder.conceal(next, pcm) {
+            self.conceal.conceal(pcm);
+        }
     }
 
     fn reset(&mut self) {
@@ -58,45 +82,75 @@ impl Chain {
 #[derive(Debug)]
 pub(super) struct Inbound {
     jitter: JitterBuffer,
+    timeline: Timeline,
     chains: Vec<Chain>,
     current: usize,
     pcm: Vec<i16>,
     /// Samples at the host's rate that wait to be read.
     ready: VecDeque<i16>,
+    joint: Joint,
+    /// Comfort noise since the last frame, in ticks of the common clock.
+    comfort: u32,
     host_rate: u32,
+    backend: Option<OpusBackend>,
     level: f32,
     bad_payloads: u64,
 }
 
 impl Inbound {
-    pub(super) fn new(payloads: &[Payload], host_rate: u32) -> Result<Self, MediaConfigError> {
-        let chains = chains(payloads, host_rate)?;
-        let clock_rate = chains.first().map_or(8_000, |c| c.description.clock_rate);
+    pub(super) fn new(
+        payloads: &[Payload],
+        host_rate: u32,
+        backend: Option<OpusBackend>,
+    ) -> Result<Self, MediaConfigError> {
+        let chains = chains(payloads, host_rate, backend)?;
         let pcm = vec![0; longest(&chains)];
         Ok(Self {
-            jitter: JitterBuffer::new(JitterConfig::new(clock_rate)),
+            jitter: JitterBuffer::new(JitterConfig::new(COMMON_CLOCK)),
+            timeline: Timeline::default(),
             chains,
             current: 0,
             pcm,
             ready: VecDeque::with_capacity(
                 (host_rate / 1_000).saturating_mul(USUAL_READY_MS) as usize
             ),
+            joint: Joint::new(host_rate),
+            comfort: MAX_COMFORT,
             host_rate,
+            backend,
             level: 0.0,
             bad_payloads: 0,
         })
     }
 
-    /// Other payload types. Those that stay keep their state.
+    /// Other payload types. Those that stay keep their state, and the one that is heard is played
+    /// until another one is.
     pub(super) fn change(&mut self, payloads: &[Payload]) -> Result<(), MediaConfigError> {
-        let mut new = chains(payloads, self.host_rate)?;
+        let mut new = chains(payloads, self.host_rate, self.backend)?;
         let playing = self.chains.get(self.current).map(|c| c.payload);
         for chain in &mut new {
             if let Some(old) = self.chains.iter_mut().find(|c| c.payload == chain.payload) {
                 core::mem::swap(chain, old);
+                chain.retired = false;
             }
         }
-        self.current = new.iter().position(|c| Some(c.payload) == playing).unwrap_or(0);
+        let kept = new.iter().position(|c| Some(c.payload) == playing);
+        let same_type = |c: &Chain| Some(c.payload.payload_type) == playing.map(|p| p.payload_type);
+        self.current = match kept {
+            Some(at) => at,
+            // The number means another codec now: what waits under it is noise.
+            None if new.iter().any(same_type) => {
+                self.jitter.reset();
+                0
+            }
+            None => {
+                if self.current < self.chains.len() {
+                    let old = self.chains.swap_remove(self.current);
+                    new.push(Chain { retired: true, ..old });
+                }
+                new.len().saturating_sub(1)
+            }
+        };
         self.pcm.resize(longest(&new), 0);
         self.chains = new;
         Ok(())
@@ -124,13 +178,18 @@ impl Inbound {
             self.bad_payloads = self.bad_payloads.saturating_add(1);
             return None;
         };
-        let ticks = chain.description.ticks(samples);
+        let clock_rate = chain.description.clock_rate;
+        let factor = COMMON_CLOCK.checked_div(chain.description.sample_rate).unwrap_or(1);
+        let ticks = (samples as u32).saturating_mul(factor);
+        let timestamp = self.timeline.place(sequence, timestamp, clock_rate, ticks);
         Some(self.jitter.insert(now, Packet { sequence, timestamp, payload_type, ticks, payload }))
     }
 
     /// Another source: nothing of the old one is played any more.
     pub(super) fn reset(&mut self) {
         self.jitter.reset();
+        self.timeline.reset();
+        self.comfort = MAX_COMFORT;
         self.chains.iter_mut().for_each(Chain::reset);
     }
 
@@ -151,50 +210,65 @@ impl Inbound {
 
     /// Plays the next frame, gap or silence.
     fn step(&mut self, now: Instant) {
-        let Self { jitter, chains, current, pcm, ready, bad_payloads, .. } = self;
+        let Self { jitter, chains, current, pcm, ready, joint, comfort, bad_payloads, .. } = self;
+        let host_rate = &self.host_rate;
         let playout = jitter.pop(now);
         if let Playout::Frame { payload_type, .. } = playout
             && let Some(at) = chains.iter().position(|c| c.payload.payload_type == payload_type)
             && at != *current
         {
-            *current = at;
-            chains.iter_mut().for_each(Chain::reset);
+            // One that nothing was heard of yet has nothing to fade from.
+            let heard = *comfort < MAX_COMFORT;
+            *current = change_over(chains, *current, at, pcm, heard.then_some(&mut *joint));
         }
         let Some(chain) = chains.get_mut(*current) else { return };
+        let own = chain.payload.payload_type;
         let len = match playout {
-            Playout::Frame { payload, adjust, .. } => match chain.decoder.decode(payload, pcm) {
-                Ok(len) => {
-                    chain.conceal.good(pcm.get_mut(..len).unwrap_or_default());
-                    match adjust {
-                        Adjust::Keep => len,
-                        Adjust::Shrink(by) => chain.scale.shrink(pcm, len, by),
-                        Adjust::Grow(by) => chain.scale.grow(pcm, len, by),
+            Playout::Frame { payload_type, payload, adjust, .. } => {
+                *comfort = 0;
+                // A type that was renegotiated away meanwhile is no payload of this decoder.
+                let payload = if payload_type == own { payload } else { &[] };
+                match chain.decoder.decode(payload, pcm) {
+                    Ok(len) => {
+                        chain.conceal.good(pcm.get_mut(..len).unwrap_or_default());
+                        match adjust {
+                            Adjust::Keep => len,
+                            Adjust::Shrink(by) => chain.scale.shrink(pcm, len, by),
+                            Adjust::Grow(by) => chain.scale.grow(pcm, len, by),
+                        }
+                    }
+                    Err(_) => {
+                        *bad_payloads = bad_payloads.saturating_add(1);
+                        let len = chain.description.samples_in_ms(20);
+                        chain.fill(None, pcm.get_mut(..len).unwrap_or_default());
+                        len
                     }
                 }
-                Err(_) => {
-                    *bad_payloads = bad_payloads.saturating_add(1);
-                    let len = chain.description.samples_in_ms(20);
-                    chain.conceal.conceal(pcm.get_mut(..len).unwrap_or_default());
-                    len
-                }
-            },
+            }
             Playout::Missing { ticks, next } => {
                 let len = chain.samples(ticks);
-                let room = pcm.get_mut(..len).unwrap_or_default();
-                let own = chain.payload.payload_type;
                 let next = next.filter(|(pt, _)| *pt == own).map(|(_, payload)| payload);
-                if !chain.decoder.conceal(next, room) {
-                    chain.conceal.conceal(room);
-                }
+                chain.fill(next, pcm.get_mut(..len).unwrap_or_default());
                 len
             }
             Playout::Waiting { ticks } => {
                 let len = chain.samples(ticks);
-                pcm.get_mut(..len).unwrap_or_default().fill(0);
+                let pcm = pcm.get_mut(..len).unwrap_or_default();
+                if chain.payload.codec == CodecId::Opus && *comfort < MAX_COMFORT {
+                    *comfort = comfort.saturating_add(ticks);
+                    chain.fill(None, pcm);
+                } else {
+                    pcm.fill(0);
+                }
                 len
             }
         };
-        chain.resampler.process(pcm.get(..len).unwrap_or_default(), |block| ready.extend(block));
+        let own = if chain.payload.codec == CodecId::Opus { OPUS_DELAY_MS } else { 0 };
+        let own = (*host_rate / 1_000).saturating_mul(own) as usize;
+        let delay = chain.resampler.delay().saturating_add(own);
+        chain.resampler.process(pcm.get(..len).unwrap_or_default(), |block| {
+            ready.extend(block.iter().map(|s| joint.blend(*s, delay)));
+        });
     }
 
     /// The codec that is played.
@@ -229,9 +303,73 @@ fn longest(chains: &[Chain]) -> usize {
     frames.max().unwrap_or(0).saturating_mul(2)
 }
 
-fn chains(payloads: &[Payload], host_rate: u32) -> Result<Vec<Chain>, MediaConfigError> {
+/// Another codec is heard from now on. The old one is continued a little further, to fade into the
+/// new one; one that was renegotiated away has served.
+fn change_over(
+    chains: &mut Vec<Chain>,
+    from: usize,
+    to: usize,
+    pcm: &mut [i16],
+    joint: Option<&mut Joint>,
+) -> usize {
+    let mut to = to;
+    if let Some(old) = chains.get_mut(from) {
+        if let Some(joint) = joint {
+            let len = old.description.samples_in_ms(JOINT_MS);
+            let tail = pcm.get_mut(..len).unwrap_or_default();
+            old.fill(None, tail);
+            joint.clear();
+            old.resampler.process(tail, |block| joint.extend(block));
+        }
+        if old.retired {
+            chains.remove(from);
+            to = if to > from { to.saturating_sub(1) } else { to };
+        }
+    }
+    chains.iter_mut().for_each(Chain::reset);
+    to
+}
+
+/// What the codec before would have said, while the next one begins.
+#[derive(Debug)]
+struct Joint {
+    tail: Vec<i16>,
+    at: usize,
+}
+
+impl Joint {
+    fn new(host_rate: u32) -> Self {
+        let room = (host_rate / 1_000).saturating_mul(JOINT_MS).saturating_mul(2);
+        Self { tail: Vec::with_capacity(room as usize), at: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.tail.clear();
+        self.at = 0;
+    }
+
+    fn extend(&mut self, block: &[i16]) {
+        let room = self.tail.capacity().saturating_sub(self.tail.len());
+        self.tail.extend(block.iter().take(room));
+    }
+
+    /// The next sample of the new codec, whose first `delay` ones are not there yet.
+    fn blend(&mut self, new: i16, delay: usize) -> i16 {
+        let Some(old) = self.tail.get(self.at) else { return new };
+        let (at, len) = (self.at.saturating_sub(delay), self.tail.len().saturating_sub(delay));
+        self.at = self.at.saturating_add(1);
+        let share = at as f32 / len.max(1) as f32;
+        (f32::from(*old) * (1.0 - share) + f32::from(new) * share) as i16
+    }
+}
+
+fn chains(
+    payloads: &[Payload],
+    host_rate: u32,
+    backend: Option<OpusBackend>,
+) -> Result<Vec<Chain>, MediaConfigError> {
     if payloads.is_empty() || payloads.len() > MAX_RECEIVE {
         return Err(MediaConfigError::ReceiveCount(payloads.len()));
     }
-    payloads.iter().map(|p| Chain::new(*p, host_rate)).collect()
+    payloads.iter().map(|p| Chain::new(*p, host_rate, backend)).collect()
 }

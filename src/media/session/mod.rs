@@ -4,7 +4,9 @@
 //! [`write_pcm`](MediaSession::write_pcm) and [`handle_timeout`](MediaSession::handle_timeout);
 //! outputs are [`poll_transmit`](MediaSession::poll_transmit),
 //! [`read_pcm`](MediaSession::read_pcm), [`poll_event`](MediaSession::poll_event) and
-//! [`stats`](MediaSession::stats). After the start nothing is allocated per packet.
+//! [`stats`](MediaSession::stats). After the start nothing is allocated per packet, but for
+//! frames that one backend of Opus encodes or conceals
+//! ([`OpusBackend::Port`](crate::media::codec::OpusBackend::Port)).
 #![deny(clippy::arithmetic_side_effects)]
 
 mod config;
@@ -18,6 +20,7 @@ mod quality;
 mod receive;
 mod stats;
 mod taken;
+mod timeline;
 
 pub(crate) use config::End;
 pub use config::{
@@ -123,7 +126,7 @@ pub struct MediaSession {
     remote: Option<Remote>,
     /// Another source that is not believed yet.
     candidate: Option<Remote>,
-    dtmf_receive: Option<u8>,
+    dtmf_receive: Vec<u8>,
     dtmf: DtmfReceiver,
     watch: Watch,
     events: BoundedQueue<MediaEvent>,
@@ -162,8 +165,9 @@ impl MediaSession {
             check_payload_type(*payload_type)?;
         }
         let first_timestamp = rng.next_u32();
-        let mut outbound =
-            Outbound::new(config.send, config.ptime_ms, config.write_rate, first_timestamp)?;
+        let coding = (config.tuning, config.opus_backend);
+        let (rate, ptime_ms) = (config.write_rate, config.ptime_ms);
+        let mut outbound = Outbound::new(config.send, ptime_ms, rate, first_timestamp, coding)?;
         outbound.set_dtmf_payload_type(config.dtmf_send);
         outbound.set_sending(config.direction.sends());
         let mut breaker = CircuitBreaker::new(now);
@@ -177,7 +181,7 @@ impl MediaSession {
             sequence: rng.next_u16() & 0x7fff,
             direction: config.direction,
             outbound,
-            inbound: Inbound::new(&config.receive, config.read_rate)?,
+            inbound: Inbound::new(&config.receive, config.read_rate, config.opus_backend)?,
             guard: Guard::new(config.security),
             path: Path {
                 signalled: config.remote_rtp,
@@ -268,12 +272,12 @@ impl MediaSession {
     }
 
     fn apply(&mut self, now: Instant, update: MediaUpdate) -> Result<(), MediaConfigError> {
-        for payload_type in update.dtmf.iter().flat_map(|(a, b)| a.iter().chain(b)) {
+        for payload_type in update.dtmf.iter().flat_map(|(a, b)| a.iter().chain(b.iter())) {
             check_payload_type(*payload_type)?;
         }
         let send = update.send.unwrap_or(self.outbound.payload());
         let ptime_ms = update.ptime_ms.unwrap_or(self.outbound.ptime_ms());
-        self.outbound.change(send, ptime_ms)?;
+        self.outbound.change(send, ptime_ms, update.tuning.unwrap_or(self.outbound.tuning()))?;
         if let Some(payloads) = update.receive {
             self.inbound.change(&payloads)?;
         }

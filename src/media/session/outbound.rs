@@ -3,14 +3,16 @@
 use super::config::{MediaConfigError, Payload};
 use super::dtmf::DtmfSender;
 use super::processing::Voice;
-use crate::media::codec::Encoder;
+use crate::media::codec::{
+    CodecDescription, CodecId, Encoder, EncoderTuning, MAX_PAYLOAD, OpusBackend,
+};
 use crate::media::resample::Resampler;
 use crate::time::{Duration, Instant};
 
 /// Packets that wait for `poll_transmit` at most; older ones are dropped for newer ones.
 pub(super) const MAX_QUEUED: usize = 16;
-/// The longest packet that is sent: 60 ms of a 64 kbit/s codec.
-const MAX_PAYLOAD: usize = 480;
+/// The longest payload of the codecs of 64 kbit/s: 60 ms.
+const USUAL_PAYLOAD: usize = 480;
 /// A pause of the host of more than this shows in the timestamps.
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -33,34 +35,55 @@ const fn ring(at: usize, after: usize) -> usize {
 struct PacketRing {
     heads: [Queued; MAX_QUEUED],
     payloads: Vec<u8>,
+    /// Room for each payload.
+    room: usize,
     first: usize,
     len: usize,
     dropped: u64,
 }
 
 impl PacketRing {
-    fn new() -> Self {
+    fn new(room: usize) -> Self {
         Self {
             heads: [Queued::default(); MAX_QUEUED],
-            payloads: vec![0; MAX_QUEUED.saturating_mul(MAX_PAYLOAD)],
+            payloads: vec![0; MAX_QUEUED.saturating_mul(room)],
+            room,
             first: 0,
             len: 0,
             dropped: 0,
         }
     }
 
-    /// Adds a packet whose payload `fill` writes; drops the oldest if the ring is full.
-    fn push(&mut self, head: Queued, fill: impl FnOnce(&mut [u8]) -> Option<usize>) {
+    /// Longer payloads come: at least this much room for each. What waits stays.
+    fn widen(&mut self, room: usize) {
+        if room <= self.room {
+            return;
+        }
+        let mut payloads = vec![0; MAX_QUEUED.saturating_mul(room)];
+        for (to, from) in payloads.chunks_mut(room).zip(self.payloads.chunks(self.room)) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        }
+        (self.payloads, self.room) = (payloads, room);
+    }
+
+    /// Adds a packet whose payload `fill` writes, if it writes any; drops the oldest if the ring is
+    /// full. True if it was added.
+    fn push(&mut self, head: Queued, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
         if self.len == MAX_QUEUED {
             self.first = ring(self.first, 1);
             self.len = self.len.saturating_sub(1);
             self.dropped = self.dropped.saturating_add(1);
         }
         let at = ring(self.first, self.len);
-        let Some(room) = self.payloads.chunks_exact_mut(MAX_PAYLOAD).nth(at) else { return };
-        if let (Some(len), Some(slot)) = (fill(room), self.heads.get_mut(at)) {
-            *slot = Queued { len, ..head };
-            self.len = self.len.saturating_add(1);
+        let room = self.room.max(1);
+        let Some(room) = self.payloads.chunks_exact_mut(room).nth(at) else { return false };
+        match (fill(room), self.heads.get_mut(at)) {
+            (Some(len), Some(slot)) if len > 0 => {
+                *slot = Queued { len, ..head };
+                self.len = self.len.saturating_add(1);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -72,7 +95,7 @@ impl PacketRing {
         let head = *self.heads.get(at)?;
         self.first = ring(at, 1);
         self.len = self.len.saturating_sub(1);
-        let room = self.payloads.chunks_exact(MAX_PAYLOAD).nth(at)?;
+        let room = self.payloads.chunks_exact(self.room.max(1)).nth(at)?;
         room.get(..head.len).map(|p| (head, p))
     }
 }
@@ -82,6 +105,10 @@ impl PacketRing {
 pub(super) struct Outbound {
     payload: Payload,
     ptime_ms: u32,
+    tuning: EncoderTuning,
+    backend: Option<OpusBackend>,
+    /// Loss that the far end reports, in percent.
+    reported_loss: u8,
     resampler: Resampler,
     pub(super) voice: Voice,
     framer: Framer,
@@ -95,6 +122,7 @@ struct Framer {
     encoder: Box<dyn Encoder>,
     frame: Vec<i16>,
     filled: usize,
+    sample_rate: u32,
     ticks: u32,
     timestamp: u32,
     marker: bool,
@@ -111,64 +139,91 @@ impl Outbound {
         ptime_ms: u32,
         host_rate: u32,
         first_timestamp: u32,
+        (tuning, backend): (EncoderTuning, Option<OpusBackend>),
     ) -> Result<Self, MediaConfigError> {
         check_payload_type(payload.payload_type)?;
-        if ptime_ms == 0 || ptime_ms > 60 || !ptime_ms.is_multiple_of(10) {
+        if payload.codec.packet_ms(ptime_ms) != ptime_ms {
             return Err(MediaConfigError::Ptime(ptime_ms));
         }
-        let description = payload.codec.description();
-        let encoder = payload.codec.encoder().ok_or(MediaConfigError::NoAudio(payload.codec))?;
-        let samples = description.samples_in_ms(ptime_ms);
+        let description = payload.codec.description_at(host_rate);
+        let encoder = payload.codec.encoder_at(host_rate, backend);
+        let mut encoder = encoder.ok_or(MediaConfigError::NoAudio(payload.codec))?;
+        encoder.tune(&tuning);
         Ok(Self {
             payload,
             ptime_ms,
+            tuning,
+            backend,
+            reported_loss: 0,
             resampler: Resampler::new(host_rate, description.sample_rate)?,
             voice: Voice::new(description.sample_rate),
-            framer: Framer {
-                payload_type: payload.payload_type,
-                dtmf_payload_type: None,
-                encoder,
-                frame: vec![0; samples],
-                filled: 0,
-                ticks: description.ticks(samples),
-                timestamp: first_timestamp,
-                marker: true,
-                sending: true,
-                muted: false,
-                level: 0.0,
-                dtmf: DtmfSender::new(),
-                ring: PacketRing::new(),
-            },
+            framer: Framer::new(payload, description, ptime_ms, encoder, first_timestamp),
             written: None,
         })
     }
 
-    /// Another codec or packet length; the timestamps go on, what waits is still sent.
+    /// Another codec, packet length or tuning; the timestamps go on, what waits is still sent.
     pub(super) fn change(
         &mut self,
         payload: Payload,
         ptime_ms: u32,
+        tuning: EncoderTuning,
     ) -> Result<(), MediaConfigError> {
         if (payload, ptime_ms) == (self.payload, self.ptime_ms) {
+            if tuning != self.tuning {
+                self.tuning = tuning;
+                self.retune();
+            }
             return Ok(());
         }
-        let f = &self.framer;
-        let mut new = Self::new(payload, ptime_ms, self.resampler.input_rate(), f.timestamp)?;
-        core::mem::swap(&mut new.framer.dtmf, &mut self.framer.dtmf);
-        core::mem::swap(&mut new.framer.ring, &mut self.framer.ring);
-        new.framer.dtmf_payload_type = self.framer.dtmf_payload_type;
+        let (host_rate, timestamp) = (self.resampler.input_rate(), self.framer.timestamp);
+        let mut new = Self::new(payload, ptime_ms, host_rate, timestamp, (tuning, self.backend))?;
+        let old = &mut self.framer;
+        core::mem::swap(&mut new.framer.dtmf, &mut old.dtmf);
+        core::mem::swap(&mut new.framer.ring, &mut old.ring);
+        new.framer.ring.widen(old.ring.room);
+        let clock_rate = |payload: Payload| payload.codec.description().clock_rate;
+        new.framer.dtmf.change_clock(clock_rate(self.payload), clock_rate(payload));
+        new.framer.dtmf_payload_type = old.dtmf_payload_type;
+        new.framer.marker = old.marker;
+        new.framer.sending = old.sending;
+        new.framer.muted = old.muted;
+        new.framer.level = old.level;
         if payload == self.payload {
             // The far end's decoder goes on; a coder of differences may not begin anew beside it.
-            core::mem::swap(&mut new.framer.encoder, &mut self.framer.encoder);
+            core::mem::swap(&mut new.framer.encoder, &mut old.encoder);
             core::mem::swap(&mut new.resampler, &mut self.resampler);
         }
-        new.framer.sending = self.framer.sending;
-        new.framer.muted = self.framer.muted;
+        // What was said already and fills no packet yet is the beginning of the next one.
+        let begun = old.frame.get(..old.filled).unwrap_or_default();
+        let mut bridge = Resampler::new(old.sample_rate, new.framer.sample_rate)?;
+        bridge.process(begun, |block| new.framer.push(block));
         new.written = self.written;
         core::mem::swap(&mut new.voice, &mut self.voice);
-        new.voice.set_rate(payload.codec.description().sample_rate);
+        new.voice.set_rate(payload.codec.description_at(host_rate).sample_rate);
+        new.reported_loss = self.reported_loss;
+        new.retune();
         *self = new;
         Ok(())
+    }
+
+    /// The far end reports this loss, in percent. Less is believed slowly.
+    pub(super) fn hear_of_loss(&mut self, percent: u8) {
+        let before = self.reported_loss;
+        self.reported_loss = percent.min(100).max(before.saturating_sub(before.div_ceil(4)));
+        if self.reported_loss != before {
+            self.retune();
+        }
+    }
+
+    fn retune(&mut self) {
+        let expected = self.tuning.expected_loss_percent.max(self.reported_loss);
+        let tuning = EncoderTuning { expected_loss_percent: expected, ..self.tuning };
+        self.framer.encoder.tune(&tuning);
+    }
+
+    pub(super) fn tuning(&self) -> EncoderTuning {
+        self.tuning
     }
 
     pub(super) fn payload(&self) -> Payload {
@@ -251,6 +306,33 @@ impl Outbound {
 }
 
 impl Framer {
+    fn new(
+        payload: Payload,
+        description: CodecDescription,
+        ptime_ms: u32,
+        encoder: Box<dyn Encoder>,
+        timestamp: u32,
+    ) -> Self {
+        let samples = description.samples_in_ms(ptime_ms);
+        let room = if payload.codec == CodecId::Opus { MAX_PAYLOAD } else { USUAL_PAYLOAD };
+        Self {
+            payload_type: payload.payload_type,
+            dtmf_payload_type: None,
+            encoder,
+            frame: vec![0; samples],
+            filled: 0,
+            sample_rate: description.sample_rate,
+            ticks: description.ticks(samples),
+            timestamp,
+            marker: true,
+            sending: true,
+            muted: false,
+            level: 0.0,
+            dtmf: DtmfSender::new(),
+            ring: PacketRing::new(room),
+        }
+    }
+
     fn push(&mut self, mut pcm: &[i16]) {
         while !pcm.is_empty() {
             let room = self.frame.get_mut(self.filled..).unwrap_or_default();
@@ -302,8 +384,8 @@ impl Framer {
         let head =
             Queued { payload_type: self.payload_type, marker: self.marker, timestamp, len: 0 };
         let Self { ring, encoder, frame, .. } = self;
-        ring.push(head, |out| encoder.encode(frame, out).ok());
-        self.marker = false;
+        // In silence the codec may have nothing to send: the next packet begins a talkspurt.
+        self.marker = !ring.push(head, |out| encoder.encode(frame, out).ok());
     }
 }
 

@@ -65,7 +65,7 @@ impl MediaSession {
             Err(reason) => return self.counters.count_bad_rtp(reason),
         };
         let header = rtp.header;
-        let is_dtmf = self.dtmf_receive == Some(header.payload_type);
+        let is_dtmf = self.dtmf_receive.contains(&header.payload_type);
         let clock_rate = self.inbound.clock_rate(header.payload_type);
         if !is_dtmf && clock_rate.is_none() {
             self.counters.unknown_payload_type =
@@ -99,7 +99,8 @@ impl MediaSession {
             });
             return;
         }
-        if let Some(remote) = &mut self.remote {
+        if let (Some(remote), Some(clock_rate)) = (&mut self.remote, clock_rate) {
+            remote.reception.set_clock_rate(clock_rate);
             remote.reception.arrived(now, header.timestamp);
         }
         if !self.direction.receives() {
@@ -134,6 +135,9 @@ impl MediaSession {
         };
         let known = self.remote.as_ref().map(|r| r.ssrc);
         let heard = self.control.handle(now, &compound, self.ssrc, known);
+        if let Some(block) = self.control.remote() {
+            self.outbound.hear_of_loss((u32::from(block.fraction_lost) * 100 / 256) as u8);
+        }
         if !self.path.mux && self.guard.is_srtp() && self.path.lock != SourceLock::Signalled {
             self.path.rtcp = from;
         }
@@ -192,7 +196,7 @@ impl MediaSession {
     /// A payload of whole 10 ms of audio, or of one event: SRTP would have a tag behind it.
     fn looks_like_plain_rtp(&self, packet: &[u8]) -> bool {
         RtpPacket::parse(packet).is_ok_and(|rtp| match rtp.payload.len() {
-            TelephoneEvent::LEN => self.dtmf_receive == Some(rtp.header.payload_type),
+            TelephoneEvent::LEN => self.dtmf_receive.contains(&rtp.header.payload_type),
             n => n > 0 && n.is_multiple_of(80),
         })
     }

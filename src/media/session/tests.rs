@@ -24,7 +24,7 @@ fn config() -> MediaConfig {
     let mut config = MediaConfig::new(PCMU, addr(4_000), MediaSecurity::Plain(permit));
     config.source_lock = SourceLock::Signalled;
     config.wall_clock = UnixTime::from_secs(1_700_000_000);
-    config.dtmf_receive = Some(101);
+    config.dtmf_receive = vec![101];
     config
 }
 

@@ -94,7 +94,7 @@ fn a_digit_runs_on_across_a_change_of_the_codec_and_of_its_payload_type() {
     press(&mut s, "7#", MS * 120);
     let mut left = speak(&mut s, &mut now, 3, 8_000);
     let g722 = Payload { payload_type: 9, codec: CodecId::G722 };
-    let update = MediaUpdate::new().send(g722).ptime_ms(30).dtmf(Some(97), Some(101));
+    let update = MediaUpdate::new().send(g722).ptime_ms(30).dtmf(Some(97), vec![101]);
     s.handle_update(now, update).unwrap();
     left.extend(speak(&mut s, &mut now, 30, 8_000));
     let seven: Vec<_> =

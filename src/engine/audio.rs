@@ -1,0 +1,160 @@
+//! How the audio of a call is encoded: what the host wants, how session descriptions say it, and
+//! what the peer makes of it.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::config::Codec;
+use crate::media::codec::opus::OpusParameters;
+use crate::media::codec::{CodecId, EncoderTuning};
+use crate::sdp::CodecDescription;
+
+/// How the audio of calls is encoded. The codecs that have a choice (Opus) follow it, within what
+/// the peer asks for in its session description (RFC 7587 §6.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AudioOptions {
+    /// Length of the packets that the peer is asked for, and that one gets that asks for none, in
+    /// ms: 10 to 60, with Opus up to 120. Other lengths become the next shorter one.
+    pub ptime_ms: u16,
+    /// Mean bitrate of what we send, in bit/s: 6000 to 510000.
+    pub bitrate: u32,
+    /// The mean bitrate that the peer is asked not to exceed, in bit/s.
+    pub max_receive_bitrate: Option<u32>,
+    /// All packets have one length, both ways. The lengths of others tell an observer something of
+    /// the words, encrypted or not (RFC 6562); they cost less at the same quality.
+    pub constant_bitrate: bool,
+    /// The peer is asked to send nothing in silence. We do so if the peer asks for it.
+    pub dtx: bool,
+    /// Each packet remembers the one before it (in-band FEC), once packets are lost, if the peer
+    /// can make use of it.
+    pub fec: bool,
+    /// Packets that are expected to be lost, in percent, before the peer reports any.
+    pub expected_loss_percent: u8,
+    /// Effort of the encoder, 0 to 10.
+    pub complexity: u8,
+}
+
+impl Default for AudioOptions {
+    fn default() -> Self {
+        let tuning = EncoderTuning::default();
+        Self {
+            ptime_ms: 20,
+            bitrate: tuning.bitrate,
+            max_receive_bitrate: None,
+            constant_bitrate: false,
+            dtx: false,
+            fec: true,
+            expected_loss_percent: 0,
+            complexity: tuning.complexity,
+        }
+    }
+}
+
+impl AudioOptions {
+    fn wanted(&self) -> EncoderTuning {
+        EncoderTuning {
+            bitrate: self.bitrate,
+            variable_bitrate: !self.constant_bitrate,
+            fec: self.fec,
+            expected_loss_percent: self.expected_loss_percent,
+            complexity: self.complexity,
+            ..EncoderTuning::default()
+        }
+        .bounded()
+    }
+
+    /// What our encoder does for a peer with these parameters.
+    pub(super) fn tuning(&self, codec: CodecId, peer: Option<&str>) -> EncoderTuning {
+        match codec {
+            CodecId::Opus => OpusParameters::parse(peer.unwrap_or_default()).govern(self.wanted()),
+            _ => self.wanted(),
+        }
+    }
+
+    /// The packet length for a session description.
+    pub(super) fn ptime(&self) -> u16 {
+        let ms = self.ptime_ms.clamp(10, 120);
+        ms - ms % 10
+    }
+
+    /// Our own parameters of Opus, beside a host that works at `rate` Hz.
+    fn parameters(&self, rate: u32) -> OpusParameters {
+        let mut own = OpusParameters::default();
+        if matches!(rate, 8_000 | 16_000 | 24_000) {
+            (own.max_playback_rate, own.max_capture_rate) = (rate, rate);
+        }
+        own.max_average_bitrate = self
+            .max_receive_bitrate
+            .map(|rate| rate.clamp(EncoderTuning::MIN_BITRATE, EncoderTuning::MAX_BITRATE));
+        own.constant_bitrate = self.constant_bitrate;
+        own.inband_fec = true;
+        own.dtx = self.dtx;
+        own
+    }
+
+    /// The codecs of a session description, with telephone-event at each of their clock rates.
+    pub(super) fn codec_lines(&self, codecs: &[Codec], rate: u32) -> Vec<CodecDescription> {
+        let line = |codec: &Codec| {
+            let d = codec.id().description();
+            let payload_type = d.static_payload_type.unwrap_or(OPUS_PAYLOAD_TYPE);
+            let mut line = CodecDescription::new(payload_type, d.name, d.clock_rate);
+            line.channels = d.channels;
+            if *codec == Codec::Opus {
+                line.fmtp = Some(self.parameters(rate).to_string()).filter(|p| !p.is_empty());
+            }
+            line
+        };
+        let mut lines: Vec<_> = codecs.iter().map(line).collect();
+        for (payload_type, clock_rate) in EVENTS {
+            if lines.iter().any(|line| line.clock_rate == clock_rate) {
+                let mut events = CodecDescription::new(payload_type, "telephone-event", clock_rate);
+                events.fmtp = Some(String::from("0-16"));
+                lines.push(events);
+            }
+        }
+        lines
+    }
+}
+
+/// The payload type that we wish for Opus: the one that most phones use.
+const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// Payload types that we wish for telephone-event, and their clock rates.
+const EVENTS: [(u8, u32); 2] = [(101, 8_000), (110, 48_000)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_say_what_is_wanted() {
+        let audio = AudioOptions {
+            constant_bitrate: true,
+            dtx: true,
+            max_receive_bitrate: Some(1),
+            ..AudioOptions::default()
+        };
+        let lines = audio.codec_lines(&[Codec::Opus, Codec::Pcmu], 16_000);
+        let names: Vec<_> = lines
+            .iter()
+            .map(|l| (l.payload_type, l.name.as_str(), l.clock_rate, l.channels))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                (111, "opus", 48_000, 2),
+                (0, "PCMU", 8_000, 1),
+                (101, "telephone-event", 8_000, 1),
+                (110, "telephone-event", 48_000, 1),
+            ]
+        );
+        let expected = "maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate=6000;\
+                        cbr=1;useinbandfec=1;usedtx=1";
+        assert_eq!(lines[0].fmtp.as_deref(), Some(expected));
+        let lines = AudioOptions::default().codec_lines(&[Codec::Opus], 48_000);
+        assert_eq!(lines[0].fmtp.as_deref(), Some("useinbandfec=1"));
+        assert_eq!(lines.len(), 2, "no events at a clock rate that no codec has");
+        let lines = AudioOptions::default().codec_lines(&[Codec::G722], 48_000);
+        assert_eq!((lines.len(), lines[1].clock_rate), (2, 8_000));
+    }
+}
