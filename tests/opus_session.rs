@@ -71,19 +71,38 @@ fn say(
     (heard, sent)
 }
 
-/// Best normalised correlation over all delays up to 300 ms.
+/// Measured: 0.67 to 0.81 for the speech that was said, 0.21 to 0.30 for another second of it. The
+/// encoder shapes its noise for the ear, not for this figure, and the jitter buffer moves the axis.
+const LIKE: f64 = 0.6;
+
+/// Normalised correlation of each tenth of a second at the delay at which it is best, up to 350 ms
+/// (the jitter buffer lengthens and shortens what it plays), weighted by energy.
 fn likeness(said: &[i16], heard: &[i16], rate: u32) -> f64 {
-    let score = |delay: usize, step: usize| {
+    let score = |piece: &[i16], at: usize, step: usize| {
         let (mut xy, mut xx, mut yy) = (0.0, 0.0, 1.0);
-        for (x, y) in said.iter().zip(&heard[delay..]).step_by(step) {
+        for (x, y) in piece.iter().zip(heard.get(at..).unwrap_or_default()).step_by(step) {
             let (x, y) = (f64::from(*x), f64::from(*y));
             (xy, xx, yy) = (xy + x * y, xx + x * x, yy + y * y);
         }
-        xy / f64::sqrt(xx * yy)
+        xy / f64::sqrt(xx * yy).max(1.0)
     };
-    let max = rate as usize * 3 / 10;
-    let rough = (0..max).map(|d| (score(d, 13), d)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap().1;
-    (rough.saturating_sub(3)..rough + 4).map(|d| score(d, 1)).fold(0.0, f64::max)
+    let (tenth, longest, step) =
+        (rate as usize / 10, rate as usize * 35 / 100, rate as usize / 4_000);
+    let (stride, mut sum, mut weight) = ((rate as usize / 16_000).max(1), 0.0, 0.0);
+    for (n, piece) in said.chunks_exact(tenth).enumerate() {
+        let energy: f64 = piece.iter().map(|s| f64::from(*s) * f64::from(*s)).sum();
+        let from = n * tenth;
+        let rough = (from..from + longest)
+            .step_by(stride)
+            .map(|at| (score(piece, at, step), at))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .unwrap()
+            .1;
+        let near = (rough.saturating_sub(3)..rough + 4).map(|at| score(piece, at, 1));
+        sum += energy * near.fold(0.0, f64::max);
+        weight += energy;
+    }
+    sum / weight
 }
 
 #[test]
@@ -97,7 +116,7 @@ fn speech_arrives_by_each_backend_at_each_rate_of_the_host() {
                 });
                 let (heard, _) = say(&mut ends, &said, rate, |_| false);
                 let like = likeness(&said, &heard, rate);
-                assert!(like > 0.7, "{by:?} to {to:?} at {rate} Hz: {like:.3}");
+                assert!(like > LIKE, "{by:?} to {to:?} at {rate} Hz: {like:.3}");
                 let stats = ends[1].stats();
                 assert_eq!((stats.lost, stats.concealed_frames, stats.bad_payload), (0, 0, 0));
             }
@@ -114,7 +133,7 @@ fn all_packet_lengths_of_opus_are_sent_and_heard_and_no_other() {
         let expected = said.len() / 16 / ptime as usize;
         assert!(sent.abs_diff(expected) <= 2, "{ptime} ms: {sent} packets, not {expected}");
         let like = likeness(&said, &heard, 16_000);
-        assert!(like > 0.7, "{ptime} ms: {like:.3}");
+        assert!(like > LIKE, "{ptime} ms: {like:.3}");
         assert_eq!(ends[1].stats().bad_payload, 0);
     }
     let security = |n| {
@@ -159,7 +178,7 @@ fn silence_is_not_sent_and_is_no_loss() {
         assert!(quiet.iter().all(|s| s.unsigned_abs() < 200));
         assert!(quiet.chunks(3_200).all(|c| c.iter().any(|s| *s != 0)), "{backend:?}: dead air");
         let like = likeness(&words, &heard[96_000..], 16_000);
-        assert!(like > 0.7, "{backend:?}: {like:.3}");
+        assert!(like > LIKE, "{backend:?}: {like:.3}");
     }
 }
 
@@ -180,6 +199,7 @@ fn the_far_end_reports_loss_and_from_then_on_packets_remember() {
             likeness(&said[from..from + 80_000], &heard[from..], 16_000)
         };
         let (with, without) = (run(true), run(false));
+        // Measured: 0.749 with, 0.730 without; one packet of eight was lost.
         assert!(with > without + 0.01, "{backend:?}: {with:.3} with, {without:.3} without");
     }
 }
