@@ -3300,6 +3300,50 @@ subrosa_status subrosa_engine_handle_wall_clock(struct subrosa_engine *engine,
                                                 uint64_t unix_time_us);
 
 /**
+ * How much louder the far end hears us, in dB: up to +24; -90 or less is silence. A change takes 10 ms. It holds
+ * for the whole call and may be set before there is media.
+ */
+subrosa_status subrosa_call_set_send_gain(struct subrosa_engine *engine,
+                                          uint64_t now_us,
+                                          uint64_t call,
+                                          float db);
+
+/**
+ * How much louder the far end is heard, in dB: up to +24; -90 or less is silence. A change takes 10 ms. It holds
+ * for the whole call and may be set before there is media.
+ */
+subrosa_status subrosa_call_set_receive_gain(struct subrosa_engine *engine,
+                                             uint64_t now_us,
+                                             uint64_t call,
+                                             float db);
+
+/**
+ * How much louder the far end hears us, in dB: up to +24; -90 or less is silence. A change takes 10 ms.
+ */
+subrosa_status subrosa_phone_set_send_gain(struct subrosa_phone *phone,
+                                           uint64_t call,
+                                           float db);
+
+/**
+ * How much louder the far end is heard, in dB: up to +24; -90 or less is silence. A change takes 10 ms.
+ */
+subrosa_status subrosa_phone_set_receive_gain(struct subrosa_phone *phone,
+                                              uint64_t call,
+                                              float db);
+
+/**
+ * How much louder the far end hears us in a session that was taken, in dB, as subrosa_call_set_send_gain.
+ */
+subrosa_status subrosa_media_set_send_gain(struct subrosa_media *media,
+                                           float db);
+
+/**
+ * How much louder the far end is heard in a session that was taken, in dB, as subrosa_call_set_receive_gain.
+ */
+subrosa_status subrosa_media_set_receive_gain(struct subrosa_media *media,
+                                              float db);
+
+/**
  * Makes a key and a self-signed certificate that names nobody, with the configuration's
  * generator and wall clock. Keep it, by subrosa_dtls_identity_export: peers recognize it. It is
  * not in the configuration yet: see subrosa_config_set_dtls_identity.

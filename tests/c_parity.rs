@@ -302,6 +302,8 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("Call::tone", &["subrosa_call_info.tone"], "a fact"),
     ("EndReason::tone", &["subrosa_call_info.tone"], "a fact of the call that ended"),
     ("CallAudio::tones", &["subrosa_call_audio_set_tones"], "by convention"),
+    ("MediaSession::send_gain", &["subrosa_media_set_send_gain"], "what was set"),
+    ("MediaSession::receive_gain", &["subrosa_media_set_receive_gain"], "what was set"),
     ("MediaSession::circuit_breaker", &["subrosa_media_stats.circuit_breaker"], "a fact"),
     ("MediaStats.quality", &["subrosa_media_stats.has_quality"], "its fields"),
     ("MediaStats.remote_quality", &["subrosa_media_stats.has_remote_quality", "subrosa_media_stats.remote_r_factor", "subrosa_media_stats.remote_mos_lq", "subrosa_media_stats.remote_mos_cq", "subrosa_media_stats.remote_loss_rate", "subrosa_media_stats.remote_discard_rate"], "what can be used of it"),

@@ -132,6 +132,22 @@ fn either_end_presses_keys_and_mutes() {
 }
 
 #[test]
+fn either_end_turns_down_what_is_heard_and_what_is_sent() {
+    let call = call();
+    call.ears.iter().for_each(|ear| settles(ear, true));
+    for (n, (phone, id, ..)) in call.ends().into_iter().enumerate() {
+        phone.set_receive_gain(id, -30.0).unwrap();
+        settles(&call.ears[n], false);
+        phone.set_receive_gain(id, 0.0).unwrap();
+        settles(&call.ears[n], true);
+        phone.set_send_gain(id, -30.0).unwrap();
+        settles(&call.ears[1 - n], false);
+        phone.set_send_gain(id, 0.0).unwrap();
+        settles(&call.ears[1 - n], true);
+    }
+}
+
+#[test]
 fn a_phone_keeps_the_media_of_its_calls_and_says_so() {
     let call = call();
     call.ears.iter().for_each(|ear| settles(ear, true));

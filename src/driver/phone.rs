@@ -387,6 +387,22 @@ impl Phone {
         self.with_call(call, move |mut call, now| call.restart_sending(now))
     }
 
+    /// How much louder the far end hears us, in dB ([`Call::set_send_gain`](crate::engine::Call::set_send_gain)).
+    ///
+    /// # Errors
+    /// [`PhoneError::Call`] if there is no such call.
+    pub fn set_send_gain(&self, call: CallId, db: f32) -> Result<(), PhoneError> {
+        self.with_call(call, move |mut call, now| call.set_send_gain(now, db))
+    }
+
+    /// How much louder the far end is heard, in dB.
+    ///
+    /// # Errors
+    /// [`PhoneError::Call`] if there is no such call.
+    pub fn set_receive_gain(&self, call: CallId, db: f32) -> Result<(), PhoneError> {
+        self.with_call(call, move |mut call, now| call.set_receive_gain(now, db))
+    }
+
     /// Mutes our end, so that the far end hears silence, or unmutes it.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub(super) struct CallEntry {
     pub(super) dtls_keys: Option<(KeySet, KeySet)>,
     /// The SSRC with which another fork heard us, and whether we were muted.
     pub(super) former_source: Option<(u32, bool)>,
+    /// Gain of what is sent and of what is heard, dB.
+    pub(super) gains: (f32, f32),
     /// Keys pressed while the keys of the media are being agreed on.
     pub(super) waiting_digits: Vec<(Digit, Duration)>,
     pub(super) renewal: Renewal,
@@ -109,6 +111,7 @@ impl CallEntry {
             early_hellos: EarlyHellos::default(),
             dtls_keys: None,
             former_source: None,
+            gains: (0.0, 0.0),
             waiting_digits: Vec::new(),
             renewal: Renewal::default(),
             judged: None,

@@ -305,4 +305,41 @@ impl Call<'_> {
                 .ok_or(CallError::WrongState { command: "mute", state })
         })
     }
+    /// How much louder the far end hears us than what is written, in dB: up to +24, what is too
+    /// loud saturates; -90 or less is silence. A change takes 10 ms. It holds for the whole call
+    /// and may be set before there is media.
+    ///
+    /// # Errors
+    /// [`CallError::MediaTaken`]: set it at the session.
+    pub fn set_send_gain(&mut self, now: Instant, db: f32) -> Result<(), CallError> {
+        self.set_gains(now, Some(db), None)
+    }
+    /// How much louder the far end is heard, in dB, as [`set_send_gain`](Self::set_send_gain).
+    ///
+    /// # Errors
+    /// [`CallError::MediaTaken`]: set it at the session.
+    pub fn set_receive_gain(&mut self, now: Instant, db: f32) -> Result<(), CallError> {
+        self.set_gains(now, None, Some(db))
+    }
+
+    fn set_gains(
+        &mut self,
+        now: Instant,
+        send: Option<f32>,
+        receive: Option<f32>,
+    ) -> Result<(), CallError> {
+        self.command(now, |e, _| {
+            if e.media.is_away() {
+                return Err(CallError::MediaTaken);
+            }
+            let (former_send, former_receive) = e.gains;
+            e.gains = (send.unwrap_or(former_send), receive.unwrap_or(former_receive));
+            let gains = e.gains;
+            if let Some(session) = e.media.here_mut() {
+                session.set_send_gain(gains.0);
+                session.set_receive_gain(gains.1);
+            }
+            Ok(())
+        })
+    }
 }

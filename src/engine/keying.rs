@@ -231,6 +231,8 @@ impl Engine {
             }
             if let Some(session) = entry.media.here_mut() {
                 session.set_muted(former.is_some_and(|(_, muted)| muted));
+                session.set_send_gain(entry.gains.0);
+                session.set_receive_gain(entry.gains.1);
                 // Keys that were pressed meanwhile; what the far end does not take is lost.
                 for (digit, duration) in entry.waiting_digits.drain(..) {
                     let _ = session.send_dtmf(digit, duration);

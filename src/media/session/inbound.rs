@@ -5,6 +5,7 @@ use super::outbound::{check_payload_type, follow_level};
 use super::timeline::{COMMON_CLOCK, Timeline};
 use crate::media::codec::{CodecDescription, CodecId, Decoder, MAX_FRAME_MS, OpusBackend};
 use crate::media::conceal::{Conceal, PitchRepeat};
+use crate::media::gain::Gain;
 use crate::media::jitter::{Adjust, Insert, JitterBuffer, JitterConfig, Packet, Playout};
 use crate::media::resample::Resampler;
 use crate::media::timescale::{OverlapAdd, TimeScale};
@@ -94,6 +95,7 @@ pub(super) struct Inbound {
     host_rate: u32,
     backend: Option<OpusBackend>,
     level: f32,
+    gain: Gain,
     bad_payloads: u64,
 }
 
@@ -119,6 +121,7 @@ impl Inbound {
             host_rate,
             backend,
             level: 0.0,
+            gain: Gain::new(host_rate),
             bad_payloads: 0,
         })
     }
@@ -205,7 +208,18 @@ impl Inbound {
             }
             *sample = self.ready.pop_front().unwrap_or(0);
         }
+        self.gain.apply(out);
         self.level = follow_level(self.level, out);
+    }
+
+    /// Gain of what is heard.
+    pub(super) fn gain(&self) -> &Gain {
+        &self.gain
+    }
+
+    /// Gain of what is heard.
+    pub(super) fn gain_mut(&mut self) -> &mut Gain {
+        &mut self.gain
     }
 
     /// Plays the next frame, gap or silence.

@@ -241,9 +241,32 @@ impl MediaSession {
         self.outbound.voice.render(pcm);
     }
 
-    /// Silences what is sent without the peer noticing more than silence; packets go on.
+    /// Silences what is sent without the peer noticing more than silence; packets go on. It fades
+    /// out and in within 10 ms.
     pub fn set_muted(&mut self, muted: bool) {
-        self.outbound.set_muted(muted);
+        self.outbound.gain_mut().set_muted(muted);
+    }
+
+    /// How much louder what is sent is than what was written, in dB: up to +24, what is too loud
+    /// saturates; -90 or less is silence. A change takes 10 ms.
+    pub fn set_send_gain(&mut self, db: f32) {
+        self.outbound.gain_mut().set_db(db);
+    }
+
+    /// The gain of what is sent, dB.
+    pub fn send_gain(&self) -> f32 {
+        self.outbound.gain().db()
+    }
+
+    /// How much louder what is heard is than what came, in dB, as
+    /// [`set_send_gain`](Self::set_send_gain).
+    pub fn set_receive_gain(&mut self, db: f32) {
+        self.inbound.gain_mut().set_db(db);
+    }
+
+    /// The gain of what is heard, dB.
+    pub fn receive_gain(&self) -> f32 {
+        self.inbound.gain().db()
     }
 
     /// The SSRC of what we send.
@@ -253,7 +276,7 @@ impl MediaSession {
 
     /// True if what is sent is silenced.
     pub fn is_muted(&self) -> bool {
-        self.outbound.is_muted()
+        self.outbound.gain().is_muted()
     }
 
     /// Sends a key press as RTP events in place of audio (RFC 4733), after those that wait.

@@ -6,6 +6,7 @@ use super::processing::Voice;
 use crate::media::codec::{
     CodecDescription, CodecId, Encoder, EncoderTuning, MAX_PAYLOAD, OpusBackend,
 };
+use crate::media::gain::Gain;
 use crate::media::resample::Resampler;
 use crate::time::{Duration, Instant};
 
@@ -127,7 +128,7 @@ struct Framer {
     timestamp: u32,
     marker: bool,
     sending: bool,
-    muted: bool,
+    gain: Gain,
     level: f32,
     dtmf: DtmfSender,
     ring: PacketRing,
@@ -187,7 +188,7 @@ impl Outbound {
         new.framer.dtmf_payload_type = old.dtmf_payload_type;
         new.framer.marker = old.marker;
         new.framer.sending = old.sending;
-        new.framer.muted = old.muted;
+        new.framer.gain = old.gain.at_rate(new.framer.sample_rate);
         new.framer.level = old.level;
         if payload == self.payload {
             // The far end's decoder goes on; a coder of differences may not begin anew beside it.
@@ -253,12 +254,14 @@ impl Outbound {
         self.framer.sending = sending;
     }
 
-    pub(super) fn set_muted(&mut self, muted: bool) {
-        self.framer.muted = muted;
+    /// Gain and mute of what is sent.
+    pub(super) fn gain(&self) -> &Gain {
+        &self.framer.gain
     }
 
-    pub(super) fn is_muted(&self) -> bool {
-        self.framer.muted
+    /// Gain and mute of what is sent.
+    pub(super) fn gain_mut(&mut self) -> &mut Gain {
+        &mut self.framer.gain
     }
 
     /// Takes PCM at the host's rate.
@@ -326,7 +329,7 @@ impl Framer {
             timestamp,
             marker: true,
             sending: true,
-            muted: false,
+            gain: Gain::new(description.sample_rate),
             level: 0.0,
             dtmf: DtmfSender::new(),
             ring: PacketRing::new(room),
@@ -361,10 +364,12 @@ impl Framer {
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(self.ticks);
         if !self.sending {
+            self.gain.settle();
             return;
         }
         let event = self.dtmf_payload_type.zip(self.dtmf.next(timestamp, self.ticks));
         if let Some((payload_type, event)) = event {
+            self.gain.settle();
             let head = Queued {
                 payload_type,
                 marker: event.marker,
@@ -377,9 +382,7 @@ impl Framer {
             });
             return;
         }
-        if self.muted {
-            self.frame.fill(0);
-        }
+        self.gain.apply(&mut self.frame);
         self.level = follow_level(self.level, &self.frame);
         let head =
             Queued { payload_type: self.payload_type, marker: self.marker, timestamp, len: 0 };
