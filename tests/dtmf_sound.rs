@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 use subrosa::media::codec::CodecId;
+#[cfg(feature = "opus")]
+use subrosa::media::codec::EncoderTuning;
 use subrosa::media::resample::Resampler;
 use subrosa::media::tones::{DTMF_LEVELS, DtmfDetector, TonePlayer, dtmf_frequencies};
 use subrosa::media::wav::Wav;
@@ -166,6 +168,38 @@ fn twist_is_bounded_and_short_sounds_and_single_tones_are_no_digits() {
     let mut broken = pair(8_000, five, [-9.0, -7.0], 60, 10);
     broken.extend(pair(8_000, five, [-9.0, -7.0], 60, 100));
     assert_eq!(heard(8_000, &broken), "5");
+}
+
+/// At 24 kbit/s in packets of 20 ms.
+#[cfg(feature = "opus")]
+fn through_opus(rate: u32, pcm: &[i16]) -> Vec<i16> {
+    let codec = CodecId::Opus;
+    let mut encoder = codec.encoder_at(rate, None).unwrap();
+    let mut tuning = EncoderTuning::default();
+    tuning.bitrate = 24_000;
+    encoder.tune(&tuning);
+    let mut decoder = codec.decoder_at(rate, None).unwrap();
+    let (mut payload, mut out) = ([0; 1_280], Vec::new());
+    for frame in pcm.chunks_exact(rate as usize / 50) {
+        let len = encoder.encode(frame, &mut payload).unwrap();
+        let mut room = vec![0; frame.len() * 6];
+        let samples = decoder.decode(&payload[..len], &mut room).unwrap();
+        out.extend_from_slice(&room[..samples]);
+    }
+    out
+}
+
+#[cfg(feature = "opus")]
+#[test]
+fn digits_pass_through_opus_at_24_kbit_s() {
+    let plain = keypad(1.0, [-9.0, -7.0], 60, 60);
+    assert_eq!(heard(8_000, &through_opus(8_000, &plain)), KEYS);
+    for rate in [16_000, 48_000] {
+        let mut pcm = Vec::new();
+        Resampler::new(8_000, rate).unwrap().process(&plain, |b| pcm.extend_from_slice(b));
+        pcm.extend(vec![0; rate as usize / 5]);
+        assert_eq!(heard(rate, &through_opus(rate, &pcm)), KEYS, "{rate}");
+    }
 }
 
 /// The recordings of the repository.
