@@ -305,4 +305,44 @@ mod tests {
         // Every transit differs by 10 ms = 80 ticks from the one before.
         assert!((78..=80).contains(&r.jitter()), "{}", r.jitter());
     }
+
+    #[test]
+    fn what_began_anew_is_counted_anew() {
+        let mut r = Reception::new(8_000, 65_000, 1);
+        (0..1_000u16)
+            .step_by(2)
+            .for_each(|n| assert_eq!(r.update(65_000u16.wrapping_add(n)), Sequence::Valid));
+        assert!(r.highest() > 65_536 && r.lost() > 400 && r.take_fraction_lost() > 100);
+        assert_eq!([40_000, 40_001].map(|n| r.update(n)), [Sequence::Invalid, Sequence::Restarted]);
+        assert_eq!(r.update(40_003), Sequence::Valid);
+        assert_eq!((r.highest(), r.received(), r.lost()), (40_003, 2, 1));
+        assert_eq!(r.take_fraction_lost(), 85);
+        // A jump that a packet in sequence followed is not confirmed any more.
+        assert_eq!([50_000, 40_004, 50_001].map(|n| r.update(n)), {
+            use Sequence::{Invalid, Valid};
+            [Invalid, Valid, Invalid]
+        });
+    }
+
+    #[test]
+    fn jitter_knows_early_from_late_and_no_jump_of_the_clock() {
+        let mut r = Reception::new(8_000, 0, 1);
+        r.arrived(Instant::from_millis(1_000), 0);
+        // 10 ms early: 80 ticks, a sixteenth of them.
+        r.arrived(Instant::from_millis(1_010), 160);
+        assert_eq!(r.jitter(), 5);
+        r.arrived(Instant::from_millis(1_030), 0x4000_0000);
+        assert!(r.jitter() <= 5, "{}", r.jitter());
+        assert_eq!(r.jitter_duration(), Duration::from_micros(625));
+    }
+
+    #[test]
+    fn the_loss_keeps_to_24_bits() {
+        let mut r = Reception::new(8_000, 0, 1);
+        r.update(0);
+        (1..=3_000u32).for_each(|n| {
+            let _ = r.update((n * 2_999) as u16);
+        });
+        assert_eq!(r.lost(), 0x7f_ffff);
+    }
 }

@@ -223,6 +223,16 @@ mod tests {
     }
 
     #[test]
+    fn after_a_reset_it_is_as_new() {
+        let input = tone(8_000, 440.0, 200);
+        let fresh = run(&mut Resampler::new(8_000, 48_000).unwrap(), &input, 80);
+        let mut used = Resampler::new(8_000, 48_000).unwrap();
+        run(&mut used, &tone(8_000, 1_000.0, 105), 37);
+        used.reset();
+        assert_eq!(run(&mut used, &input, 80), fresh);
+    }
+
+    #[test]
     fn odd_rates_are_refused() {
         assert_eq!(Resampler::new(11_025, 8_000).err(), Some(UnsupportedRate(11_025)));
     }

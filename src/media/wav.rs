@@ -198,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_samples_is_no_audio() {
+        let good = Wav { sample_rate: 8_000, samples: vec![7, -9] }.to_bytes();
+        let bytes = [&good[..], b"LIST\x04\0\0\0abcd"].concat();
+        assert_eq!(Wav::parse(&bytes).map(|wav| wav.samples), Ok(vec![7, -9]));
+    }
+
+    #[test]
+    fn channels_and_rates_have_bounds() {
+        let with = |channels: u8, rate: u32| {
+            let mut bytes = Wav { sample_rate: rate, samples: vec![0; 8] }.to_bytes();
+            bytes[22] = channels;
+            Wav::parse(&bytes).is_ok()
+        };
+        assert!(with(8, 8_000) && !with(9, 8_000));
+        assert!(with(1, 1_000) && with(1, 192_000) && !with(1, 999) && !with(1, 192_001));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named() {
         let good = Wav { sample_rate: 8_000, samples: vec![7; 10] }.to_bytes();
         assert_eq!(Wav::parse(b"RIFX"), Err(WavError::NotRiff));

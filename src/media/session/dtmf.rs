@@ -271,6 +271,15 @@ mod tests {
     }
 
     #[test]
+    fn a_digit_as_short_as_a_packet_has_three_packets() {
+        let mut s = DtmfSender::new();
+        s.push(digit('5'), Duration::from_millis(40), 8_000).unwrap();
+        let sent: Vec<_> = (0..9).map_while(|n| s.next(n * 480, 480)).collect();
+        let durations = sent.iter().map(|p| TelephoneEvent::parse(&p.payload).unwrap());
+        assert!(durations.map(|e| (e.duration, e.end)).eq([(320, true); 3]));
+    }
+
+    #[test]
     fn what_cannot_be_sent_is_refused() {
         let mut s = DtmfSender::new();
         let ms = Duration::from_millis;

@@ -1,8 +1,10 @@
 //! Plain RTP (for which tests outside the crate have no permit), and what needs a look inside.
 
 mod dtmf;
+mod outbound;
 mod playout;
 mod reports;
+mod watch;
 
 use super::*;
 use crate::crypto::srtp::PlainPermit;

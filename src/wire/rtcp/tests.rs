@@ -54,6 +54,19 @@ fn a_full_compound_reads_back() {
 }
 
 #[test]
+fn a_name_ends_with_a_zero_and_zeros_up_to_the_word() {
+    // RFC 3550 §6.5: at least one, even where the name itself ends at a boundary.
+    let ends = ["", "a", "ab", "abc"].map(|name| {
+        let bytes = written(|w| {
+            w.receiver_report(7, &[]).unwrap();
+            w.cname(7, name).unwrap();
+        });
+        bytes[8 + 8 + 2 + name.len()..].to_vec()
+    });
+    assert_eq!(ends, [vec![0; 2], vec![0; 1], vec![0; 4], vec![0; 3]]);
+}
+
+#[test]
 fn the_loss_is_clamped_to_24_bits() {
     for (lost, read) in [(i32::MIN, -0x80_0000), (i32::MAX, 0x7f_ffff), (-1, -1)] {
         let bytes = written(|w| w.receiver_report(7, &[report(1, lost)]).unwrap());

@@ -75,6 +75,20 @@ fn the_writer_says_what_it_cannot_write() {
 }
 
 #[test]
+fn the_types_of_rtcp_are_none_of_rtp_both_ways() {
+    for payload_type in 0..=127 {
+        let rtcp = (72..=76).contains(&payload_type);
+        let fields = RtpHeaderFields { payload_type, ..RtpHeaderFields::default() };
+        assert_eq!(fields.write(&mut [0; 12]).is_ok(), !rtcp, "{payload_type}");
+        let mut bytes = [0; 12];
+        RtpHeaderFields::default().write(&mut bytes).unwrap();
+        bytes[1] = 0x80 | payload_type;
+        let expected = if rtcp { Err(RtpError::PayloadType) } else { Ok(payload_type) };
+        assert_eq!(RtpHeader::parse(&bytes).map(|h| h.payload_type), expected);
+    }
+}
+
+#[test]
 fn the_first_byte_separates_the_protocols() {
     for first in 0..=255u8 {
         let expected = match first {
