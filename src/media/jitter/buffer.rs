@@ -21,8 +21,9 @@ const SHRINK_HYSTERESIS: Duration = Duration::from_millis(5);
 const SHRINK_PATIENCE: u32 = 6;
 /// From this excess on it shrinks at every frame that is fit.
 const MUCH: Duration = Duration::from_millis(30);
-/// The delay may fall short of its target by this before it grows.
-const GROW_HYSTERESIS: Duration = Duration::from_millis(5);
+/// The delay may fall short of its target by this before it grows. The target is what packets
+/// needed lately, so there is little to spare.
+const GROW_HYSTERESIS: Duration = Duration::from_millis(1);
 /// More than this beyond the largest delay is not shrunk but left out.
 const TOO_MUCH: Duration = Duration::from_millis(100);
 
@@ -411,7 +412,9 @@ impl JitterBuffer {
         let target = self.target();
         if delay.saturating_add(GROW_HYSTERESIS) < target {
             self.excess = (0, Duration::MAX);
-            return Adjust::Grow(target.saturating_sub(delay));
+            // A little more than it lacks, so that a longer pitch period fits.
+            let lack = target.saturating_sub(delay);
+            return Adjust::Grow(lack.saturating_add(SHRINK_HYSTERESIS));
         }
         if delay <= target.saturating_add(SHRINK_HYSTERESIS) {
             self.excess = (0, Duration::MAX);

@@ -8,6 +8,8 @@ use crate::time::{Duration, Instant};
 const WINDOW_US: i64 = 4_000_000;
 /// Of the packets in order, as many may be later than the target (in 2^24): 5 %.
 const LATER: u32 = (1 << 24) / 20;
+/// No packet of the last one to two of these was as late as the target: it is over.
+const RECENT_US: i64 = 4_000_000;
 /// The weight of a packet fades to a third in 750 packets, 15 s at 20 ms each.
 const KEEP: u32 = 32_724;
 /// A percent that comes too late is worth this much delay: so much as ITU-T G.107 has it for G.711
@@ -37,6 +39,10 @@ pub struct DelayEstimator {
     all: Histogram,
     /// The bin of `all` that is worth waiting for.
     worth: usize,
+    /// The latest bin of these seconds and of those before.
+    latest: usize,
+    latest_before: usize,
+    latest_since: i64,
     target_us: i64,
 }
 
@@ -53,6 +59,9 @@ impl DelayEstimator {
             in_order: Histogram::new(KEEP),
             all: Histogram::new(KEEP),
             worth: 0,
+            latest: 0,
+            latest_before: 0,
+            latest_since: 0,
             target_us: 0,
         }
     }
@@ -64,6 +73,8 @@ impl DelayEstimator {
         self.in_order.clear();
         self.all.clear();
         self.worth = 0;
+        self.latest = 0;
+        self.latest_before = 0;
         self.target_us = 0;
     }
 
@@ -103,6 +114,7 @@ impl DelayEstimator {
         let now = now.as_micros().cast_signed();
         if self.last.is_none() {
             self.window_since = now;
+            self.latest_since = now;
         }
         self.last = Some((timestamp, unwrapped));
         self.last_transit = transit;
@@ -112,7 +124,13 @@ impl DelayEstimator {
             self.window_since = now;
         }
         self.least = self.least.min(transit);
-        self.record(bin(transit.saturating_sub(self.fastest())), overtaken);
+        let bin = bin(transit.saturating_sub(self.fastest()));
+        if now.saturating_sub(self.latest_since) >= RECENT_US {
+            self.latest_before = core::mem::take(&mut self.latest);
+            self.latest_since = now;
+        }
+        self.latest = self.latest.max(bin);
+        self.record(bin, overtaken);
     }
 
     fn record(&mut self, bin: usize, overtaken: bool) {
@@ -124,7 +142,8 @@ impl DelayEstimator {
         if cost > least.saturating_add(least / STAY) {
             self.worth = best;
         }
-        let bin = self.in_order.quantile(LATER).max(self.worth);
+        let measured = self.in_order.quantile(LATER).max(self.worth);
+        let bin = measured.min(self.latest.max(self.latest_before));
         let bins = i64::try_from(bin).unwrap_or(0).saturating_add(1);
         self.target_us = bins.saturating_mul(BIN_US);
     }
@@ -179,7 +198,8 @@ mod tests {
         assert_eq!(feed.packets(90, 6, 62, false), 65);
         assert_eq!(feed.packets(250, 6, 62, false), 65);
         assert_eq!(feed.packets(100, 10_000, 0, false), 65);
-        assert_eq!(feed.packets(1_100, 10_000, 0, false), 5);
+        // Nothing was late in the last eight seconds: it is over.
+        assert_eq!(feed.packets(300, 10_000, 0, false), 5);
     }
 
     #[test]

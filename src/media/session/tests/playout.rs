@@ -128,10 +128,11 @@ fn a_peer_whose_clock_is_fast_is_played_faster_and_its_delay_stays() {
 #[test]
 fn a_peer_whose_clock_is_slow_is_played_slower_and_seldom_runs_dry() {
     let mut s = session(config());
-    // Half a percent in 40 s: 200 ms too little, ten frames.
-    let (heard, _) = listen(&mut s, &stream(1_990, 20_100, |_| 0), 39_900);
+    // A tenth of a percent in 160 s, three times the worst of clocks: 160 ms too little, eight
+    // frames.
+    let (heard, _) = listen(&mut s, &stream(7_990, 20_020, |_| 0), 159_900);
     let stats = s.stats();
-    assert!(stats.concealed_frames <= 4, "{}", stats.concealed_frames);
+    assert!(stats.concealed_frames <= 2, "{}", stats.concealed_frames);
     for (n, (level, likeness)) in windows(&heard).into_iter().enumerate().skip(50) {
         assert!((0.5..1.3).contains(&level), "{n}: level {level}");
         assert!(likeness > 0.7, "{n}: {likeness} of a tone");
