@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What is checked, one subcommand a part: lint, test, sim, c, srtp, interop,
-# audio, fuzz, bench, all.
+# audio, fuzz, bench, voice, all. `voice` is not in `all`: it takes ten minutes of real time and is
+# disturbed by whatever else runs.
 # Each part prints what failed and ends with a non-zero status if anything did.
 set -u
 cd "$(dirname "$0")" || exit 2
@@ -111,6 +112,9 @@ bench() {
   run bench cargo bench
   [ -d benches/peers ] && run bench-peers cargo bench --manifest-path benches/peers/Cargo.toml
 }
+voice() { # the voice path on recorded speech, beside libopus, baresip and crate neteq
+  run voice benches/voice_quality/run.sh
+}
 
 case "${1:-}" in
   lint) lint ;;
@@ -122,8 +126,9 @@ case "${1:-}" in
   audio) audio ;;
   fuzz) fuzz ;;
   bench) bench ;;
+  voice) voice ;;
   all) lint; tests; sim; c_part; srtp; interop; audio; FUZZ_SECONDS="${FUZZ_SECONDS:-60}" fuzz; bench ;;
-  *) echo "usage: ./ci.sh lint|test|sim|c|srtp|interop|audio|fuzz|bench|all"; exit 2 ;;
+  *) echo "usage: ./ci.sh lint|test|sim|c|srtp|interop|audio|fuzz|bench|voice|all"; exit 2 ;;
 esac
 if [ ${#failed[@]} -gt 0 ]; then printf '\nFAILED: %s\n' "${failed[*]}"; exit 1; fi
 printf '\nall parts passed\n'

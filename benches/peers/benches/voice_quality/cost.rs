@@ -1,0 +1,126 @@
+//! What a call costs and how long the engine itself keeps a sound: no network, no device.
+
+use crate::call::{Pair, Setup};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+use subrosa::media::session::{Channel, MAX_TRANSMIT};
+use subrosa::time::{Duration, Instant};
+
+/// Counts what is allocated in this process.
+pub struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: all is done by the system's allocator; the counter is beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(at, layout) }
+    }
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+/// A call without a network, 20 ms at a time.
+struct Direct {
+    pair: Pair,
+    now: Instant,
+    step: usize,
+}
+
+impl Direct {
+    fn new(setup: Setup) -> Self {
+        let now = Instant::from_millis(1_000);
+        Self { pair: Pair::new(setup, now, 1), now, step: setup.rate as usize / 50 }
+    }
+
+    /// Both ends say `said`; what each heard.
+    fn tick(&mut self, said: &[i16], heard: &mut [Vec<i16>; 2]) {
+        let mut packets = [[0u8; MAX_TRANSMIT]; 4];
+        for end in 0..2 {
+            self.pair.ends[end].write_pcm(self.now, said);
+            let mut lengths = [(0, Channel::Rtp); 4];
+            let mut count = 0;
+            self.pair.transmit(end, self.now, |channel, bytes| {
+                packets[count][..bytes.len()].copy_from_slice(bytes);
+                lengths[count] = (bytes.len(), channel);
+                count += 1;
+            });
+            for (packet, (len, channel)) in packets.iter_mut().zip(lengths).take(count) {
+                self.pair.deliver(1 - end, self.now, channel, &mut packet[..len]);
+            }
+        }
+        for (end, heard) in heard.iter_mut().enumerate() {
+            self.pair.ends[end].read_pcm(self.now, heard);
+        }
+        self.now += Duration::from_millis(20);
+    }
+}
+
+/// Share of one core that one end of a call takes, in percent, and allocations per 1000 packets
+/// once the call is under way. The quickest of many stretches counts: other programs run too.
+pub fn share_of_core(setup: Setup, speech: &[i16]) -> (f64, f64) {
+    let mut call = Direct::new(setup);
+    let step = call.step;
+    let mut heard = [vec![0; step], vec![0; step]];
+    let frames: Vec<&[i16]> = speech.chunks_exact(step).collect();
+    frames.iter().for_each(|said| call.tick(said, &mut heard));
+    let (mut best, mut ticks) = (f64::MAX, 0);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..8 {
+        let start = std::time::Instant::now();
+        frames.iter().for_each(|said| call.tick(said, &mut heard));
+        best = best.min(start.elapsed().as_secs_f64() / frames.len() as f64);
+        ticks += frames.len();
+    }
+    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
+    (best / 2.0 / 0.020 * 100.0, allocations * 1_000.0 / ticks as f64)
+}
+
+/// From a click's place in what is written to its place in what is read, in ms, after half a
+/// minute of call: the longest of five, the worse way. Frames of 20 ms are written when they are
+/// full, and what is read begins to play at that time.
+pub fn delay_ms(setup: Setup) -> f64 {
+    let mut call = Direct::new(setup);
+    let step = call.step;
+    let mut heard = [vec![0; step], vec![0; step]];
+    let mut played = [Vec::new(), Vec::new()];
+    let mut said = Vec::new();
+    let every = setup.rate as usize * 2;
+    for tick in 0..50 * 42 {
+        let frame: Vec<i16> = (0..step)
+            .map(|i| match tick * step + i {
+                // A short burst at 1 kHz with a sharp edge, so that any codec shows its place.
+                n if n % every < setup.rate as usize / 250 => {
+                    let phase = (n % every) as f64 * 1_000.0 / f64::from(setup.rate);
+                    ((phase * std::f64::consts::TAU).sin() * 16_000.0) as i16
+                }
+                n => (n * 7_919 % 13) as i16 - 6,
+            })
+            .collect();
+        call.tick(&frame, &mut heard);
+        said.extend(frame);
+        (0..2).for_each(|end| played[end].extend_from_slice(&heard[end]));
+    }
+    let frame_ms = 20.0;
+    let mut worst: f64 = 0.0;
+    for played in &played {
+        for click in (15..20).map(|n| n * every) {
+            let burst = &said[click..click + setup.rate as usize / 250];
+            let likeness = |at: usize| -> i64 {
+                let there = &played[at..at + burst.len()];
+                burst.iter().zip(there).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum()
+            };
+            let place = (click..click + setup.rate as usize / 2).max_by_key(|at| likeness(*at));
+            let samples = (place.unwrap() - click) as f64;
+            // Written when the frame was full, read to be played from then on.
+            worst = worst.max(samples * 1_000.0 / f64::from(setup.rate) + frame_ms);
+        }
+    }
+    worst
+}
