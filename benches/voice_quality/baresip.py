@@ -47,14 +47,16 @@ class Phone:
         self.folder.mkdir(parents=True)
         self.port = free_port()
         payload, _, name, rate, channels, _ = CODECS[codec]
-        # Its own defaults where it has any; plc is its concealment for codecs without one.
+        # Its own defaults where it has any; plc is its concealment for codecs without one, and would
+        # shut out other filters with stereo.
+        conceal = ("plc",) if channels == 1 else ()
         (self.folder / "config").write_text("\n".join([
             f"sip_listen 127.0.0.1:{self.port}", "net_interface 127.0.0.1", f"module_path {MODULES}",
             "jitter_buffer_delay 5-10", "audio_source aubridge,loop", "audio_player aubridge,loop",
             f"ausrc_srate {rate}", f"auplay_srate {rate}", f"ausrc_channels {channels}",
             f"auplay_channels {channels}", f"rtp_ports {self.port + 10}-{self.port + 30}",
             f"snd_path {self.folder}", "opus_inbandfec yes",
-            *(f"module {m}.so" for m in ("opus", "g722", "g711", "plc", "sndfile", "aubridge")),
+            *(f"module {m}.so" for m in ("opus", "g722", "g711", *conceal, "sndfile", "aubridge")),
             "module_tmp account.so", "module_app menu.so", ""]))
         (self.folder / "accounts").write_text(
             f"<sip:bob@127.0.0.1:{self.port}>;regint=0;answermode=auto;audio_codecs={name}\n")

@@ -110,14 +110,13 @@ def save(figure, path):
 
 def overview(run, path):
     """The picture of the README."""
-    codec, what, title = ("opus", "visqol", "Opus 24 kbit/s with FEC: ViSQOL") if "opus" in run.codecs else \
-        ("G722", "pesq", "G.722: PESQ-WB")
     figure = plt.figure(figsize=(11, 8), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.5])
     left, right = top.subplots(1, 2)
-    bars(left, run, codec, what, title)
+    if "opus" in run.codecs:
+        bars(left, run, "opus", "visqol", "Opus 24 kbit/s with FEC: ViSQOL")
     bars(right, run, "PCMU", "pesq", "G.711: PESQ-NB")
-    call(bottom, run, codec, "P2", run.names[-3])
+    call(bottom, run, run.codecs[-1], "P2", run.names[-3])
     save(figure, path)
 
 
