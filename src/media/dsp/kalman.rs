@@ -108,14 +108,13 @@ impl Kalman {
     /// Moves the coefficients by whole blocks: the reference is read `blocks` earlier (or later).
     pub(super) fn shift(&mut self, blocks: isize) {
         let n = blocks.unsigned_abs().min(PARTITIONS);
-        let (fresh, keep) = if blocks > 0 {
+        let fresh = if blocks > 0 {
             self.partitions.rotate_left(n);
-            (PARTITIONS - n..PARTITIONS, ())
+            PARTITIONS - n..PARTITIONS
         } else {
             self.partitions.rotate_right(n);
-            (0..n, ())
+            0..n
         };
-        let () = keep;
         for partition in self.partitions.get_mut(fresh).unwrap_or_default() {
             partition.w.clear();
             partition.p.fill(UNKNOWN);
@@ -214,5 +213,44 @@ impl Partition {
     fn add(&mut self, change: &Spectrum) {
         self.w.re.iter_mut().zip(&change.re).for_each(|(w, c)| *w += c);
         self.w.im.iter_mut().zip(&change.im).for_each(|(w, c)| *w += c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coefficients_that_move_with_the_reference_expect_the_same_echo() {
+        let block = 80;
+        let mut fft = RealFft::new(block * 2);
+        let mut history = RenderHistory::new(40, block + 1);
+        let mut seed = 1u32;
+        let mut noise = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) as f32 - 32_768.0
+        };
+        for _ in 0..40 {
+            let samples: Vec<f32> = (0..block * 2).map(|_| noise()).collect();
+            history.push(&mut fft, &samples);
+        }
+        let mut kalman = Kalman::new(block);
+        for partition in kalman.partitions.get_mut(4..7).unwrap() {
+            partition.w.re.iter_mut().for_each(|w| *w = noise() / 1.0e5);
+        }
+        let mut expected = |kalman: &mut Kalman, offset| {
+            let mut echo = vec![0.0; block];
+            kalman.predict(&mut fft, &history, offset, &mut echo);
+            echo
+        };
+        let first = expected(&mut kalman, 3);
+        assert!(first.iter().any(|s| s.abs() > 1_000.0), "{first:?}");
+        kalman.shift(3);
+        assert_eq!(expected(&mut kalman, 6), first);
+        kalman.shift(-5);
+        assert_eq!(expected(&mut kalman, 1), first);
+        // What leaves the filter does not come back at its other end.
+        kalman.shift(PARTITIONS as isize);
+        assert!(expected(&mut kalman, 1).iter().all(|s| *s == 0.0));
     }
 }

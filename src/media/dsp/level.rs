@@ -10,8 +10,8 @@ const UP: f32 = 0.06;
 const DOWN: f32 = 0.12;
 /// Noise is not raised above this level, in dBFS.
 const NOISE: f32 = -45.0;
-/// The background's estimate rises by 0.5 dB/s.
-const NOISE_RISE: f32 = 1.00115;
+/// The background is the quietest block of the last one to two times so many.
+const NOISE_BLOCKS: u32 = 400;
 /// Blocks quieter than this are no speech, in dBFS.
 const QUIET: f32 = -60.0;
 /// How fast the measured level follows louder and quieter blocks.
@@ -35,8 +35,10 @@ pub(super) struct GainControl {
     level: Option<f32>,
     gain_db: f32,
     wanted: f32,
-    /// The background's power: that of the quietest blocks, down at once, up slowly.
+    /// The background's power: that of the quietest block lately.
     noise: f32,
+    /// The quietest of those that are being collected, and how many they are.
+    quietest: (f32, u32),
     /// Factor at the end of the last block.
     factor: f32,
     limit: f32,
@@ -51,6 +53,7 @@ impl GainControl {
             gain_db: 0.0,
             wanted: 0.0,
             noise: f32::MAX,
+            quietest: (f32::MAX, 0),
             factor: 1.0,
             limit: 1.0,
             grain: (rate / 1_000) as usize,
@@ -62,10 +65,25 @@ impl GainControl {
         self.gain_db
     }
 
+    /// Follows the background. Digital silence is none: it comes from a gate or a late start.
+    fn follow_noise(&mut self, power: f32) {
+        if power < 1.0 {
+            return;
+        }
+        let (quietest, blocks) = &mut self.quietest;
+        *quietest = quietest.min(power);
+        *blocks += 1;
+        self.noise = self.noise.min(power);
+        if *blocks >= NOISE_BLOCKS {
+            self.noise = *quietest;
+            self.quietest = (f32::MAX, 0);
+        }
+    }
+
     /// Measures a block of the lower band. `speech`: the near end speaks.
     pub(super) fn measure(&mut self, on: bool, block: &[f32], speech: bool) {
         let power = block.iter().map(|s| s * s).sum::<f32>() / block.len().max(1) as f32;
-        self.noise = (self.noise * NOISE_RISE).min(power + 1.0);
+        self.follow_noise(power);
         if !on {
             self.level = None;
             self.wanted = 0.0;

@@ -4,7 +4,9 @@
 //! [`Processing`] works on blocks of 10 ms: what the loudspeaker plays goes into
 //! [`process_render`](Processing::process_render), what the microphone hears through
 //! [`process_capture`](Processing::process_capture). Each part is switched at any time. The delay
-//! between both, 0 to 500 ms, is found out. Pure computation: nothing is allocated after
+//! between both, 0 to 500 ms, is found out, and what goes in at once after a pause is sorted out; a
+//! loudspeaker that gives nothing is silent. Two clocks may drift apart: by 20 ppm 25 dB of the echo
+//! go, by 100 ppm about 14. Pure computation: nothing is allocated after
 //! construction, and the same input gives the same output, bit for bit.
 //!
 //! The output is late by [`Processing::delay_samples`], whatever is switched on. Rates above 16 kHz
@@ -34,12 +36,14 @@ use split::{SPLIT_DELAY, Split};
 use suppress::{Stage, Suppressor};
 use vad::VoiceActivity;
 
-/// Which parts work. The default is none.
+/// Which parts work. The default is none: PCM goes out as it was written, which suits a phone whose
+/// hardware has processed it. One whose hardware does a part switches on the others; one with a bare
+/// microphone and loudspeaker takes [`VOICE`](Self::VOICE).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProcessingConfig {
     /// Echo cancellation, with suppression of what it leaves.
     pub echo_cancellation: bool,
-    /// Noise suppression.
+    /// Noise suppression by at most 14 dB; noise 28 dB below the speech stays as it is.
     pub noise_suppression: bool,
     /// Automatic gain towards -20 dBFS of active speech, with a limiter.
     pub gain_control: bool,

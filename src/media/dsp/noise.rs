@@ -1,20 +1,29 @@
 //! Noise suppression: the noise's power is followed by the probability of speech in each bin
 //! (Gerkmann and Hendriks, "Unbiased MMSE-based noise power estimation with low complexity and low
 //! tracking delay", 2012), the gain is that of the least error of the logarithmic amplitude
-//! (Ephraim and Malah, 1985) with a decision-directed estimate of the speech.
+//! (Ephraim and Malah, 1985) with a decision-directed estimate of the speech. Neighbours in frequency
+//! are averaged, which speech survives and the random peaks of a crowd do not.
 
 /// The speech-to-noise ratio that a bin with speech is supposed to have: 10 dB.
 const SPEECH: f32 = 10.0;
 /// Smoothing of the noise per block of 10 ms.
-const NOISE_KEEP: f32 = 0.95;
+const NOISE_KEEP: f32 = 0.99;
 /// Smoothing of the probability that guards against standing still.
 const STUCK_KEEP: f32 = 0.95;
 /// Weight of the last block's speech in the estimate of this one's.
-const SPEECH_KEEP: f32 = 0.96;
+const SPEECH_KEEP: f32 = 0.97;
 /// No bin is taken down by more than this: -14 dB.
 const FLOOR: f32 = 0.2;
+/// And none by more than what brings the noise this far below the speech, as a ratio of powers:
+/// 28 dB. Quieter noise disturbs less than its suppression does.
+const QUIET_ENOUGH: f32 = 0.001_585;
+/// How fast the level of speech is followed up, and forgotten: 0.4 dB/s.
+const LEVEL_UP: f32 = 0.1;
+const LEVEL_KEEP: f32 = 0.999;
 /// The noise is taken for this much stronger: it fluctuates about its mean.
-const OVER: f32 = 1.4;
+const OVER: f32 = 3.0;
+/// And for this much where a voice is sure.
+const SURE: f32 = 1.5;
 /// The least ratio that is assumed.
 const LEAST_RATIO: f32 = 0.003;
 /// Blocks at the start of which the mean is taken for noise.
@@ -28,6 +37,11 @@ pub(super) struct NoiseReducer {
     smoothed: Vec<f32>,
     /// Power of the speech that the last block left.
     speech: Vec<f32>,
+    /// Averages over neighbours.
+    blurred: Vec<f32>,
+    own: Vec<f32>,
+    /// Power of the louder blocks.
+    level: f32,
     blocks: u32,
 }
 
@@ -38,6 +52,9 @@ impl NoiseReducer {
             probability: vec![0.0; bins],
             smoothed: vec![0.0; bins],
             speech: vec![0.0; bins],
+            blurred: vec![0.0; bins],
+            own: vec![1.0; bins],
+            level: 0.0,
             blocks: 0,
         }
     }
@@ -49,15 +66,20 @@ impl NoiseReducer {
 
     /// Takes the power of one block.
     pub(super) fn learn(&mut self, power: &[f32]) {
+        let now = power.iter().sum::<f32>();
+        self.level = (self.level + LEVEL_UP * (now - self.level)).max(self.level * LEVEL_KEEP);
         if self.blocks < START {
             self.blocks += 1;
             let rate = 1.0 / self.blocks as f32;
             self.noise.iter_mut().zip(power).for_each(|(n, p)| *n += rate * (p - *n));
             return;
         }
+        blur(power, &mut self.blurred);
         let bins = self.noise.iter_mut().zip(&mut self.probability).zip(&mut self.smoothed);
-        for (((noise, probability), smoothed), power) in bins.zip(power) {
-            let ratio = (power / (*noise + 1.0)).min(100.0);
+        for (((noise, probability), smoothed), (power, around)) in
+            bins.zip(power.iter().zip(&self.blurred))
+        {
+            let ratio = (around / (*noise + 1.0)).min(100.0);
             let mut p = 1.0 / (1.0 + (1.0 + SPEECH) * (-ratio * SPEECH / (1.0 + SPEECH)).exp());
             *smoothed = STUCK_KEEP * *smoothed + (1.0 - STUCK_KEEP) * p;
             if *smoothed > 0.99 {
@@ -71,18 +93,33 @@ impl NoiseReducer {
 
     /// Multiplies the gains against the noise into `gains`.
     pub(super) fn gains(&mut self, power: &[f32], gains: &mut [f32]) {
-        let bins = gains.iter_mut().zip(power).zip(&self.noise).zip(&mut self.speech);
-        for (((gain, power), noise), speech) in bins {
-            let noise = OVER * noise + 1.0;
+        let noise = self.noise.iter().sum::<f32>() + 1.0;
+        let floor = (QUIET_ENOUGH * self.level / noise).sqrt().clamp(FLOOR, 1.0);
+        let bins = self.own.iter_mut().zip(power).zip(&self.noise).zip(&mut self.speech);
+        for ((((gain, power), noise), speech), p) in bins.zip(&self.probability) {
+            let noise = (OVER + (SURE - OVER) * p) * noise + 1.0;
             let posterior = (power / noise).clamp(0.001, 1000.0);
             let prior =
                 SPEECH_KEEP * *speech / noise + (1.0 - SPEECH_KEEP) * (posterior - 1.0).max(0.0);
             let prior = prior.max(LEAST_RATIO);
             let wiener = prior / (1.0 + prior);
-            let g = (wiener * (0.5 * exp_integral(wiener * posterior)).exp()).clamp(FLOOR, 1.0);
+            let g = (wiener * (0.5 * exp_integral(wiener * posterior)).exp()).clamp(floor, 1.0);
             *speech = g * g * power;
-            *gain *= g;
+            *gain = g;
         }
+        blur(&self.own, &mut self.blurred);
+        gains.iter_mut().zip(&self.blurred).for_each(|(gain, own)| *gain *= own);
+    }
+}
+
+/// The weighted mean of each bin and its neighbours.
+fn blur(bins: &[f32], out: &mut [f32]) {
+    let first = bins.first().copied().unwrap_or_default();
+    let last = bins.last().copied().unwrap_or_default();
+    let before = core::iter::once(&first).chain(bins);
+    let after = bins.iter().skip(1).chain(core::iter::once(&last));
+    for (((out, bin), before), after) in out.iter_mut().zip(bins).zip(before).zip(after) {
+        *out = 0.5 * bin + 0.25 * (before + after);
     }
 }
 

@@ -1,0 +1,246 @@
+//! Voice processing, part by part: bounds of each, what a switch does while it works, and what
+//! happens when the loudspeaker's side is late, early, silent or drifts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+#[path = "support/voice.rs"]
+mod voice;
+
+use subrosa::media::dsp::{Processing, ProcessingConfig, Processor};
+use voice::*;
+
+const ECHO: ProcessingConfig =
+    ProcessingConfig { echo_cancellation: true, ..ProcessingConfig::OFF };
+const NOISE: ProcessingConfig =
+    ProcessingConfig { noise_suppression: true, ..ProcessingConfig::OFF };
+const GAIN: ProcessingConfig = ProcessingConfig { gain_control: true, ..ProcessingConfig::OFF };
+const VOICE_ACTIVITY: ProcessingConfig =
+    ProcessingConfig { voice_activity: true, ..ProcessingConfig::OFF };
+
+fn processing(config: ProcessingConfig) -> Processing {
+    Processing::new(16_000, 16_000, config).unwrap()
+}
+
+fn run(p: &mut Processing, scene: &Scene) -> Vec<f32> {
+    scene.run(|render, capture| {
+        p.process_render(render);
+        p.process_capture(capture);
+    })
+}
+
+fn alone(p: &mut Processing, mic: &[f32]) -> Vec<f32> {
+    let mut pcm = to_pcm(mic);
+    p.process_capture(&mut pcm);
+    to_float(&pcm)
+}
+
+fn clamped(x: &[f32]) -> Vec<f32> {
+    x.iter().map(|s| s.clamp(-32_000.0, 32_000.0)).collect()
+}
+
+#[test]
+fn each_part_that_is_switched_off_while_it_works_leaves_the_signal_as_it_was() {
+    let said = at_level(&speech(&[930, 880], 10.0), -38.0);
+    // DC and noise, so that every part has something to do.
+    let near: Vec<f32> =
+        mix(&said, &white(3, said.len(), -55.0)).iter().map(|s| s + 40.0).collect();
+    let scene = Scene::new(speech(&[880], 10.0), near, &room(7, 4.0, 60.0), false, -35.0);
+    let mut p = processing(ProcessingConfig::VOICE);
+    let mut block = 0;
+    let out = scene.run(|render, capture| {
+        if block == 500 {
+            p.configure(ProcessingConfig::OFF);
+        }
+        block += 1;
+        p.process_render(render);
+        p.process_capture(capture);
+    });
+    let late = p.delay_samples();
+    let changed = power(&mix(&scene.mic[4 * RATE..5 * RATE - late], &out[4 * RATE + late..]));
+    assert!(changed > 2.0 * power(&scene.mic[4 * RATE..5 * RATE]), "nothing worked before");
+    // The gain goes home at 6 to 12 dB a second.
+    for (a, b) in scene.mic[9 * RATE..].iter().zip(&out[9 * RATE + late..]) {
+        assert!((a - b).abs() <= 1.0, "{a} became {b}");
+    }
+}
+
+#[test]
+fn a_voice_is_held_for_200_ms_and_without_detection_everything_counts_as_one() {
+    let mut mic = at_level(&speech(&[930], 2.0), -26.0);
+    mic.extend(vec![0.0; RATE]);
+    let mut p = processing(VOICE_ACTIVITY);
+    let (mut last, mut end) = (0, 0);
+    for (i, block) in mic.chunks_exact(BLOCK).enumerate() {
+        alone(&mut p, block);
+        let stats = p.stats();
+        if stats.speech_probability >= 0.5 {
+            last = i;
+            assert!(stats.voice_active);
+        }
+        if stats.voice_active {
+            end = i;
+        }
+    }
+    assert!(last > 100, "speech was found at {last} last");
+    assert!((18..=20).contains(&(end - last)), "held for {} blocks", end - last);
+    alone(&mut p, &mic[..RATE * 2]);
+    assert!(p.stats().speech_probability > 0.0);
+    p.configure(ProcessingConfig::OFF);
+    alone(&mut p, &mic[RATE..RATE + BLOCK]);
+    let stats = p.stats();
+    assert!(stats.voice_active && stats.speech_probability == 0.0, "{stats:?}");
+}
+
+#[test]
+fn noise_that_becomes_louder_is_learned_and_none_is_taken_down_by_more_than_14_db() {
+    let mut mic = white(3, 2 * RATE, -50.0);
+    mic.extend(white(4, 8 * RATE, -40.0));
+    let out = alone(&mut processing(NOISE), &mic);
+    for second in [1, 9] {
+        let span = second * RATE..(second + 1) * RATE;
+        let quieter = db(power(&mic[span.clone()]) / power(&out[span]));
+        assert!((9.0..14.5).contains(&quieter), "second {second}: {quieter:.1} dB");
+    }
+}
+
+#[test]
+fn speech_in_a_quiet_room_hardly_changes() {
+    let clean = at_level(&speech(&[930, 880], 6.0), -26.0);
+    let out = alone(&mut processing(NOISE), &mix(&clean, &white(3, clean.len(), -60.0)));
+    let (sdr, gain) = si_sdr(&clean[RATE..], &out[RATE..]);
+    assert!(sdr > 19.0 && gain.abs() < 0.5, "{sdr:.1} dB, {gain:.2} dB");
+}
+
+#[test]
+fn the_gain_keeps_its_bounds_raises_no_noise_and_no_peak_reaches_full_scale() {
+    let said = speech(&[930, 880], 9.0);
+    let gain_of = |mic: &[f32]| {
+        let mut p = processing(GAIN);
+        alone(&mut p, &clamped(mic));
+        p.stats().gain_db
+    };
+    let most = gain_of(&at_level(&said, -54.0));
+    assert!((23.9..24.01).contains(&most), "{most}");
+    let least = gain_of(&at_level(&said, 0.0));
+    assert!((-12.01..-11.0).contains(&least), "{least}");
+    let noisy = gain_of(&mix(&at_level(&said, -42.0), &white(5, said.len(), -58.0)));
+    assert!((8.0..14.0).contains(&noisy), "{noisy}");
+    // A whisper, then a shout.
+    let mut mic = at_level(&said, -42.0);
+    mic.extend(at_level(&said[..RATE * 2], -12.0));
+    let out = alone(&mut processing(GAIN), &clamped(&mic));
+    let peak = out.iter().fold(0.0f32, |m, s| m.max(s.abs()));
+    assert!((20_000.0..=29_001.0).contains(&peak), "{peak}");
+}
+
+#[test]
+fn any_delay_up_to_half_a_second_is_found() {
+    let far = speech(&[880, 930], 5.0);
+    for ms in [0u32, 130, 280, 490] {
+        let scene = Scene::new(far.clone(), vec![], &room(7, ms as f32, 40.0), false, -29.0);
+        let mut p = processing(ECHO);
+        let out = run(&mut p, &scene);
+        let got = erle(&scene.mic, &out, 3.5, 5.0);
+        let delay = p.stats().delay_ms;
+        assert!(delay.is_some_and(|d| d.abs_diff(ms) <= 20), "{ms}: {delay:?}");
+        assert!(got > 18.0, "{ms}: {got:.1} dB");
+    }
+}
+
+#[test]
+fn clocks_that_drift_apart_are_followed() {
+    let far = speech(&[880, 930], 10.0);
+    let mut scene = Scene::new(far, vec![], &room(7, 24.0, 40.0), false, -29.0);
+    let still = scene.mic.clone();
+    for (i, s) in scene.mic.iter_mut().enumerate().skip(1) {
+        let at = i as f64 * (1.0 - 20.0e-6);
+        let (n, f) = (at as usize, at.fract() as f32);
+        *s = still[n] * (1.0 - f) + still[n + 1] * f;
+    }
+    let out = run(&mut processing(ECHO), &scene);
+    let got = erle(&scene.mic, &out, 7.0, 10.0);
+    assert!(got > 25.0, "{got:.1}");
+}
+
+#[test]
+fn a_loudspeaker_turned_down_is_followed_by_the_filter_itself() {
+    let far = speech(&[880, 930], 8.0);
+    let mut scene = Scene::new(far, vec![], &room(7, 4.0, 60.0), false, -23.0);
+    scene.mic[5 * RATE..].iter_mut().for_each(|s| *s *= 0.6);
+    let mut p = processing(ECHO);
+    run(&mut p, &scene);
+    assert!(p.stats().erle_db > 12.0, "{:?}", p.stats());
+}
+
+#[test]
+fn a_host_that_reads_in_a_burst_once_is_followed_without_a_gap() {
+    let far = speech(&[880, 930], 7.0);
+    let scene = Scene::new(far, vec![], &room(7, 4.0, 40.0), false, -29.0);
+    let (render, mut mic) = (to_pcm(&scene.render), to_pcm(&scene.mic));
+    let mut blocks = render.chunks_exact(BLOCK);
+    let mut p = processing(ECHO);
+    for (i, capture) in mic.chunks_exact_mut(BLOCK).enumerate() {
+        // From the fourth second on the host is 40 ms ahead.
+        for block in blocks.by_ref().take(if i == 400 { 5 } else { 1 }) {
+            p.process_render(block);
+        }
+        p.process_capture(capture);
+    }
+    let out = to_float(&mic);
+    for (from, to) in [(3.5, 4.0), (4.0, 4.4), (4.4, 4.8), (4.8, 5.2), (5.2, 6.8)] {
+        let got = erle(&scene.mic, &out, from, to);
+        assert!(got > 25.0, "{from} to {to} s: {got:.1}");
+    }
+}
+
+#[test]
+fn a_host_that_stops_reading_leaves_no_ghost_of_the_last_echo() {
+    let far = speech(&[880, 930], 7.0);
+    let scene = Scene::new(far, vec![], &room(7, 4.0, 40.0), false, -23.0);
+    let (render, mut mic) = (to_pcm(&scene.render), to_pcm(&scene.mic));
+    mic[4 * RATE..5 * RATE].fill(0);
+    let mut p = processing(ECHO);
+    let blocks = render.chunks_exact(BLOCK).zip(mic.chunks_exact_mut(BLOCK));
+    for (i, (render, capture)) in blocks.enumerate() {
+        if !(400..500).contains(&i) {
+            p.process_render(render);
+        }
+        p.process_capture(capture);
+    }
+    let quiet = &mic[4 * RATE + RATE / 5..5 * RATE];
+    assert!(quiet.iter().all(|s| *s == 0), "{:?}", quiet.iter().max());
+    let got = erle(&scene.mic, &to_float(&mic), 5.2, 7.0);
+    assert!(got > 25.0, "{got:.1}");
+}
+
+#[test]
+fn the_room_is_still_heard_while_the_far_end_speaks() {
+    let far = speech(&[880, 930], 7.0);
+    let hum = white(11, far.len(), -50.0);
+    let scene = Scene::new(far, hum.clone(), &room(7, 4.0, 60.0), true, -29.0);
+    let out = run(&mut processing(ECHO), &scene);
+    let level = db(power(&out[4 * RATE..]) / power(&hum[4 * RATE..]));
+    assert!((-4.0..2.0).contains(&level), "{level:.1}");
+}
+
+#[test]
+fn the_far_end_s_voice_sets_no_gain() {
+    let both = ProcessingConfig { echo_cancellation: true, ..GAIN };
+    let far = speech(&[880, 930], 8.0);
+    let scene = Scene::new(far, vec![], &room(7, 4.0, 60.0), true, -35.0);
+    let mut p = processing(both);
+    run(&mut p, &scene);
+    assert!(p.stats().gain_db.abs() < 2.0, "{:?}", p.stats());
+}
+
+#[test]
+fn other_rates_are_a_new_beginning_with_the_same_parts() {
+    let scene = Scene::new(speech(&[880], 3.0), vec![], &room(1, 20.0, 30.0), true, -30.0);
+    let mut used = processing(ProcessingConfig::VOICE);
+    run(&mut used, &scene);
+    used.set_rates(16_000, 16_000).unwrap();
+    assert_eq!(used.config(), ProcessingConfig::VOICE);
+    assert_eq!(run(&mut used, &scene), run(&mut processing(ProcessingConfig::VOICE), &scene));
+    assert!(used.set_rates(11_025, 16_000).is_err());
+    assert_eq!(used.block(), 160);
+}
