@@ -113,7 +113,7 @@ pub fn play(arrivals: &[Arrival], payloads: &[[u8; FRAME]]) -> Outcome {
                     (len, true)
                 }
                 Playout::Waiting { ticks } => {
-                    pcm[..ticks as usize].fill(0);
+                    conceal.pause(&mut pcm[..ticks as usize]);
                     (ticks as usize, false)
                 }
             };

@@ -67,7 +67,9 @@ impl Chain {
 
     /// Fills a gap: by the next payload if it remembers, by the codec's own concealment, or by ours.
     fn fill(&mut self, next: Option<&[u8]>, pcm: &mut [i16]) {
-        if !self.decoder.conceal(next, pcm) {
+        if self.decoder.conceal(next, pcm) {
+            self.conceal.other(pcm);
+        } else {
             self.conceal.conceal(pcm);
         }
     }
@@ -272,7 +274,7 @@ impl Inbound {
                     *comfort = comfort.saturating_add(ticks);
                     chain.fill(None, pcm);
                 } else {
-                    pcm.fill(0);
+                    chain.conceal.pause(pcm);
                 }
                 len
             }
