@@ -1932,6 +1932,26 @@ typedef struct subrosa_media_stats {
      */
     uint64_t events_dropped;
     /**
+     * Audio that was made up in place of frames that were missing.
+     */
+    uint64_t concealed_us;
+    /**
+     * Times that audio began to be missing.
+     */
+    uint64_t concealment_events;
+    /**
+     * Audio that was left out to shorten the delay.
+     */
+    uint64_t shrunk_us;
+    /**
+     * Audio that was repeated to lengthen the delay.
+     */
+    uint64_t stretched_us;
+    /**
+     * Mean delay that the jitter buffer added.
+     */
+    uint64_t buffer_delay_us;
+    /**
      * What `refused` counts, by reason: subrosa_reason_text names each.
      */
     uint64_t refused_by[SUBROSA_MAX_REASONS];

@@ -9,12 +9,13 @@
 
 #[path = "support/appendix_i.rs"]
 mod appendix_i;
+#[path = "support/spectrum.rs"]
+mod spectrum;
 
 use appendix_i::AppendixI;
+use spectrum::{Distance, bands};
 use subrosa::media::codec::{Decoder, Encoder, G711, Law};
 use subrosa::media::conceal::{Conceal, PitchRepeat};
-use subrosa::media::resample::Resampler;
-use subrosa::media::wav::Wav;
 use subrosa::util::{RngExt, SeededRng};
 
 /// Samples of a packet of 20 ms.
@@ -22,14 +23,7 @@ const PACKET: usize = 160;
 
 /// Recorded speech at 8 kHz after mu-law, a whole number of packets.
 fn speech(clip: &str) -> Vec<i16> {
-    let file = format!(
-        "{}/assets/speech/sense_and_sensibility_01_austen_64kb-{clip}.wav",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let wav = Wav::parse(&std::fs::read(file).unwrap()).unwrap();
-    let mut pcm = Vec::new();
-    let mut resampler = Resampler::new(wav.sample_rate, 8_000).unwrap();
-    resampler.process(&wav.samples, |s| pcm.extend_from_slice(s));
+    let mut pcm = spectrum::speech(clip, 8_000);
     pcm.truncate(pcm.len() / PACKET * PACKET);
     let mut codec = G711::new(Law::Mu);
     let mut out = vec![0; PACKET];
@@ -75,47 +69,13 @@ fn appendix_i(clean: &[i16], lost: &[bool]) -> Vec<i16> {
     out
 }
 
-/// Power in dB of bands 250 Hz wide of 16 ms from `at` on, with a floor.
-fn bands(pcm: &[i16], at: usize) -> Vec<f64> {
-    const N: usize = 128;
-    let frame = &pcm[at..at + N];
-    (1..15)
-        .map(|band| {
-            let power: f64 = (0..4)
-                .map(|k| {
-                    let turn = std::f64::consts::TAU * (band * 4 + k) as f64 / N as f64;
-                    let (mut re, mut im) = (0.0, 0.0);
-                    for (i, s) in frame.iter().enumerate() {
-                        let window = (std::f64::consts::PI * (i as f64 + 0.5) / N as f64).sin();
-                        re += f64::from(*s) * window * (turn * i as f64).cos();
-                        im += f64::from(*s) * window * (turn * i as f64).sin();
-                    }
-                    re * re + im * im
-                })
-                .sum();
-            10.0 * (power / N as f64 + 1_000.0).log10()
-        })
-        .collect()
-}
-
-/// Distances of spectra: the sum of their squares in dB, and how many.
-#[derive(Default)]
-struct Distance(f64, u32);
-
-impl Distance {
-    fn mean(&self) -> f64 {
-        (self.0 / f64::from(self.1)).sqrt()
-    }
-}
-
 /// Adds the distances where packets were lost, and in the packet after.
 fn measure(sum: &mut Distance, clean: &[i16], heard: &[i16], lost: &[bool]) {
     for at in (0..heard.len().min(clean.len()) - 128).step_by(64) {
         let packet = at / PACKET;
         if lost[packet] || packet > 0 && lost[packet - 1] {
-            let (a, b) = (bands(clean, at), bands(heard, at));
-            sum.0 += a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>() / a.len() as f64;
-            sum.1 += 1;
+            let window = at..at + 128;
+            sum.add(&bands(&clean[window.clone()], 8_000), &bands(&heard[window], 8_000));
         }
     }
 }

@@ -241,6 +241,13 @@ fn loss_reordering_duplicates_and_jitter_are_borne() {
         assert!(stats.concealed_frames <= missing + sent / 12, "seed {seed}: {stats:?}");
         assert!(stats.buffer_level < Duration::from_millis(250), "{stats:?}");
         assert!(stats.jitter > Duration::ZERO, "{stats:?}");
+        // What was made up is told in time and in times, and so is the delay that was added.
+        let frames = stats.concealed.as_millis() / 20;
+        assert!(frames > 0 && frames <= stats.concealed_frames.into(), "{stats:?}");
+        assert!(stats.concealment_events > 0, "{stats:?}");
+        assert!(stats.concealment_events <= stats.concealed_frames, "{stats:?}");
+        assert!((10..100).contains(&stats.buffer_delay.as_millis()), "{stats:?}");
+        assert!(stats.stretched + stats.shrunk > Duration::ZERO, "{stats:?}");
         let rms = |x: &[i16]| {
             (x.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / x.len() as f64).sqrt()
         };

@@ -127,6 +127,16 @@ pub struct subrosa_media_stats {
     pub ssrc_changes: u64,
     /// Events dropped because nobody polled for them.
     pub events_dropped: u64,
+    /// Audio that was made up in place of frames that were missing.
+    pub concealed_us: u64,
+    /// Times that audio began to be missing.
+    pub concealment_events: u64,
+    /// Audio that was left out to shorten the delay.
+    pub shrunk_us: u64,
+    /// Audio that was repeated to lengthen the delay.
+    pub stretched_us: u64,
+    /// Mean delay that the jitter buffer added.
+    pub buffer_delay_us: u64,
     /// What `refused` counts, by reason: subrosa_reason_text names each.
     pub refused_by: [u64; SUBROSA_MAX_REASONS],
     /// What `malformed_rtp` counts, by reason.
@@ -218,6 +228,11 @@ impl subrosa_media_stats {
             protect_failures: stats.protect_failures,
             ssrc_changes: stats.ssrc_changes,
             events_dropped: stats.events_dropped,
+            concealed_us: micros(stats.concealed),
+            concealment_events: stats.concealment_events,
+            shrunk_us: micros(stats.shrunk),
+            stretched_us: micros(stats.stretched),
+            buffer_delay_us: micros(stats.buffer_delay),
             refused_by: spread(&stats.refused),
             malformed_rtp_by: spread(&stats.malformed_rtp_by),
             malformed_rtcp_by: spread(&stats.malformed_rtcp_by),
@@ -417,11 +432,15 @@ mod tests {
             malformed_rtcp, other_protocol, wrong_source, unknown_payload_type, bad_payload,
             out_of_sequence, while_held, late, duplicate, reordered, concealed_frames,
             jitter_overflow, send_overflow, protect_failures, ssrc_changes, events_dropped,
-            level_sent, level_received);
+            level_sent, level_received, concealment_events);
         stats.jitter = Duration::from_micros(101);
         stats.rtt = Some(Duration::from_micros(102));
         stats.buffer_level = Duration::from_micros(103);
         stats.buffer_target = Duration::from_micros(104);
+        stats.concealed = Duration::from_micros(108);
+        stats.shrunk = Duration::from_micros(109);
+        stats.stretched = Duration::from_micros(110);
+        stats.buffer_delay = Duration::from_micros(111);
         let mut quality = numbered!(Quality::default(), 40;
             r_factor, mos_lq, mos_cq, loss_rate, discard_rate, burst_ratio, burst_density,
             gap_density);
@@ -442,6 +461,8 @@ mod tests {
         same(&stats, &told, &[]);
         let times = (told.jitter_us, told.rtt_us, told.buffer_level_us, told.buffer_target_us);
         assert_eq!(times, (101, 102, 103, 104));
+        let times = (told.concealed_us, told.shrunk_us, told.stretched_us, told.buffer_delay_us);
+        assert_eq!(times, (108, 109, 110, 111));
         same(&quality, &told, &[]);
         assert_eq!((told.has_quality, told.wideband, told.circuit_breaker), (1, 1, 2));
         let times = (told.burst_duration_us, told.gap_duration_us, told.delay_us);

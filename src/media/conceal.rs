@@ -268,7 +268,7 @@ impl Conceal for PitchRepeat {
 }
 
 /// `from` at position 0, `to` at position `len`.
-pub(super) fn mix(from: i16, to: i16, at: usize, len: usize) -> i16 {
+fn mix(from: i16, to: i16, at: usize, len: usize) -> i16 {
     let (at, len) = (at as i32, len.max(1) as i32);
     ((i32::from(from) * (len - at) + i32::from(to) * at) / len) as i16
 }

@@ -1,7 +1,7 @@
-//! Playing a frame a little faster or slower without a change of pitch: one period is left out or
-//! repeated, with a cross-fade where the two ends meet.
+//! Playing a frame a little faster or slower without a change of pitch: whole periods are left out
+//! or repeated, one blended into the other over its full length (WSOLA, in step with the pitch).
 
-use super::conceal::{likeness, mix};
+use super::conceal::likeness;
 use crate::time::Duration;
 use core::fmt::Debug;
 
@@ -12,81 +12,162 @@ pub trait TimeScale: Send + Debug {
     fn shrink(&mut self, pcm: &mut [i16], len: usize, excess: Duration) -> usize;
     /// Lengthens them by at most `lack`, in the room that `pcm` has; returns the new length.
     fn grow(&mut self, pcm: &mut [i16], len: usize, lack: Duration) -> usize;
+    /// Hears what is played, in order, changed or not.
+    fn heard(&mut self, pcm: &[i16]) {
+        let _ = pcm;
+    }
 }
 
-/// Overlap-add at the best matching lag within one frame.
+/// Overlap-add at the best matching lag, with what was played before at hand.
 #[derive(Debug)]
 pub struct OverlapAdd {
     rate: u32,
+    /// The last output, as long as the longest period.
+    history: Vec<i16>,
+    /// RMS of the quietest frames.
+    floor: f32,
 }
 
-/// Frames are fit if the two ends are at least this alike, or nearly silent.
-const ALIKE: f32 = 0.6;
+/// Periods that are left out or repeated: 400 to 66 Hz.
+const LAG_US: (u32, u32) = (2_500, 15_000);
+/// The shortest blend.
+const BLEND_US: u32 = 2_500;
+/// Two periods are fit if they are at least this alike.
+const ALIKE: f32 = 0.85;
+/// The same where much delay is to go: better a trace of roughness than a late answer.
+const ALIKE_IN_HASTE: f32 = 0.6;
+/// From this much on it is haste.
+const HASTE: Duration = Duration::from_millis(40);
+/// What is as quiet as this, or not much louder than the background, is fit whatever it is.
 const QUIET: f32 = 60.0;
+const BACKGROUND: (f32, f32) = (2.0, 250.0);
 
 impl OverlapAdd {
     /// For audio of this rate in Hz.
-    pub const fn new(rate: u32) -> Self {
-        Self { rate }
+    pub fn new(rate: u32) -> Self {
+        Self { rate, history: vec![0; samples(LAG_US.1, rate)], floor: QUIET }
     }
 
-    const fn fade(&self) -> usize {
-        self.rate as usize * 4 / 1_000
-    }
-
-    /// The best lag of at most `limit` in the frame, if it is fit.
-    fn lag(&self, pcm: &[i16], limit: Duration) -> Option<usize> {
-        let limit = (limit.as_micros().min(1_000_000) as u64 * u64::from(self.rate)) / 1_000_000;
-        let shortest = self.rate as usize * 25 / 10_000;
-        let longest = pcm.len().checked_sub(self.fade())?.min(limit as usize);
-        if longest < shortest {
-            return None;
-        }
+    fn is_quiet(&self, pcm: &[i16]) -> bool {
         let power: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
-        if power < QUIET * QUIET * pcm.len() as f32 {
-            return Some(longest);
-        }
-        let head = pcm.get(..self.fade())?;
-        let step = (self.rate as usize / 12_000).max(1);
-        let mut best = (0, ALIKE);
-        for lag in shortest..=longest {
-            let score = likeness(head, pcm.get(lag..).unwrap_or_default(), step);
-            if score > best.1 {
-                best = (lag, score);
+        let rms = (power / pcm.len().max(1) as f32).sqrt();
+        rms < QUIET || rms < (self.floor * BACKGROUND.0).min(BACKGROUND.1)
+    }
+
+    /// Lags to try: up to `limit`, and to `most` samples.
+    fn lags(&self, limit: Duration, most: usize) -> (usize, usize) {
+        let limit = limit.as_micros().min(u128::from(LAG_US.1)) as u32;
+        (samples(LAG_US.0, self.rate), samples(limit, self.rate).min(most))
+    }
+
+    /// The lag of the pair of periods that are most alike, if they are alike enough; in haste the
+    /// longest that is nearly so.
+    fn best<'a>(
+        &self,
+        (shortest, longest): (usize, usize),
+        haste: bool,
+        pair: impl Fn(usize) -> (&'a [i16], &'a [i16]),
+    ) -> Option<usize> {
+        // 8 kHz of samples tell how alike they are.
+        let step = (self.rate as usize / 8_000).max(1);
+        let enough = if haste { ALIKE_IN_HASTE } else { ALIKE };
+        let mut best = (0, enough);
+        for lag in (shortest..=longest).step_by(step) {
+            let (a, b) = pair(lag);
+            let score = likeness(a, b, step);
+            let margin = if haste { 0.05 } else { 0.0 };
+            if score >= best.1 - margin && score >= enough {
+                best = (lag, score.max(best.1));
             }
         }
         (best.0 > 0).then_some(best.0)
     }
 }
 
+/// Samples in so many microseconds.
+fn samples(us: u32, rate: u32) -> usize {
+    (u64::from(rate) * u64::from(us) / 1_000_000) as usize
+}
+
+/// `from` blends into `to`, in place of `to`.
+fn blend(from: &[i16], to: &mut [i16]) {
+    let parts = from.len().min(to.len()) as i32 + 1;
+    for (i, (from, to)) in (1..).zip(from.iter().zip(to)) {
+        *to = ((i32::from(*from) * (parts - i) + i32::from(*to) * i) / parts) as i16;
+    }
+}
+
 impl TimeScale for OverlapAdd {
     fn shrink(&mut self, pcm: &mut [i16], len: usize, excess: Duration) -> usize {
         let Some(frame) = pcm.get_mut(..len) else { return len };
-        let Some(lag) = self.lag(frame, excess) else { return len };
-        // The beginning fades into what comes one lag later; the rest moves up.
-        for i in 0..self.fade() {
-            let later = frame.get(i + lag).copied().unwrap_or(0);
-            if let Some(s) = frame.get_mut(i) {
-                *s = mix(*s, later, i + 1, self.fade());
-            }
+        let shortest_blend = samples(BLEND_US, self.rate);
+        let lags = self.lags(excess, len.saturating_sub(shortest_blend));
+        if lags.0 > lags.1 {
+            return len;
         }
-        frame.copy_within(lag + self.fade().., self.fade());
+        let over = |lag: usize| lag.min(len - lag);
+        let lag = if self.is_quiet(frame) {
+            lags.1
+        } else {
+            let of = &*frame;
+            let pair = |lag: usize| {
+                let later = of.get(lag..).unwrap_or_default();
+                (of.get(..over(lag)).unwrap_or_default(), later)
+            };
+            match self.best(lags, excess >= HASTE, pair) {
+                Some(lag) => lag,
+                None => return len,
+            }
+        };
+        // The first period blends into the one that follows it, and all after it moves up.
+        let (first, later) = frame.split_at_mut(lag);
+        let over = over(lag);
+        if let (Some(first), Some(later)) = (first.get(..over), later.get_mut(..over)) {
+            blend(first, later);
+        }
+        frame.copy_within(lag.., 0);
         len - lag
     }
 
     fn grow(&mut self, pcm: &mut [i16], len: usize, lack: Duration) -> usize {
-        let Some(lag) = pcm.get(..len).and_then(|frame| self.lag(frame, lack)) else { return len };
-        let Some(room) = pcm.get_mut(..len + lag) else { return len };
-        // All up to one lag plays, then fades back into the beginning, which plays again.
-        room.copy_within(..len, lag);
-        for i in 0..self.fade() {
-            // After the move, the original sample at `lag + i` is at `2 * lag + i`.
-            let onward = room.get(2 * lag + i).copied();
-            if let (Some(onward), Some(s)) = (onward, room.get_mut(lag + i)) {
-                *s = mix(onward, *s, i + 1, self.fade());
-            }
+        let room = pcm.len().saturating_sub(len);
+        let lags = self.lags(lack, len.min(room).min(self.history.len()));
+        let Some(frame) = pcm.get(..len) else { return len };
+        if lags.0 > lags.1 {
+            return len;
         }
+        let lag = if self.is_quiet(frame) {
+            lags.1
+        } else {
+            let pair = |lag: usize| {
+                let before = self.history.get(self.history.len() - lag..).unwrap_or_default();
+                (frame.get(..lag).unwrap_or_default(), before)
+            };
+            match self.best(lags, false, pair) {
+                Some(lag) => lag,
+                None => return len,
+            }
+        };
+        // What follows naturally blends into the period that was just played, which runs into the
+        // frame: it plays one period later.
+        let Some(all) = pcm.get_mut(..len + lag) else { return len };
+        all.copy_within(..len, lag);
+        let (repeated, frame) = all.split_at_mut(lag);
+        let before = self.history.get(self.history.len() - lag..).unwrap_or_default();
+        repeated.copy_from_slice(before);
+        blend(frame.get(..lag).unwrap_or_default(), repeated);
         len + lag
+    }
+
+    fn heard(&mut self, pcm: &[i16]) {
+        let power: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
+        let rms = (power / pcm.len().max(1) as f32).sqrt();
+        self.floor = if rms < self.floor { rms } else { (self.floor * 1.01 + 0.02).min(rms) };
+        let keep = pcm.len().min(self.history.len());
+        self.history.rotate_left(keep);
+        let at = self.history.len() - keep;
+        let tail = pcm.get(pcm.len() - keep..).unwrap_or_default();
+        self.history.iter_mut().skip(at).zip(tail).for_each(|(h, s)| *h = *s);
     }
 }
 
@@ -106,6 +187,7 @@ mod tests {
     #[test]
     fn a_period_leaves_or_is_repeated_without_a_click() {
         let mut t = OverlapAdd::new(8_000);
+        t.heard(&tone(160));
         let smooth = roughness(&tone(160));
         let mut pcm = [tone(160), vec![0; 160]].concat();
         let n = t.shrink(&mut pcm, 160, Duration::from_millis(20));

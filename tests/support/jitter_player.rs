@@ -117,6 +117,7 @@ pub fn play(arrivals: &[Arrival], payloads: &[[u8; FRAME]]) -> Outcome {
                     (ticks as usize, false)
                 }
             };
+            scale.heard(&pcm[..len]);
             concealing = missing;
             out.heard.extend_from_slice(&pcm[..len]);
             ready += len;

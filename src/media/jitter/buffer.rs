@@ -16,14 +16,15 @@ const MAX_GAP: Duration = Duration::from_millis(1_000);
 /// An empty buffer is asked again after this much concealment.
 const STARVED_STEP: Duration = Duration::from_millis(10);
 /// The delay may exceed its target by this before it shrinks.
-const SHRINK_HYSTERESIS: Duration = Duration::from_millis(5);
+const SHRINK_HYSTERESIS: Duration = Duration::from_millis(10);
 /// The delay must exceed its target this many frames in a row before it shrinks.
 const SHRINK_PATIENCE: u32 = 6;
 /// From this excess on it shrinks at every frame that is fit.
 const MUCH: Duration = Duration::from_millis(30);
-/// The delay may fall short of its target by this before it grows. The target is what packets
-/// needed lately, so there is little to spare.
-const GROW_HYSTERESIS: Duration = Duration::from_millis(1);
+/// The next packet may be later than its time by this, where another waits usually.
+const LATE_NEXT: Duration = Duration::from_millis(10);
+/// Where the delay falls short of its target it grows by this at least: less is no pitch period.
+const LEAST_GROWTH: Duration = Duration::from_millis(10);
 /// More than this beyond the largest delay is not shrunk but left out.
 const TOO_MUCH: Duration = Duration::from_millis(100);
 
@@ -121,6 +122,12 @@ impl JitterBuffer {
     /// How much audio waits in it.
     pub fn level(&self) -> Duration {
         duration(self.slots.ticks(), self.config.clock_rate)
+    }
+
+    /// Audio that was asked to be concealed so far.
+    pub fn concealed(&self) -> Duration {
+        let us = self.stats.concealed_ticks.saturating_mul(1_000_000);
+        Duration::from_micros(us.checked_div(self.config.clock_rate.into()).unwrap_or(0))
     }
 
     /// Takes a packet that arrived at `now`.
@@ -410,11 +417,9 @@ impl JitterBuffer {
         let us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         self.stats.delay_us = self.stats.delay_us.saturating_add(us);
         let target = self.target();
-        if delay.saturating_add(GROW_HYSTERESIS) < target {
+        if delay < target {
             self.excess = (0, Duration::MAX);
-            // A little more than it lacks, so that a longer pitch period fits.
-            let lack = target.saturating_sub(delay);
-            return Adjust::Grow(lack.saturating_add(SHRINK_HYSTERESIS));
+            return Adjust::Grow(target.saturating_sub(delay).max(LEAST_GROWTH));
         }
         if delay <= target.saturating_add(SHRINK_HYSTERESIS) {
             self.excess = (0, Duration::MAX);
@@ -423,8 +428,10 @@ impl JitterBuffer {
         let (frames, least) = self.excess;
         let least = least.min(delay.saturating_sub(target));
         self.excess = (frames.saturating_add(1), least);
-        // What does not wait cannot be left out: then the path has become longer.
-        if frames < SHRINK_PATIENCE || self.slots.is_empty() {
+        // With so much delay another packet waits, or else the path has become longer.
+        let frame = duration(self.frame_ticks, self.config.clock_rate);
+        let empty = delay > frame.saturating_add(LATE_NEXT) && self.slots.is_empty();
+        if frames < SHRINK_PATIENCE || empty {
             return Adjust::Keep;
         }
         if least < MUCH {

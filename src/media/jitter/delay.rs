@@ -8,15 +8,14 @@ use crate::time::{Duration, Instant};
 const WINDOW_US: i64 = 4_000_000;
 /// Of the packets in order, as many may be later than the target (in 2^24): 5 %.
 const LATER: u32 = (1 << 24) / 20;
-/// No packet of the last one to two of these was as late as the target: it is over.
-const RECENT_US: i64 = 4_000_000;
-/// The weight of a packet fades to a third in 750 packets, 15 s at 20 ms each.
-const KEEP: u32 = 32_724;
-/// A percent that comes too late is worth this much delay: so much as ITU-T G.107 has it for G.711
-/// with concealment (3.6 of its units) where the way is long (0.134 a millisecond). So long tails
-/// are waited for if they are not too long, rare spikes are not, and reordered packets are if
-/// there are enough of them.
-const PERCENT_US: u64 = 27_000;
+/// The weight of a packet fades to a third in 300 packets, 6 s at 20 ms each.
+const KEEP: u32 = 32_659;
+/// A percent of packets that come too late is worth this much delay. Where the way is long, ITU-T
+/// G.107 has it at 27 ms for G.711 with concealment (3.6 of its units, against 0.134 a
+/// millisecond). That is so for packets that others overtake; those of a spike are late in a row,
+/// and are not waited for unless spikes are frequent.
+const OVERTAKEN_US: u64 = 27_000;
+const PERCENT_US: u64 = 20_000;
 /// The target moves if another saves a tenth of what this one costs.
 const STAY: u64 = 10;
 /// A transit time this far from the last means that a clock jumped, or the path is another.
@@ -34,15 +33,12 @@ pub struct DelayEstimator {
     least: i64,
     least_before: i64,
     window_since: i64,
-    /// Delays of packets that came in order, and of all.
+    /// Delays of packets that came in order.
     in_order: Histogram,
-    all: Histogram,
-    /// The bin of `all` that is worth waiting for.
-    worth: usize,
-    /// The latest bin of these seconds and of those before.
-    latest: usize,
-    latest_before: usize,
-    latest_since: i64,
+    /// Delays of packets that others have overtaken; the others count as not delayed.
+    overtaken: Histogram,
+    /// The bins of both that are worth waiting for.
+    worth: (usize, usize),
     target_us: i64,
 }
 
@@ -57,11 +53,8 @@ impl DelayEstimator {
             least_before: i64::MAX,
             window_since: 0,
             in_order: Histogram::new(KEEP),
-            all: Histogram::new(KEEP),
-            worth: 0,
-            latest: 0,
-            latest_before: 0,
-            latest_since: 0,
+            overtaken: Histogram::new(KEEP),
+            worth: (0, 0),
             target_us: 0,
         }
     }
@@ -71,10 +64,8 @@ impl DelayEstimator {
         self.last = None;
         self.forget_transit();
         self.in_order.clear();
-        self.all.clear();
-        self.worth = 0;
-        self.latest = 0;
-        self.latest_before = 0;
+        self.overtaken.clear();
+        self.worth = (0, 0);
         self.target_us = 0;
     }
 
@@ -114,7 +105,6 @@ impl DelayEstimator {
         let now = now.as_micros().cast_signed();
         if self.last.is_none() {
             self.window_since = now;
-            self.latest_since = now;
         }
         self.last = Some((timestamp, unwrapped));
         self.last_transit = transit;
@@ -124,26 +114,19 @@ impl DelayEstimator {
             self.window_since = now;
         }
         self.least = self.least.min(transit);
-        let bin = bin(transit.saturating_sub(self.fastest()));
-        if now.saturating_sub(self.latest_since) >= RECENT_US {
-            self.latest_before = core::mem::take(&mut self.latest);
-            self.latest_since = now;
-        }
-        self.latest = self.latest.max(bin);
-        self.record(bin, overtaken);
+        self.record(bin(transit.saturating_sub(self.fastest())), overtaken);
     }
 
     fn record(&mut self, bin: usize, overtaken: bool) {
-        if !overtaken {
+        if overtaken {
+            self.overtaken.add(bin);
+        } else {
             self.in_order.add(bin);
+            self.overtaken.add(0);
         }
-        self.all.add(bin);
-        let (best, least, cost) = self.all.costs(PERCENT_US, self.worth);
-        if cost > least.saturating_add(least / STAY) {
-            self.worth = best;
-        }
-        let measured = self.in_order.quantile(LATER).max(self.worth);
-        let bin = measured.min(self.latest.max(self.latest_before));
+        self.worth.0 = worth(&self.in_order, PERCENT_US, self.worth.0);
+        self.worth.1 = worth(&self.overtaken, OVERTAKEN_US, self.worth.1);
+        let bin = self.in_order.quantile(LATER).max(self.worth.0).max(self.worth.1);
         let bins = i64::try_from(bin).unwrap_or(0).saturating_add(1);
         self.target_us = bins.saturating_mul(BIN_US);
     }
@@ -162,6 +145,13 @@ impl DelayEstimator {
         let late = self.transit(now, self.unwrap_timestamp(timestamp)).saturating_sub(fastest);
         Some(Duration::from_micros(u64::try_from(late).unwrap_or(0)))
     }
+}
+
+/// The bin that is worth waiting for; the one from `before` unless another is clearly better.
+fn worth(delays: &Histogram, percent_us: u64, before: usize) -> usize {
+    let (best, least, cost) = delays.costs(percent_us, before);
+    let better = cost > least.saturating_add(least.checked_div(STAY).unwrap_or(0));
+    if better { best } else { before }
 }
 
 #[cfg(test)]
@@ -198,8 +188,7 @@ mod tests {
         assert_eq!(feed.packets(90, 6, 62, false), 65);
         assert_eq!(feed.packets(250, 6, 62, false), 65);
         assert_eq!(feed.packets(100, 10_000, 0, false), 65);
-        // Nothing was late in the last eight seconds: it is over.
-        assert_eq!(feed.packets(300, 10_000, 0, false), 5);
+        assert_eq!(feed.packets(1_100, 10_000, 0, false), 5);
     }
 
     #[test]

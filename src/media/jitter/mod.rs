@@ -38,11 +38,11 @@ pub struct JitterConfig {
 }
 
 impl JitterConfig {
-    /// The defaults for a stream of this RTP clock: 10 to 400 ms, 40 ms to begin with.
+    /// The defaults for a stream of this RTP clock: 15 to 400 ms, 40 ms to begin with.
     pub const fn new(clock_rate: u32) -> Self {
         Self {
             clock_rate,
-            min_delay: Duration::from_millis(10),
+            min_delay: Duration::from_millis(15),
             max_delay: Duration::from_millis(400),
             initial_delay: Duration::from_millis(40),
             max_payload: super::codec::MAX_PAYLOAD,

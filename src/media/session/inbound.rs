@@ -99,6 +99,9 @@ pub(super) struct Inbound {
     level: f32,
     gain: Gain,
     bad_payloads: u64,
+    /// Audio left out and repeated.
+    shrunk: Duration,
+    stretched: Duration,
 }
 
 impl Inbound {
@@ -125,6 +128,8 @@ impl Inbound {
             level: 0.0,
             gain: Gain::new(host_rate),
             bad_payloads: 0,
+            shrunk: Duration::ZERO,
+            stretched: Duration::ZERO,
         })
     }
 
@@ -227,6 +232,7 @@ impl Inbound {
     /// Plays the next frame, gap or silence.
     fn step(&mut self, now: Instant) {
         let Self { jitter, chains, current, pcm, ready, joint, comfort, bad_payloads, .. } = self;
+        let (shrunk, stretched) = (&mut self.shrunk, &mut self.stretched);
         let host_rate = &self.host_rate;
         let playout = jitter.pop(now);
         if let Playout::Frame { payload_type, .. } = playout
@@ -247,11 +253,17 @@ impl Inbound {
                 match chain.decoder.decode(payload, pcm) {
                     Ok(len) => {
                         chain.conceal.good(pcm.get_mut(..len).unwrap_or_default());
-                        match adjust {
+                        let scaled = match adjust {
                             Adjust::Keep => len,
                             Adjust::Shrink(by) => chain.scale.shrink(pcm, len, by),
                             Adjust::Grow(by) => chain.scale.grow(pcm, len, by),
-                        }
+                        };
+                        let rate = chain.description.sample_rate;
+                        let less = lasts(len.saturating_sub(scaled), rate);
+                        let more = lasts(scaled.saturating_sub(len), rate);
+                        *shrunk = shrunk.saturating_add(less);
+                        *stretched = stretched.saturating_add(more);
+                        scaled
                     }
                     Err(_) => {
                         *bad_payloads = bad_payloads.saturating_add(1);
@@ -279,6 +291,7 @@ impl Inbound {
                 len
             }
         };
+        chain.scale.heard(pcm.get(..len).unwrap_or_default());
         let own = if chain.payload.codec == CodecId::Opus { OPUS_DELAY_MS } else { 0 };
         let own = (*host_rate / 1_000).saturating_mul(own) as usize;
         let delay = chain.resampler.delay().saturating_add(own);
@@ -298,8 +311,17 @@ impl Inbound {
 
     /// Audio decoded and not read yet.
     pub(super) fn ready(&self) -> Duration {
-        let us = (self.ready.len() as u64).saturating_mul(1_000_000);
-        Duration::from_micros(us.checked_div(self.host_rate.into()).unwrap_or(0))
+        lasts(self.ready.len(), self.host_rate)
+    }
+
+    /// Audio that was left out so far.
+    pub(super) fn shrunk(&self) -> Duration {
+        self.shrunk
+    }
+
+    /// Audio that was repeated so far.
+    pub(super) fn stretched(&self) -> Duration {
+        self.stretched
     }
 
     /// Mean amplitude of what is heard, decaying.
@@ -311,6 +333,12 @@ impl Inbound {
     pub(super) fn bad_payloads(&self) -> u64 {
         self.bad_payloads
     }
+}
+
+/// How long so many samples last.
+fn lasts(samples: usize, rate: u32) -> Duration {
+    let us = (samples as u64).saturating_mul(1_000_000);
+    Duration::from_micros(us.checked_div(rate.into()).unwrap_or(0))
 }
 
 /// Samples of the longest frame; it may be lengthened to twice its length.

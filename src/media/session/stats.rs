@@ -153,6 +153,14 @@ pub struct MediaStats {
     pub reordered: u64,
     /// Frames that were concealed.
     pub concealed_frames: u64,
+    /// Audio that was made up in place of frames that were missing.
+    pub concealed: Duration,
+    /// Times that audio began to be missing.
+    pub concealment_events: u64,
+    /// Audio that was left out to shorten the delay.
+    pub shrunk: Duration,
+    /// Audio that was repeated to lengthen the delay.
+    pub stretched: Duration,
     /// Packets dropped because too many waited in the jitter buffer.
     pub jitter_overflow: u64,
     /// Packets dropped because nobody polled for them.
@@ -167,6 +175,8 @@ pub struct MediaStats {
     pub buffer_level: Duration,
     /// The delay that the jitter buffer aims at.
     pub buffer_target: Duration,
+    /// Mean delay that the jitter buffer added, since each packet's earliest possible arrival.
+    pub buffer_delay: Duration,
     /// Level of what is sent, in dB of full scale (-127 to 0).
     pub level_sent: f32,
     /// Level of what is heard, in dB of full scale (-127 to 0).
