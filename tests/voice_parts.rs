@@ -108,7 +108,7 @@ fn speech_in_a_quiet_room_hardly_changes() {
     let clean = at_level(&speech(&[930, 880], 6.0), -26.0);
     let out = alone(&mut processing(NOISE), &mix(&clean, &white(3, clean.len(), -60.0)));
     let (sdr, gain) = si_sdr(&clean[RATE..], &out[RATE..]);
-    assert!(sdr > 19.0 && gain.abs() < 0.5, "{sdr:.1} dB, {gain:.2} dB");
+    assert!(sdr > 22.0 && gain.abs() < 0.5, "{sdr:.1} dB, {gain:.2} dB");
 }
 
 #[test]
@@ -125,6 +125,11 @@ fn the_gain_keeps_its_bounds_raises_no_noise_and_no_peak_reaches_full_scale() {
     assert!((-12.01..-11.0).contains(&least), "{least}");
     let noisy = gain_of(&mix(&at_level(&said, -42.0), &white(5, said.len(), -58.0)));
     assert!((8.0..14.0).contains(&noisy), "{noisy}");
+    // A fan begins to turn.
+    let mut mic = mix(&at_level(&said, -42.0), &white(5, said.len(), -75.0));
+    mic.extend(mix(&at_level(&said, -42.0), &white(6, said.len(), -55.0)));
+    let fan = gain_of(&mic);
+    assert!((6.0..13.0).contains(&fan), "{fan}");
     // A whisper, then a shout.
     let mut mic = at_level(&said, -42.0);
     mic.extend(at_level(&said[..RATE * 2], -12.0));
@@ -220,7 +225,7 @@ fn the_room_is_still_heard_while_the_far_end_speaks() {
     let scene = Scene::new(far, hum.clone(), &room(7, 4.0, 60.0), true, -29.0);
     let out = run(&mut processing(ECHO), &scene);
     let level = db(power(&out[4 * RATE..]) / power(&hum[4 * RATE..]));
-    assert!((-4.0..2.0).contains(&level), "{level:.1}");
+    assert!((-1.0..2.0).contains(&level), "{level:.1}");
 }
 
 #[test]
