@@ -226,3 +226,39 @@ fn an_engine_that_holds_too_much_or_keeps_something_is_seen() {
     assert_one(&held(false, |load| load.flows = 257), "flows");
     assert_one(&held(false, |load| load.ended = 65), "ended calls");
 }
+
+/// What the rules say under a mandatory policy to 40 packets of Opus, of all lengths: told of as
+/// protected or not, and with a payload that is encrypted or the plain one.
+fn opus(protected: bool, encrypted: bool) -> Vec<String> {
+    broken_by(|net, to| {
+        let host = net.host();
+        net.report(Fact::Required { host, on: true });
+        net.report(told(host, 1, 999));
+        for index in 1_000..1_040_u64 {
+            if protected {
+                net.report(told(host, 1, index));
+            }
+            let mut packet = srtp(index, 0);
+            packet[1] = 111;
+            packet.truncate(12 + 40 + (index as usize * 7) % 100);
+            // Wideband SILK of 20 ms, then what differs from packet to packet.
+            packet[12] = if encrypted { index.wrapping_mul(167) as u8 } else { 9 << 3 };
+            net.send(4000, to, &packet);
+        }
+    })
+}
+
+#[test]
+fn opus_in_the_clear_is_seen_whatever_its_length_and_whatever_is_said_of_it() {
+    assert!(opus(true, true).is_empty());
+    // Nobody says that it is encrypted.
+    for encrypted in [false, true] {
+        let broken = opus(false, encrypted);
+        assert!(!broken.is_empty());
+        assert!(broken.iter().all(|problem| problem.contains("sent RTP to")), "{broken:?}");
+    }
+    // It is said to be, and is not.
+    let broken = opus(true, false);
+    assert_eq!(broken.len(), 2, "{broken:?}");
+    assert!(broken.iter().all(|problem| problem.contains("that reads as plain: 1 first bytes")));
+}

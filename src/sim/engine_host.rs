@@ -2,6 +2,8 @@
 
 mod claims;
 
+pub(super) use claims::report_progress;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;

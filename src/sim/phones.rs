@@ -28,7 +28,8 @@ impl World {
         config.udp_port = Some(5060);
         config.trust = crate::crypto::tls::TrustAnchors::none();
         name.clone_into(&mut config.local_user);
-        // The wiretap tells by the lengths of packets whether they are encrypted, which Opus hides.
+        // Who looks at packets one by one (`Packet::kind`) tells by their lengths whether they are
+        // encrypted, which Opus hides. Who wants it names it in `codecs`; the rules see through it.
         config.codecs.retain(|codec| *codec != Codec::Opus);
         setup(&mut config);
         Ok(self.add_host_at(name, ip, EngineHost::new(config, now)?))

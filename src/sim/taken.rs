@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::engine_host::report_progress;
 use super::host::Net;
 use crate::engine::{CallId, Engine, Input};
 use crate::media::session::{Channel, MAX_TRANSMIT, MediaSession, MediaUpdate};
@@ -132,7 +133,11 @@ impl Taken {
                     Channel::Rtp => *rtp,
                     Channel::Rtcp => *rtcp,
                 };
-                net.send(port, transmit.remote, transmit.packet.bytes());
+                let (remote, len) = (transmit.remote, transmit.packet.bytes().len());
+                if let Some(progress) = session.srtp_progress() {
+                    report_progress(net, &progress);
+                }
+                net.send(port, remote, buffer.get(..len).unwrap_or_default());
             }
             let due = session.feedback_due() || (!session.is_closed() && now >= running.feedback);
             if self.feed_back && due {

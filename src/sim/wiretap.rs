@@ -1,7 +1,10 @@
 //! What a protocol analyzer sees: a packet's kind, from its bytes alone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::host::HostId;
+use super::invariants::Fact;
 use crate::crypto::srtp::Suite;
 
 /// A datagram, looked at from outside.
@@ -93,6 +96,46 @@ pub fn srtcp_index(packet: &[u8], suite: Suite, mki_len: usize) -> Option<u32> {
     packet.get(..end)?.last_chunk::<4>().map(|word| u32::from_be_bytes(*word))
 }
 
+/// What a listener knows who follows the streams, and is told by each engine how far the keys of
+/// its packets have come.
+#[derive(Debug, Default)]
+pub struct Wiretap {
+    /// Engines: they tell of each packet that they protect.
+    tells: BTreeSet<HostId>,
+    /// The sequence number of the packet that is protected next.
+    told: BTreeMap<(HostId, u32), Option<u16>>,
+}
+
+impl Wiretap {
+    /// Listens; the kind of what crosses the wire with this fact.
+    ///
+    /// A packet whose codec may have any length counts as encrypted only if its engine told of it
+    /// before. That this is so the rule
+    /// [`EncryptedLooksRandom`](super::invariants::EncryptedLooksRandom) sees on the wire.
+    pub fn listen(&mut self, fact: &Fact<'_>) -> Option<Kind> {
+        match *fact {
+            Fact::CallNews { host, .. } => _ = self.tells.insert(host),
+            Fact::SrtpProgress { host, ssrc, sequence, .. } => {
+                self.tells.insert(host);
+                self.told.insert((host, ssrc), sequence);
+            }
+            Fact::Segment { payload, .. } => return Some(Kind::of_stream(payload)),
+            Fact::Datagram { host, payload, .. } => return Some(self.kind(host, payload)),
+            _ => {}
+        }
+        None
+    }
+
+    fn kind(&self, host: HostId, payload: &[u8]) -> Kind {
+        let packet = Packet::new(payload);
+        if !packet.is_of_any_length() || !self.tells.contains(&host) {
+            return packet.kind();
+        }
+        let told = packet.ssrc().and_then(|ssrc| self.told.get(&(host, ssrc)).copied().flatten());
+        if told.is_some() && told == packet.sequence() { Kind::Srtp } else { Kind::Rtp }
+    }
+}
+
 fn is_sip(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
     line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
@@ -104,9 +147,10 @@ impl<'a> Packet<'a> {
         Self(bytes)
     }
 
-    /// Its kind. RTP and SRTP share a header; what tells them apart is the length, because the
-    /// codecs of this crate make 8 bytes a millisecond and frames of whole 10 ms (telephone
-    /// events: 4 bytes), and every SRTP suite adds a tag of 4, 10 or 16 bytes.
+    /// Its kind. RTP and SRTP share a header; what tells them apart in one packet is the length,
+    /// because G.711 and G.722 make 8 bytes a millisecond and frames of whole 10 ms (telephone
+    /// events: 4 bytes), and every SRTP suite adds a tag of 4, 10 or 16 bytes. Opus packets have
+    /// all lengths: of those a [`Wiretap`] knows more.
     pub fn kind(&self) -> Kind {
         match self.0 {
             [0x80..=0xbf, 192..=223, ..] => {
@@ -131,6 +175,20 @@ impl<'a> Packet<'a> {
     /// The synchronization source of an RTP packet.
     pub fn ssrc(&self) -> Option<u32> {
         Some(u32::from_be_bytes(self.0.get(8..12)?.try_into().ok()?))
+    }
+
+    /// Whether its payload type is a dynamic one (RFC 3551 §3) and its length that of no telephone
+    /// event: nothing is known of the codec's lengths.
+    fn is_of_any_length(&self) -> bool {
+        let kind = matches!(self.kind(), Kind::Rtp | Kind::Srtp);
+        let dynamic = self.0.get(1).is_some_and(|byte| byte & 0x7f >= 96);
+        kind && dynamic && self.0.len().saturating_sub(self.header_len()) != 4
+    }
+
+    /// The first byte of the payload: in Opus what the packet is made of (RFC 6716 §3.1), under
+    /// SRTP any number.
+    pub fn first_byte(&self) -> Option<u8> {
+        self.0.get(self.header_len()).copied()
     }
 
     /// The sequence number of an RTP packet.

@@ -5,6 +5,21 @@ use super::super::invariants::{Claim, Fact};
 use super::super::wiretap::{Kind, Packet};
 use super::EngineHost;
 use crate::engine::{CallId, Padlock};
+use crate::media::session::SrtpProgress;
+
+/// Tells the invariants how far a source's key has come.
+pub(in crate::sim) fn report_progress(net: &mut Net<'_>, p: &SrtpProgress) {
+    net.report(Fact::SrtpProgress {
+        host: net.host(),
+        ssrc: p.counters.ssrc,
+        suite: p.suite,
+        mki_len: p.mki_len,
+        generation: p.generation,
+        roll_over: p.counters.roll_over,
+        sequence: p.counters.sequence,
+        rtcp_index: p.counters.rtcp_index,
+    });
+}
 
 impl EngineHost {
     pub(super) fn claim(&mut self, call: CallId) -> Claim {
@@ -20,23 +35,14 @@ impl EngineHost {
     /// Tells the invariants under which key and index the packet in the buffer is protected.
     pub(super) fn report_srtp(&mut self, net: &mut Net<'_>, len: usize) {
         let packet = Packet::new(self.buffer.get(..len).unwrap_or_default());
-        if !matches!(packet.kind(), Kind::Srtp | Kind::Srtcp) {
+        if !matches!(packet.kind(), Kind::Rtp | Kind::Srtp | Kind::Srtcp) {
             return;
         }
-        let host = net.host();
         for call in self.engine.call_ids() {
             let progress = self.engine.call(call).and_then(|call| call.srtp_progress());
-            let Some(p) = progress.filter(|p| packet.is_of(p.counters.ssrc)) else { continue };
-            net.report(Fact::SrtpProgress {
-                host,
-                ssrc: p.counters.ssrc,
-                suite: p.suite,
-                mki_len: p.mki_len,
-                generation: p.generation,
-                roll_over: p.counters.roll_over,
-                sequence: p.counters.sequence,
-                rtcp_index: p.counters.rtcp_index,
-            });
+            if let Some(p) = progress.filter(|p| packet.is_of(p.counters.ssrc)) {
+                report_progress(net, &p);
+            }
         }
     }
 

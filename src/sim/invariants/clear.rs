@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Claim, Fact, Rule};
 use crate::sim::host::HostId;
-use crate::sim::wiretap::{Kind, Packet, call_id, is_bare_ok, is_refusal};
+use crate::sim::wiretap::{Kind, Packet, Wiretap, call_id, is_bare_ok, is_refusal};
 use crate::time::Instant;
 
 /// A host under a mandatory policy sends no SIP, RTP or RTCP in the clear. It may refuse: who
@@ -12,6 +12,7 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub struct NothingInTheClear {
     required: BTreeSet<HostId>,
+    wiretap: Wiretap,
 }
 
 impl Rule for NothingInTheClear {
@@ -20,11 +21,11 @@ impl Rule for NothingInTheClear {
     }
 
     fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
+        let kind = self.wiretap.listen(fact).unwrap_or(Kind::Other);
         match *fact {
             Fact::Required { host, on: true } => _ = self.required.insert(host),
             Fact::Required { host, on: false } => _ = self.required.remove(&host),
             Fact::Datagram { host, to, payload, .. } | Fact::Segment { host, to, payload, .. } => {
-                let kind = kind_of(fact, payload);
                 let clear =
                     kind.is_clear() && !(kind == Kind::Sip && takes_no_call_further(payload));
                 if clear && self.required.contains(&host) {
@@ -43,10 +44,50 @@ fn takes_no_call_further(message: &[u8]) -> bool {
     is_refusal(message) || is_bare_ok(message, &["OPTIONS", "CANCEL", "BYE"])
 }
 
-fn kind_of(fact: &Fact<'_>, payload: &[u8]) -> Kind {
-    match fact {
-        Fact::Segment { .. } => Kind::of_stream(payload),
-        _ => Packet::new(payload).kind(),
+/// What an engine says that it encrypted looks like it: the first bytes of the payloads of a source
+/// are any numbers. In Opus they are few (the mode, bandwidth and length of RFC 6716 §3.1), and so
+/// they are in silence and in tones under G.711.
+#[derive(Debug, Default)]
+pub struct EncryptedLooksRandom {
+    wiretap: Wiretap,
+    first: BTreeMap<(HostId, u32), Vec<u8>>,
+}
+
+impl EncryptedLooksRandom {
+    /// Packets in a row that are looked at together.
+    const WINDOW: usize = 16;
+    /// Different first bytes among them at least: of 16 random ones no more than this are
+    /// different once in 10^10 times.
+    const FEW: usize = 6;
+}
+
+impl Rule for EncryptedLooksRandom {
+    fn name(&self) -> &'static str {
+        "what is said to be encrypted looks random"
+    }
+
+    fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
+        let kind = self.wiretap.listen(fact);
+        let Fact::Datagram { host, to, payload, .. } = *fact else { return Ok(()) };
+        let packet = Packet::new(payload);
+        let (Some(Kind::Srtp), Some(ssrc), Some(byte)) = (kind, packet.ssrc(), packet.first_byte())
+        else {
+            return Ok(());
+        };
+        let first = self.first.entry((host, ssrc)).or_default();
+        first.push(byte);
+        if first.len() < Self::WINDOW {
+            return Ok(());
+        }
+        let different = first.drain(..).collect::<BTreeSet<_>>().len();
+        if different <= Self::FEW {
+            return Err(format!(
+                "{host:?} sent SRTP to {to} that reads as plain: {different} first bytes in {} \
+                 packets",
+                Self::WINDOW
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -60,6 +101,7 @@ pub struct HonestPadlock {
     /// Call-ID of a secure one; the last words of the one (the ACK to a refusal that comes again)
     /// are not those of the other.
     ended_clear: BTreeMap<HostId, BTreeSet<String>>,
+    wiretap: Wiretap,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +147,7 @@ impl Rule for HonestPadlock {
     }
 
     fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
+        let kind = self.wiretap.listen(fact).unwrap_or(Kind::Other);
         match *fact {
             Fact::CallNews { host, call, claim } => {
                 self.shown(host, call).claim = claim;
@@ -125,11 +168,10 @@ impl Rule for HonestPadlock {
                     self.ended_clear.entry(host).or_default().insert(id);
                 }
             }
-            Fact::Datagram { host, to, payload, .. } | Fact::Segment { host, to, payload, .. } => {
-                let kind = kind_of(fact, payload);
-                if self.is_lie(host, kind, payload) {
-                    return Err(format!("{host:?} sent {kind} to {to} with the padlock shut"));
-                }
+            Fact::Datagram { host, to, payload, .. } | Fact::Segment { host, to, payload, .. }
+                if self.is_lie(host, kind, payload) =>
+            {
+                return Err(format!("{host:?} sent {kind} to {to} with the padlock shut"));
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::{Fact, Rule};
 use crate::crypto::srtp::Suite;
 use crate::sim::host::HostId;
-use crate::sim::wiretap::{Kind, Packet, srtcp_index};
+use crate::sim::wiretap::{Kind, Packet, Wiretap, srtcp_index};
 use crate::time::Instant;
 
 /// No SRTP or SRTCP packet index is used twice under one key and SSRC, and no ciphertext ever
@@ -28,6 +28,7 @@ pub struct NoKeyReuse {
     /// Per sender and SSRC that tells nothing: the highest extended sequence number.
     highest: BTreeMap<(HostId, SocketAddr, u32), u64>,
     ciphertexts: BTreeSet<u64>,
+    wiretap: Wiretap,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,7 @@ impl Rule for NoKeyReuse {
     }
 
     fn observe(&mut self, fact: &Fact<'_>, _: Instant) -> Result<(), String> {
+        let kind = self.wiretap.listen(fact);
         match *fact {
             Fact::Hostile { host } => _ = self.hostile.insert(host),
             Fact::SrtpProgress {
@@ -60,7 +62,7 @@ impl Rule for NoKeyReuse {
                 self.told.insert((host, ssrc), Told { suite, mki_len, generation, index });
             }
             Fact::Datagram { host, to, payload, .. } if !self.hostile.contains(&host) => {
-                return self.packet(host, to, payload);
+                return self.packet(host, to, payload, kind);
             }
             _ => {}
         }
@@ -69,14 +71,20 @@ impl Rule for NoKeyReuse {
 }
 
 impl NoKeyReuse {
-    fn packet(&mut self, host: HostId, to: SocketAddr, payload: &[u8]) -> Result<(), String> {
+    fn packet(
+        &mut self,
+        host: HostId,
+        to: SocketAddr,
+        payload: &[u8],
+        kind: Option<Kind>,
+    ) -> Result<(), String> {
         let packet = Packet::new(payload);
-        let body = match packet.kind() {
-            Kind::Srtp => {
+        let body = match kind {
+            Some(Kind::Srtp) => {
                 self.srtp(host, to, &packet)?;
                 payload.get(12..)
             }
-            Kind::Srtcp => {
+            Some(Kind::Srtcp) => {
                 self.srtcp(host, payload)?;
                 payload.get(8..)
             }

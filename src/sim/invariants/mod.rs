@@ -7,7 +7,7 @@ mod memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-pub use clear::{HonestPadlock, NothingInTheClear};
+pub use clear::{EncryptedLooksRandom, HonestPadlock, NothingInTheClear};
 pub use keys::NoKeyReuse;
 pub use memory::{BoundedMemory, NoLeftovers};
 
@@ -190,6 +190,7 @@ impl Default for Rules {
                 Box::new(EndsOnce::default()),
                 Box::new(NothingInTheClear::default()),
                 Box::new(HonestPadlock::default()),
+                Box::new(EncryptedLooksRandom::default()),
                 Box::new(NoKeyReuse::default()),
                 Box::new(NoSpin::default()),
                 Box::new(NoLeftovers),
