@@ -8,6 +8,10 @@
  * A panic is caught: SUBROSA_ERR_PANIC, and the handle can only be freed. Times are
  * microseconds on a monotonic clock of the host's choice.
  *
+ * A handle is dead once it was freed: giving it again is what the library cannot notice. Ids can
+ * be given for ever: one whose object is gone gives SUBROSA_ERR_UNKNOWN_ID and never names
+ * another one. They are the engine's that gave them: a second engine may have the same.
+ *
  * After every input and every command, call subrosa_engine_poll_output and do what it says,
  * until it gives SUBROSA_OUTPUT_TIMEOUT. examples/c/desk_phone.c is a whole phone.
  *

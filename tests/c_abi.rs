@@ -171,15 +171,18 @@ impl Drop for Desk {
 }
 
 impl Desk {
-    fn start(name: &str, arguments: &[&str]) -> Self {
+    fn program() -> &'static Path {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
         let sources =
             ["desk_phone", "sockets", "options", "dns", "wav"].map(|n| format!("examples/c/{n}.c"));
         let sources = sources.each_ref().map(String::as_str);
-        let program = PROGRAM.get_or_init(|| compile("desk_phone", &sources));
+        PROGRAM.get_or_init(|| compile("desk_phone", &sources))
+    }
+
+    fn start(name: &str, arguments: &[&str]) -> Self {
         let recording = folder().join(format!("{name}.wav"));
         let file = |name: &str| folder().join(name);
-        let mut child = Command::new(program)
+        let mut child = Command::new(Self::program())
             .args(["--policy", "required", "--udp", "-1", "--ip", "127.0.0.1"])
             .arg("--ca")
             .arg(file("ca.pem"))
@@ -369,4 +372,50 @@ fn the_desk_phone_says_that_its_password_is_refused() {
     assert!(why.contains("refused the user name or password"), "{why}");
     assert!(registrar.seen().contains(&Seen::Refused));
     assert!(!registrar.seen().iter().any(|seen| matches!(seen, Seen::Registered { .. })));
+}
+
+/// What a desk phone that is given only this ends with, and all that it says.
+fn desk(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(Desk::program()).args(arguments).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn the_desk_phone_tells_a_wrong_option_from_what_it_cannot_use() {
+    for wrong in [&["--colour", "red"][..], &["--policy", "maybe"], &["--call"], &["extra"]] {
+        let (code, said) = desk(&[&["--answer"], wrong].concat());
+        assert_eq!(code, Some(2), "{wrong:?}: {said}");
+        assert!(said.starts_with("usage: desk_phone"), "{said}");
+    }
+    assert_eq!(desk(&["--user", "desk"]).0, Some(2), "nothing to do");
+    for (unusable, part) in [
+        (["--play", "/no/such.wav"], "/no/such.wav"),
+        (["--ca", "/no/such.pem"], "/no/such.pem"),
+        (["--account", "mailto:desk@localhost"], "account"),
+        (["--dns", "nonsense"], "--dns"),
+    ] {
+        let (code, said) = desk(&[&["--answer"], &unusable[..]].concat());
+        assert_eq!(code, Some(1), "{unusable:?}: {said}");
+        assert!(said.starts_with("desk_phone: ") && said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_call_of_the_desk_phone_to_nobody_and_to_a_stranger_ends_with_a_status_of_its_own() {
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let to = format!("sip:rust@127.0.0.1:{free};transport=tcp");
+    let (code, said) = desk(&["--call", &to]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("ended: reason 8, status 0"), "{said}");
+    assert!(!said.contains("certificate") && !said.contains("established"), "{said}");
+
+    // It trusts the public CAs alone, and the Rust phone's is none of them.
+    let (_phone, _, port) = rust_phone();
+    let to = format!("sip:rust@localhost:{port};transport=tls");
+    let (code, said) = desk(&["--policy", "required", "--udp", "-1", "--call", &to]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("certificate of localhost: "), "{said}");
+    assert!(said.contains("ended: reason 8, status 0"), "{said}");
 }

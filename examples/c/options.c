@@ -21,7 +21,9 @@ static void usage(void) {
             "  --play F --record F  WAV, 16-bit mono, 16 kHz\n"
             "  --dtmf DIGITS      keys to press once the call is up\n"
             "  --dns IP:PORT      the DNS server (the first of /etc/resolv.conf)\n"
-            "  --limit N          give up after N seconds in all (60)\n");
+            "  --limit N          give up after N seconds in all (60)\n"
+            "Exit status: 0 after a call, 1 if something cannot be used, 2 for a wrong option,\n"
+            "3 if there was no call, 4 after a call that the policy should not have let be plain.\n");
     exit(2);
 }
 

@@ -38,7 +38,7 @@ impl Trust {
 
 /// True if a message, whatever it is, has keys for SRTP in its body.
 fn has_keys(message: &Message) -> bool {
-    memchr::memmem::find(message.body(), b"a=crypto:").is_some()
+    message.body_has(b"a=crypto:")
 }
 
 /// How our offers ask for SRTP where the policy prefers it and does not demand it.

@@ -160,7 +160,7 @@ impl Engine {
         let audio = account.and_then(|a| self.accounts.get(a)).map(|a| a.config.audio.clone());
         let (tag, trust, leg) = (self.token(), self.trust(flow), self.signalling_leg(flow));
         // Without any policy only a caller who asks for DTLS makes an identity needed.
-        let asks = memchr::memmem::find(message.body(), b"a=fingerprint").is_some();
+        let asks = message.body_has(b"a=fingerprint");
         let encrypts = policy != SecurityPolicy::Off || asks;
         let fingerprints = if encrypts { self.dtls_fingerprints() } else { alloc::vec::Vec::new() };
         let (srtp, trace) = (self.config.srtp_options(), self.config.sip_trace);

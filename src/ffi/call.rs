@@ -377,3 +377,40 @@ pub unsafe extern "C" fn subrosa_call_read_pcm(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::SUBROSA_CODEC_PCMU;
+    use super::super::end::SUBROSA_END_NO_ANSWER;
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_call_is_the_same_in_c() {
+        let facts = |direction, holds, end_reason| CallFacts {
+            state: CallState::Established,
+            direction,
+            codec: Some(Codec::Pcmu),
+            end_reason,
+            holds,
+            remote: "sip:bob@example.com".to_owned(),
+            sip_call_id: "3f1a".to_owned(),
+        };
+        let mut texts = Texts::default();
+        let told = [
+            (Direction::Outgoing, (true, false), None),
+            (Direction::Incoming, (false, true), Some(EndReason::NoAnswer)),
+            (Direction::Incoming, (false, false), None),
+        ]
+        .map(|(direction, holds, end)| {
+            let info = subrosa_call_info::of(&facts(direction, holds, end), &mut texts);
+            assert_eq!((info.state, info.codec), (SUBROSA_CALL_ESTABLISHED, SUBROSA_CODEC_PCMU));
+            // SAFETY: `texts` keeps what it lent.
+            let words = unsafe { (info.remote.text().unwrap(), info.sip_call_id.text().unwrap()) };
+            assert_eq!(words, ("sip:bob@example.com", "3f1a"));
+            (info.outgoing, info.local_hold, info.remote_hold, info.end_reason)
+        });
+        assert_eq!(told[0], (1, 1, 0, SUBROSA_END_NONE));
+        assert_eq!(told[1], (0, 0, 1, SUBROSA_END_NO_ANSWER));
+        assert_eq!(told[2], (0, 0, 0, SUBROSA_END_NONE));
+    }
+}

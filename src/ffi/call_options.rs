@@ -125,10 +125,15 @@ pub unsafe extern "C" fn subrosa_call_options_init(
 
 #[cfg(test)]
 mod tests {
+    use super::super::processing::{
+        SUBROSA_PROCESSING_GAIN_CONTROL, SUBROSA_PROCESSING_HIGH_PASS, SUBROSA_PROCESSING_OFF,
+        SUBROSA_PROCESSING_VOICE,
+    };
     use super::super::{SUBROSA_CODEC_G722, SUBROSA_CODEC_PCMA, SUBROSA_CODEC_PCMU};
     use super::super::{SUBROSA_POLICY_PREFERRED, SUBROSA_POLICY_REQUIRED};
     use super::*;
     use crate::engine::{Codec, SecurityPolicy};
+    use crate::media::dsp::ProcessingConfig;
 
     #[test]
     fn options_are_checked_and_default_when_null() {
@@ -165,6 +170,7 @@ mod tests {
             codec_count: 2,
             codecs,
             media_offer: SUBROSA_MEDIA_OFFER_SECURE_FIRST,
+            processing: SUBROSA_PROCESSING_GAIN_CONTROL | SUBROSA_PROCESSING_HIGH_PASS,
             ..Default::default()
         };
         // SAFETY: a whole struct.
@@ -173,5 +179,24 @@ mod tests {
         assert_eq!((options.sample_rate, options.media_offer), (48_000, MediaOffer::SecureFirst));
         assert_eq!(options.ring_timeout, Duration::from_millis(1_234));
         assert_eq!(options.codecs, [Codec::Pcmu, Codec::G722]);
+        let config =
+            ProcessingConfig { gain_control: true, high_pass: true, ..ProcessingConfig::OFF };
+        assert_eq!(options.processing, Some(config));
+    }
+
+    #[test]
+    fn processing_follows_the_configuration_unless_the_call_says_otherwise() {
+        let with = |parts| {
+            let given = subrosa_call_options { processing: parts, ..Default::default() };
+            // SAFETY: a whole struct.
+            unsafe { options(&given) }.map(|options| options.processing).ok()
+        };
+        assert_eq!(subrosa_call_options::default().processing, SUBROSA_PROCESSING_DEFAULT);
+        assert_eq!(with(SUBROSA_PROCESSING_DEFAULT), Some(None));
+        assert_eq!(with(SUBROSA_PROCESSING_OFF), Some(Some(ProcessingConfig::OFF)));
+        assert_eq!(with(SUBROSA_PROCESSING_VOICE), Some(Some(ProcessingConfig::VOICE)));
+        for bad in [32, SUBROSA_PROCESSING_DEFAULT | 1, u32::MAX] {
+            assert_eq!(with(bad), None, "{bad:#x}");
+        }
     }
 }

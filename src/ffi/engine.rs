@@ -382,3 +382,61 @@ pub unsafe extern "C" fn subrosa_engine_handle_wall_clock(
     // SAFETY: the caller's promise.
     unsafe { input(engine, now_us, Input::WallClock(UnixTime::from_micros(unix_time_us))) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{subrosa_config_free, subrosa_config_new};
+    use super::super::status::SUBROSA_OK;
+    use super::*;
+    use crate::engine::{AccountConfig, CallOptions};
+
+    /// The Call-ID of the first call of an engine of this seed, into which this was stirred.
+    fn first_call_id(seed: u8, entropy: &[&[u8]]) -> String {
+        let seed = [seed; 32];
+        let (mut config, mut engine) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: what is pointed to lives as long as it is used.
+        unsafe {
+            assert_eq!(subrosa_config_new(seed.as_ptr(), 32, 1, &mut config), SUBROSA_OK);
+            assert_eq!(subrosa_engine_new(config, 0, &mut engine), SUBROSA_OK);
+            for bytes in entropy {
+                let status = subrosa_engine_add_entropy(engine, bytes.as_ptr(), bytes.len());
+                assert_eq!(status, SUBROSA_OK);
+            }
+        }
+        let mut id = String::new();
+        let call = |state: &mut EngineState, _: &mut Texts| {
+            let mut account = AccountConfig::new("sip:me@example.com".parse().unwrap());
+            account.register = false;
+            let account = state.engine.add_account(Instant::ZERO, account).unwrap();
+            let to = "sip:you@example.com".parse().unwrap();
+            let options = CallOptions::default();
+            let call = state.engine.place_call(Instant::ZERO, account, &to, options).unwrap();
+            id = state.engine.call(call).unwrap().sip_call_id().to_owned();
+            Ok(())
+        };
+        // SAFETY: both live, and are freed once.
+        unsafe {
+            assert_eq!(with(engine, Access::Change, call), SUBROSA_OK);
+            subrosa_engine_free(engine);
+            subrosa_config_free(config);
+        }
+        assert!(!id.is_empty());
+        id
+    }
+
+    #[test]
+    fn what_an_engine_draws_follows_its_seed_and_all_that_was_stirred_into_it() {
+        assert_eq!(first_call_id(1, &[]), first_call_id(1, &[]));
+        let all = [
+            first_call_id(1, &[]),
+            first_call_id(2, &[]),
+            first_call_id(1, &[b"a"]),
+            first_call_id(1, &[b"b"]),
+            first_call_id(1, &[b"a", b"b"]),
+            first_call_id(1, &[b"b", b"a"]),
+        ];
+        for (at, id) in all.iter().enumerate() {
+            assert!(!all.iter().skip(at + 1).any(|other| other == id), "{at}: {all:?}");
+        }
+    }
+}

@@ -396,8 +396,17 @@ pub unsafe extern "C" fn subrosa_media_get_stats(
 #[cfg(test)]
 mod tests {
     use super::super::named::number;
-    use super::super::status::SUBROSA_ERR_INVALID;
+    use super::super::processing::{
+        SUBROSA_PROCESSING_OFF, SUBROSA_PROCESSING_VOICE, bits, subrosa_media_processing_stats,
+        subrosa_media_set_processing, subrosa_processing_stats,
+    };
+    use super::super::status::{SUBROSA_ERR_INVALID, SUBROSA_ERR_NO_MEDIA, SUBROSA_OK};
     use super::*;
+    use crate::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+    use crate::media::codec::CodecId;
+    use crate::media::dsp::ProcessingStats;
+    use crate::media::session::{MediaConfig, MediaSecurity, Payload};
+    use crate::util::SeededRng;
 
     #[test]
     fn a_channel_keeps_its_number_both_ways() {
@@ -425,5 +434,109 @@ mod tests {
         ] {
             assert_eq!(Failure::from(error).status, status, "{error:?}");
         }
+    }
+
+    /// A session that no engine made.
+    fn session() -> MediaSession {
+        let mut rng = SeededRng::new(5);
+        let key = MasterKey::generate(Suite::AesCm128HmacSha1_80, &mut rng);
+        let security = MediaSecurity::Srtp {
+            sender: SrtpSender::new(&key).unwrap(),
+            receiver: SrtpReceiver::new(&key).unwrap(),
+        };
+        let payload = Payload { payload_type: 0, codec: CodecId::Pcmu };
+        let remote = "192.0.2.1:4000".parse().unwrap();
+        let config = MediaConfig::new(payload, remote, security);
+        MediaSession::new(Instant::from_millis(1), config, &mut rng).unwrap()
+    }
+
+    #[test]
+    fn a_session_that_ends_has_no_timer_and_is_drained_once_its_goodbye_was_polled() {
+        let mut session = session();
+        // RTCP may say goodbye alone only after a packet was sent.
+        session.write_pcm(Instant::from_millis(1), &[0; 320]);
+        let handle = media_handle(session);
+        let told = || {
+            let (mut at, mut closed, mut drained) = (0, -1, -1);
+            // SAFETY: the handle lives, and so do the locals.
+            let statuses = unsafe {
+                [
+                    subrosa_media_next_timeout(handle, &mut at),
+                    subrosa_media_is_closed(handle, &mut closed),
+                    subrosa_media_is_drained(handle, &mut drained),
+                ]
+            };
+            assert_eq!(statuses, [SUBROSA_OK; 3]);
+            (at, closed, drained)
+        };
+        let poll = || {
+            let mut packet = [0; SUBROSA_MAX_TRANSMIT];
+            let mut out = subrosa_media_transmit {
+                size: size_of::<subrosa_media_transmit>() as u32,
+                channel: -1,
+                remote: subrosa_addr::default(),
+                len: 0,
+            };
+            // SAFETY: the handle lives, and so do the locals.
+            let status = unsafe {
+                subrosa_media_poll_transmit(
+                    handle,
+                    1_000,
+                    packet.as_mut_ptr(),
+                    packet.len(),
+                    &mut out,
+                )
+            };
+            assert_eq!(status, SUBROSA_OK);
+            (out.channel, out.len)
+        };
+        while poll().0 != SUBROSA_CHANNEL_NONE {}
+        let (at, closed, drained) = told();
+        assert!(at > 1_000 && at < u64::MAX, "{at}");
+        assert_eq!((closed, drained), (0, 0));
+        let close = |session: &mut MediaSession| {
+            session.close();
+            Ok(())
+        };
+        // SAFETY: the handle lives.
+        assert_eq!(unsafe { with(handle, Access::Change, close) }, SUBROSA_OK);
+        assert_eq!(told(), (u64::MAX, 1, 0));
+        assert!(poll().1 > 0);
+        assert_eq!(told(), (u64::MAX, 1, 1));
+        assert_eq!(poll(), (SUBROSA_CHANNEL_NONE, 0));
+        // SAFETY: freed once.
+        unsafe { subrosa_media_free(handle) };
+    }
+
+    #[test]
+    fn a_sessions_processing_is_switched_and_asked_for() {
+        let handle = media_handle(session());
+        let stats = || {
+            let mut out = subrosa_processing_stats::of(&ProcessingStats::default());
+            out.size = size_of::<subrosa_processing_stats>() as u32;
+            // SAFETY: the handle and the local live.
+            unsafe { subrosa_media_processing_stats(handle, &mut out) }
+        };
+        let set = |parts| {
+            let mut now = 0;
+            let look = |session: &mut MediaSession| {
+                now = bits(session.processing());
+                Ok(())
+            };
+            // SAFETY: the handle lives.
+            let status = unsafe {
+                let status = subrosa_media_set_processing(handle, parts);
+                assert_eq!(with(handle, Access::Read, look), SUBROSA_OK);
+                status
+            };
+            (status, now)
+        };
+        assert_eq!(stats(), SUBROSA_ERR_NO_MEDIA);
+        assert_eq!(set(SUBROSA_PROCESSING_VOICE), (SUBROSA_OK, SUBROSA_PROCESSING_VOICE));
+        assert_eq!(stats(), SUBROSA_OK);
+        assert_eq!(set(1 << 5), (SUBROSA_ERR_INVALID, SUBROSA_PROCESSING_VOICE));
+        assert_eq!(set(SUBROSA_PROCESSING_OFF), (SUBROSA_OK, SUBROSA_PROCESSING_OFF));
+        // SAFETY: freed once.
+        unsafe { subrosa_media_free(handle) };
     }
 }

@@ -203,3 +203,32 @@ pub unsafe extern "C" fn subrosa_packet_kind(
     };
     guard(|| status_of(kind()), SUBROSA_ERR_PANIC)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::named::{count, number};
+    use super::super::status::SUBROSA_OK;
+    use super::*;
+
+    #[test]
+    fn each_kind_of_packet_is_told_by_its_first_bytes() {
+        let kinds = [
+            (&[0, 1][..], PacketKind::Stun),
+            (&[16, 0], PacketKind::Zrtp),
+            (&[22, 254], PacketKind::Dtls),
+            (&[64, 0], PacketKind::TurnChannel),
+            (&[128, 8], PacketKind::Rtp),
+            (&[128, 200], PacketKind::Rtcp),
+            (&[255, 255], PacketKind::Unknown),
+            (&[], PacketKind::Unknown),
+        ];
+        for (payload, kind) in kinds {
+            let mut told = -1;
+            // SAFETY: a slice and a local.
+            let status = unsafe { subrosa_packet_kind(payload.as_ptr(), payload.len(), &mut told) };
+            let expected = (SUBROSA_OK, number("SUBROSA_PACKET_", &kind));
+            assert_eq!((status, told), expected, "{payload:?}");
+        }
+        assert_eq!(count("SUBROSA_PACKET_"), 7);
+    }
+}

@@ -182,3 +182,68 @@ pub unsafe extern "C" fn subrosa_media_processing_stats(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{set as set_config, subrosa_config_free, subrosa_config_new};
+    use super::super::named::{fields, numbered};
+    use super::super::status::{SUBROSA_ERR_INVALID, SUBROSA_OK};
+    use super::*;
+
+    #[test]
+    fn each_part_has_a_bit_of_its_own_and_no_other_bit_is_taken() {
+        const OFF: ProcessingConfig = ProcessingConfig::OFF;
+        let parts = [
+            ProcessingConfig { echo_cancellation: true, ..OFF },
+            ProcessingConfig { noise_suppression: true, ..OFF },
+            ProcessingConfig { gain_control: true, ..OFF },
+            ProcessingConfig { high_pass: true, ..OFF },
+            ProcessingConfig { voice_activity: true, ..OFF },
+        ];
+        for (at, part) in parts.into_iter().enumerate() {
+            assert_eq!(bits(part), 1 << at, "{part:?}");
+            assert_eq!(processing(1 << at).unwrap(), part);
+        }
+        assert_eq!(bits(ProcessingConfig::VOICE), SUBROSA_PROCESSING_VOICE);
+        assert_eq!(processing(SUBROSA_PROCESSING_OFF).unwrap(), OFF);
+        assert!(processing(32).is_err());
+    }
+
+    #[test]
+    fn the_statistics_are_the_same_in_c() {
+        let stats = numbered!(ProcessingStats::default(), 0; erle_db, speech_probability, gain_db);
+        let stats = ProcessingStats { delay_ms: Some(40), voice_active: true, ..stats };
+        let told = fields(&subrosa_processing_stats::of(&stats));
+        let numbers: Vec<_> = told.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(numbers, ["0", "1.0", "40", "2.0", "1", "3.0"]);
+        let stats = ProcessingStats { delay_ms: None, voice_active: false, ..stats };
+        let told = subrosa_processing_stats::of(&stats);
+        assert_eq!((told.delay_ms, told.voice_active), (-1, 0));
+    }
+
+    #[test]
+    fn a_configuration_takes_the_parts_that_there_are() {
+        let mut config = std::ptr::null_mut();
+        // SAFETY: a seed, and a place for the handle.
+        let made = unsafe { subrosa_config_new([7; 32].as_ptr(), 32, 1, &mut config) };
+        let set = |parts| {
+            // SAFETY: the handle lives.
+            let status = unsafe { subrosa_config_set_processing(config, parts) };
+            let mut now = None;
+            let look = |config: &mut Config| {
+                now = Some(bits(config.processing));
+                Ok(())
+            };
+            // SAFETY: the handle lives.
+            assert_eq!(unsafe { set_config(config, look) }, SUBROSA_OK);
+            (status, now.unwrap())
+        };
+        assert_eq!(made, SUBROSA_OK);
+        assert_eq!(set(SUBROSA_PROCESSING_VOICE), (SUBROSA_OK, SUBROSA_PROCESSING_VOICE));
+        let high_pass = SUBROSA_PROCESSING_HIGH_PASS;
+        assert_eq!(set(high_pass), (SUBROSA_OK, high_pass));
+        assert_eq!(set(SUBROSA_PROCESSING_DEFAULT), (SUBROSA_ERR_INVALID, high_pass));
+        // SAFETY: freed once.
+        unsafe { subrosa_config_free(config) };
+    }
+}

@@ -289,3 +289,84 @@ pub unsafe extern "C" fn subrosa_call_security(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::srtp::Suite;
+    use crate::engine::{EffectivePolicy, RtcpLeg};
+    use crate::sdp::Profile;
+
+    /// What C is told of a report, and the texts in it.
+    fn told(report: &SecurityReport) -> (subrosa_security_report, Vec<String>) {
+        let mut texts = Texts::default();
+        let c = subrosa_security_report::of(report, &mut texts);
+        let words = [
+            c.srtp_suite_out,
+            c.srtp_suite_in,
+            c.profile_out,
+            c.profile_in,
+            c.padlock_text,
+            c.text,
+            c.evidence,
+        ];
+        // SAFETY: `texts` keeps what it lent.
+        let words = words.map(|text| unsafe { text.text().unwrap() }.to_owned());
+        (c, words.to_vec())
+    }
+
+    fn leg(suite: Suite, profile: Profile, generation: u32) -> MediaLeg {
+        let plain = MediaLeg::plain(profile);
+        MediaLeg { suite: Some(suite), keying: Keying::Sdes, key_generation: generation, ..plain }
+    }
+
+    #[test]
+    fn each_direction_of_the_media_is_told_as_its_own() {
+        let mut report = SecurityReport::new(EffectivePolicy::of_domain(None));
+        let (c, words) = told(&report);
+        assert_eq!((c.media_agreed, c.keying_out, c.keying_in), (0, 0, 0));
+        assert!(words[..4].iter().all(String::is_empty), "{words:?}");
+        report.media_out = Some(leg(Suite::AeadAes256Gcm, Profile::Savp, 2));
+        let (c, words) = told(&report);
+        assert_eq!((c.media_agreed, c.keying_out, c.keying_in), (1, SUBROSA_KEYING_SDES, 0));
+        assert_eq!((c.key_generation_out, c.key_generation_in), (2, 0));
+        assert_eq!(words[..4], [Suite::AeadAes256Gcm.sdp_name(), "", "RTP/SAVP", ""]);
+        report.media_in = Some(leg(Suite::AesCm128HmacSha1_80, Profile::Avp, 5));
+        let (c, words) = told(&report);
+        assert_eq!((c.key_generation_out, c.key_generation_in), (2, 5));
+        assert_eq!((c.keying_in, c.fingerprint_verified), (SUBROSA_KEYING_SDES, 0));
+        assert_eq!(words[..2], ["AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]);
+        assert_eq!(words[2..4], ["RTP/SAVP", "RTP/AVP"]);
+        let said = [report.padlock().to_string(), report.to_string(), format!("{report:#}")];
+        assert_eq!(words[4..], said);
+    }
+
+    #[test]
+    fn each_fact_of_rtcp_and_debugging_and_each_counter_has_a_field_of_its_own() {
+        let mut report = SecurityReport::new(EffectivePolicy::of_domain(None));
+        for bits in 0..8_i32 {
+            let bit = |at: i32| bits >> at & 1;
+            report.rtcp = Some(RtcpLeg {
+                encrypted_out: bit(0) == 1,
+                encrypted_in: bit(1) == 1,
+                mux: bit(2) == 1,
+            });
+            (report.debugging.tls_key_log, report.debugging.sip_trace) = (bit(0) == 1, bit(1) == 1);
+            let (c, _) = told(&report);
+            let rtcp = (c.rtcp_encrypted_out, c.rtcp_encrypted_in, c.rtcp_mux);
+            assert_eq!(rtcp, (bit(0), bit(1), bit(2)));
+            assert_eq!((c.tls_key_log, c.sip_trace), (bit(0), bit(1)));
+        }
+        report.packets_protected = 1;
+        report.packets_authenticated = 2;
+        report.auth_failures = 3;
+        report.replays = 4;
+        report.plain_dropped = 5;
+        let (c, _) = told(&report);
+        assert_eq!((c.packets_protected, c.packets_authenticated), (1, 2));
+        assert_eq!((c.auth_failures, c.replays, c.plain_dropped), (3, 4, 5));
+        report.rtcp = None;
+        let (c, _) = told(&report);
+        assert_eq!((c.rtcp_encrypted_out, c.rtcp_encrypted_in, c.rtcp_mux), (0, 0, 0));
+    }
+}

@@ -394,3 +394,35 @@ pub unsafe extern "C" fn subrosa_engine_poll_key_log(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::SUBROSA_OK;
+    use super::*;
+
+    #[test]
+    fn pins_add_up_once_each_and_a_broken_one_changes_nothing() {
+        let handle = subrosa_tls_options::boxed(TlsClientOptions::default());
+        let pin = |letter: &str| SpkiPin::parse(&format!("sha256/{}=", letter.repeat(43))).unwrap();
+        let add = |text: &str| {
+            // SAFETY: the handle and the text live.
+            unsafe { subrosa_tls_options_add_pin(handle, subrosa_str::borrowed(text)) }
+        };
+        let pins = || {
+            // SAFETY: the handle lives.
+            let options = unsafe { subrosa_tls_options::taken(handle) }.unwrap();
+            options.pins.map(|set| set.pins().to_vec()).unwrap_or_default()
+        };
+        let (a, b) = (pin("A"), pin("Q"));
+        assert!(pins().is_empty());
+        assert_eq!(add(&a.to_string()), SUBROSA_OK);
+        assert_eq!(pins(), [a]);
+        assert_eq!(add(&b.to_string()), SUBROSA_OK);
+        assert_eq!(pins(), [a, b]);
+        assert_eq!(add(&a.to_string()), SUBROSA_OK);
+        assert_eq!(add("sha256/AAAA"), SUBROSA_ERR_INVALID);
+        assert_eq!(pins(), [a, b]);
+        // SAFETY: freed once.
+        unsafe { subrosa_tls_options_free(handle) };
+    }
+}

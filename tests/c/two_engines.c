@@ -121,6 +121,20 @@ static void one_step(int32_t transport) {
     CHECK(count == 0);
 }
 
+/* Voice processing is switched in a running call. */
+static void processing(void) {
+    subrosa_processing_stats stats = {.size = sizeof stats};
+    subrosa_engine *e = alice.engine;
+    IS(subrosa_call_processing_stats(e, alice.call, &stats), SUBROSA_ERR_NO_MEDIA);
+    IS(subrosa_call_set_processing(e, now, alice.call, SUBROSA_PROCESSING_VOICE), SUBROSA_OK);
+    IS(subrosa_call_processing_stats(e, alice.call, &stats), SUBROSA_OK);
+    CHECK(stats.size == sizeof stats);
+    IS(subrosa_call_set_processing(e, now, alice.call, 32), SUBROSA_ERR_INVALID);
+    IS(subrosa_call_processing_stats(e, alice.call, &stats), SUBROSA_OK);
+    IS(subrosa_call_set_processing(e, now, alice.call, SUBROSA_PROCESSING_OFF), SUBROSA_OK);
+    IS(subrosa_call_set_processing(e, now, 77, SUBROSA_PROCESSING_OFF), SUBROSA_ERR_UNKNOWN_ID);
+}
+
 /* Without TLS there are keys by DTLS, with whoever answers; first an announcement, later silence. */
 static void opportunistic(void) {
     subrosa_security_report report = {.size = sizeof report};
@@ -155,6 +169,7 @@ static void opportunistic(void) {
     IS(subrosa_call_early_media(bob.engine, now, bob.call, 16000), SUBROSA_ERR_WRONG_STATE);
     CHECK(alice.established == 1 && bob.established == 1);
     one_step(SUBROSA_TRANSPORT_UDP);
+    processing();
     IS(subrosa_call_security(alice.engine, alice.call, &report), SUBROSA_OK);
     CHECK(report.padlock == SUBROSA_PADLOCK_NONE && report.srtp_suite_out.len);
     CHECK(report.keying_out == SUBROSA_KEYING_DTLS_UNAUTHENTICATED);

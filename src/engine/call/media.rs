@@ -1,4 +1,4 @@
-//! The session description of a call, and what was agreed about its media.
+//! The negotiation of a call's media: our descriptions, and what those of the far end mean.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -6,18 +6,17 @@ use core::net::SocketAddr;
 
 use zeroize::Zeroizing;
 
+use super::plan::{MediaPlan, PlanKeys};
 use super::refusal::Refusal;
-use crate::crypto::dtls::{DtlsRole, Fingerprints};
-use crate::crypto::srtp::{KeyError, KeyInfo, KeySet, MasterKey, MasterKeyId, Suite};
+use crate::crypto::srtp::{MasterKey, Suite};
 use crate::engine::audio::AudioOptions;
 use crate::engine::config::Codec;
 use crate::engine::event::FailureReason;
 use crate::engine::gate::{Gate, MediaGrant};
-use crate::media::codec::CodecId;
 use crate::sdp::{
-    CryptoAttribute, Direction, DtlsKeying, InlineKey, Lifetime, LocalDtls, LocalMedia,
-    MediaSecurity, NegotiatedKeying, NegotiatedMedia, NegotiationError, NegotiationState,
-    Negotiator, OfferSummary, SdesKeys, SdpFault, SessionDescription,
+    CryptoAttribute, Direction, InlineKey, Lifetime, LocalDtls, LocalMedia, MediaSecurity,
+    NegotiatedKeying, NegotiatedMedia, NegotiationError, NegotiationState, Negotiator,
+    OfferSummary, SdesKeys, SdpFault, SessionDescription,
 };
 use crate::util::{Rng, RngExt, Secret};
 
@@ -42,40 +41,6 @@ impl SrtpOptions {
         line.keys.iter_mut().for_each(|key| key.lifetime = self.lifetime.map(Lifetime::Packets));
         line
     }
-}
-
-/// What was agreed, ready to be carried out by a media session.
-#[derive(Clone, Debug)]
-pub(in crate::engine) struct MediaPlan {
-    pub(in crate::engine) agreed: NegotiatedMedia,
-    pub(in crate::engine) codec: CodecId,
-    /// `None`: plain RTP.
-    pub(in crate::engine) keys: Option<PlanKeys>,
-    pub(in crate::engine) grant: MediaGrant,
-    /// We answered: the peer cannot take packets of a new key of ours before it has our answer.
-    pub(in crate::engine) answering: bool,
-    /// The far end is another one than before: another fork of our INVITE answered.
-    pub(in crate::engine) other_end: bool,
-}
-
-/// Where a stream's keys come from.
-#[derive(Clone, Debug)]
-pub(in crate::engine) enum PlanKeys {
-    /// From the session descriptions: what we send with, what we receive with.
-    Sdes(KeySet, KeySet),
-    /// From a DTLS handshake.
-    Dtls(DtlsPlan),
-    /// The call is over: there were keys, and they are forgotten.
-    Gone,
-}
-
-/// A DTLS handshake to be made, or one that goes on.
-#[derive(Clone, Debug)]
-pub(in crate::engine) struct DtlsPlan {
-    pub(in crate::engine) fingerprints: Fingerprints,
-    pub(in crate::engine) role: DtlsRole,
-    /// A new association; otherwise the one that is there goes on.
-    pub(in crate::engine) fresh: bool,
 }
 
 /// The media of one call: negotiation and its outcome.
@@ -451,21 +416,7 @@ impl CallMedia {
         answering: bool,
         other_end: bool,
     ) -> Result<(), Refusal> {
-        let codec = agreed
-            .codecs
-            .iter()
-            .find_map(|c| CodecId::from_rtpmap(&c.name, c.clock_rate))
-            .ok_or(NegotiationError::NoCommonCodec)?;
-        let keys = match &agreed.keys {
-            None => None,
-            Some(NegotiatedKeying::Sdes(keys)) => {
-                Some(PlanKeys::Sdes(key_set(&keys.local)?, key_set(&keys.remote)?))
-            }
-            Some(NegotiatedKeying::Dtls(keys)) => {
-                Some(PlanKeys::Dtls(dtls_plan(keys, agreed.new_association)?))
-            }
-        };
-        let plan = MediaPlan { agreed, codec, keys, grant, answering, other_end };
+        let plan = MediaPlan::of(agreed, grant, answering, other_end)?;
         self.codecs_before = None;
         self.plan = Some(plan.clone());
         self.fresh = Some(plan);
@@ -483,43 +434,10 @@ fn try_check(sdp: &[u8], gate: Gate) -> Result<(), Refusal> {
     gate.for_answer(&summary, false).map_err(Refusal::gate).map(|_| ())
 }
 
-fn dtls_plan(keys: &DtlsKeying, fresh: bool) -> Result<DtlsPlan, Refusal> {
-    let values: Vec<String> = keys.fingerprints.iter().map(ToString::to_string).collect();
-    let fingerprints = Fingerprints::parse_all(values.iter().map(String::as_str))
-        .map_err(|error| Refusal::new(negotiation(error), SdpFault::NoUsableFingerprint))?;
-    let role = match keys.role {
-        crate::sdp::DtlsRole::Client => DtlsRole::Active,
-        crate::sdp::DtlsRole::Server => DtlsRole::Passive,
-    };
-    Ok(DtlsPlan { fingerprints, role, fresh })
-}
-
-/// The keys of a line for the SRTP context, with identifiers and lifetimes.
-fn key_set(attribute: &CryptoAttribute) -> Result<KeySet, Refusal> {
-    let bad = || Refusal::new(negotiation("unusable SRTP key"), SdpFault::NoCommonSuite);
-    let suite = Suite::from_sdp_name(&attribute.suite).ok_or_else(bad)?;
-    let keys = attribute.keys.iter().map(|key| {
-        let mut info = KeyInfo::new(MasterKey::new(suite, key.key_and_salt.expose())?);
-        if let Some(lifetime) = key.lifetime {
-            info = info.with_lifetime(lifetime.packets())?;
-        }
-        if let Some(mki) = key.mki {
-            info = info.with_mki(MasterKeyId::from_number(mki.value, mki.length)?);
-        }
-        Ok(info)
-    });
-    let keys: Result<_, KeyError> = keys.collect();
-    let set = keys.and_then(KeySet::new).map_err(|_| bad())?;
-    Ok(match attribute.window_size_hint {
-        Some(hint) => set.with_window(hint.into()),
-        None => set,
-    })
-}
-
 fn refused(reason: &'static str) -> FailureReason {
     FailureReason::Policy(reason.to_string())
 }
 
-fn negotiation(error: impl core::fmt::Display) -> FailureReason {
+pub(super) fn negotiation(error: impl core::fmt::Display) -> FailureReason {
     FailureReason::Negotiation(error.to_string())
 }

@@ -2,10 +2,11 @@
 //!
 //! [`CallMachine`] gets responses, requests and commands, and says what to send through a queue of
 //! [`CallAction`]; it knows nothing of flows and transactions. `uac` is the caller's side, `uas` the
-//! callee's, `session` what happens in the established dialog, `media` the session description and
-//! the media session.
+//! callee's, `session` what happens in the established dialog, `media` the session descriptions,
+//! `plan` what was agreed in them.
 
 mod media;
+mod plan;
 mod refusal;
 mod session;
 mod uac;
@@ -15,7 +16,8 @@ use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub(super) use media::{CallMedia, DtlsPlan, MediaPlan, PlanKeys, SrtpOptions};
+pub(super) use media::{CallMedia, SrtpOptions};
+pub(super) use plan::{DtlsPlan, MediaPlan, PlanKeys};
 pub(super) use session::not_acceptable;
 pub(super) use uac::InviteParts;
 

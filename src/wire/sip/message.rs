@@ -258,6 +258,11 @@ impl Message {
         self.as_bytes().get(self.head_len..).unwrap_or_default()
     }
 
+    /// Whether the body has this word somewhere.
+    pub(crate) fn body_has(&self, word: &[u8]) -> bool {
+        super::scan::find(self.body(), word).is_some()
+    }
+
     /// Start line and header fields.
     pub(super) fn head(&self) -> &[u8] {
         self.as_bytes().get(..self.head_len).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! Searches for bytes: all of the grammar goes through here, so that tests can count what they look
 //! at.
+#![allow(clippy::disallowed_methods)] // the one place that searches
 
 /// The bytes up to the hit, or all of them.
 #[inline]
