@@ -382,6 +382,7 @@ pub unsafe extern "C" fn subrosa_call_read_pcm(
 mod tests {
     use super::super::account::SUBROSA_CODEC_PCMU;
     use super::super::end::SUBROSA_END_NO_ANSWER;
+    use super::super::named::number;
     use super::*;
 
     #[test]
@@ -392,6 +393,7 @@ mod tests {
             codec: Some(Codec::Pcmu),
             end_reason,
             holds,
+            tone: Some(ToneKind::Busy),
             remote: "sip:bob@example.com".to_owned(),
             sip_call_id: "3f1a".to_owned(),
         };
@@ -404,6 +406,7 @@ mod tests {
         .map(|(direction, holds, end)| {
             let info = subrosa_call_info::of(&facts(direction, holds, end), &mut texts);
             assert_eq!((info.state, info.codec), (SUBROSA_CALL_ESTABLISHED, SUBROSA_CODEC_PCMU));
+            assert_eq!(info.tone, number("SUBROSA_TONE_", &ToneKind::Busy));
             // SAFETY: `texts` keeps what it lent.
             let words = unsafe { (info.remote.text().unwrap(), info.sip_call_id.text().unwrap()) };
             assert_eq!(words, ("sip:bob@example.com", "3f1a"));

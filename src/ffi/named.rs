@@ -61,10 +61,12 @@ mod tests {
     use super::super::dns::kind_number;
     use super::super::peers::level_number;
     use super::super::report::padlock_number;
+    use super::super::tones::tone_number;
     use super::{count, number};
     use crate::engine::{
         CallState, Codec, MediaOffer, Padlock, PolicySource, SecurityLevel, SecurityPolicy,
     };
+    use crate::media::tones::ToneKind;
     use crate::sip::Transport;
     use crate::sip::dns::RecordKind;
 
@@ -119,6 +121,15 @@ mod tests {
         check("SUBROSA_LEVEL_", &levels, |level| level_number(Some(level)));
         check("SUBROSA_MEDIA_OFFER_", &offers, media_offer_number);
         check("SUBROSA_DNS_", &kinds, kind_number);
+        let tones = [
+            ToneKind::Dial,
+            ToneKind::Ringback,
+            ToneKind::Busy,
+            ToneKind::Congestion,
+            ToneKind::CallWaiting,
+            ToneKind::SpecialInformation,
+        ];
+        check("SUBROSA_TONE_", &tones, |tone| tone_number(Some(tone)));
         let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
         check("SUBROSA_TRANSPORT_", &transports, transport_number);
         assert_eq!((count("SUBROSA_CODEC_"), count("SUBROSA_LEVEL_")), (3, 4));

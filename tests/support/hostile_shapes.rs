@@ -100,6 +100,23 @@ pub const SHAPES: &[Shape] = &[
     ("a long Request-URI", |n| {
         with("").replacen("sip:bob@127.0.0.1", &format!("sip:bob@127.0.0.1{}", of(";a=b", n)), 1)
     }),
+    ("escapes in the Request-URI", |n| {
+        with("").replacen("sip:bob@127.0.0.1", &format!("sip:{}@127.0.0.1", of("%62", n)), 1)
+    }),
+    ("escaped names of URI parameters", |n| {
+        with("").replacen("sip:bob@127.0.0.1", &format!("sip:bob@127.0.0.1{}", of(";%61=b", n)), 1)
+    }),
+    ("escapes in From and To", |n| {
+        let user = of("%62", n / 2);
+        let from = with("").replacen("<sip:a@h.test>", &format!("<sip:{user}@h.test>"), 1);
+        from.replacen("<sip:bob@127.0.0.1>", &format!("<sip:{user}@127.0.0.1>"), 1)
+    }),
+    ("parameters of one Record-Route", |n| {
+        with(&format!("Record-Route: <sip:proxy.example.com{}>\r\n", of(";a=b", n)))
+    }),
+    ("escaped parameters of one Record-Route", |n| {
+        with(&format!("Record-Route: <sip:proxy.example.com{}>\r\n", of(";%61=b", n)))
+    }),
     ("a long Call-ID", |n| {
         with("").replacen("Call-ID: c", &format!("Call-ID: {}", "c".repeat(n)), 1)
     }),
