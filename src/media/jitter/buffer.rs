@@ -273,8 +273,10 @@ impl JitterBuffer {
         let Some(first) = self.slots.first(self.next_sequence) else {
             return self.starve();
         };
-        if self.level() > self.config.max_delay.saturating_add(TOO_MUCH) {
-            return self.skip(now);
+        if self.level() > self.config.max_delay.saturating_add(TOO_MUCH)
+            && let Some(ticks) = self.skip(now)
+        {
+            return Playout::Missing { ticks, next: None };
         }
         let gap = first.timestamp.wrapping_sub(self.next_timestamp);
         let max_gap = ticks(MAX_GAP, self.config.clock_rate);
@@ -368,25 +370,29 @@ impl JitterBuffer {
     }
 
     /// Far too much waits (a link stood still and gave up all at once): leaves out what is too
-    /// old, with a little concealment over the joint.
-    fn skip(&mut self, now: Instant) -> Playout<'_> {
-        let mut begin = self.next_sequence;
-        while let Some(next) = self.slots.first(begin) {
-            let delay = self.delay.playout_delay(now, next.timestamp).unwrap_or(Duration::ZERO);
-            if delay <= self.target() || next.sequence == self.highest {
-                begin = next.sequence;
-                self.next_timestamp = next.timestamp;
-                break;
+    /// old, with a little concealment over the joint. `None`: nothing is too old, by what the
+    /// timestamps say.
+    fn skip(&mut self, now: Instant) -> Option<u32> {
+        let mut next = self.slots.first(self.next_sequence)?;
+        let target = self.target();
+        for _ in 0..MAX_PACKETS {
+            let delay = self.delay.playout_delay(now, next.timestamp);
+            let after = self.slots.first(next.sequence.wrapping_add(1));
+            match after.filter(|_| delay.is_some_and(|delay| delay > target)) {
+                Some(after) => next = after,
+                None => break,
             }
-            begin = next.sequence.wrapping_add(1);
         }
-        let dropped = self.slots.drop_before(begin);
+        let dropped = self.slots.drop_before(next.sequence);
+        if dropped == 0 {
+            return None;
+        }
         self.stats.overflowed = self.stats.overflowed.saturating_add(dropped);
-        self.next_sequence = begin;
+        (self.next_sequence, self.next_timestamp) = (next.sequence, next.timestamp);
         self.starved = 0;
         let step = ticks(STARVED_STEP, self.config.clock_rate).clamp(1, self.frame_ticks);
         self.count_concealed(step);
-        Playout::Missing { ticks: step, next: None }
+        Some(step)
     }
 
     fn play(&mut self, now: Instant, sequence: u16) -> Playout<'_> {

@@ -312,6 +312,17 @@ fn what_a_stalled_link_gives_up_at_once_is_left_out_but_for_the_end() {
 }
 
 #[test]
+fn packets_that_all_claim_one_time_are_not_concealed_for_ever() {
+    let mut b = buffer();
+    for n in 0..20 {
+        let timestamp = packet(0).timestamp;
+        b.insert(at(0), Packet { timestamp, ticks: 960, ..packet(n) });
+    }
+    let ended = (0..200).any(|i| i > 5 && matches!(b.pop(at(0)), Playout::Waiting { .. }));
+    assert!(ended, "it conceals for ever");
+}
+
+#[test]
 fn copies_that_come_later_say_nothing_about_the_delay() {
     let (mut b, mut listener) = (buffer(), Listener::new());
     for n in 0..300 {
