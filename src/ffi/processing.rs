@@ -4,7 +4,7 @@ use super::call::find;
 use super::config::{set, subrosa_config};
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure};
-use super::media::{subrosa_media, with as with_media};
+use super::media::{self, subrosa_media};
 use super::pointer::{OutStruct, Versioned};
 use super::status::{SUBROSA_ERR_NO_MEDIA, subrosa_status};
 use crate::engine::Config;
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn subrosa_media_set_processing(
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
     unsafe {
-        with_media(media, Access::Change, |session| {
+        media::with(media, Access::Change, |session| {
             session.set_processing(processing(parts)?);
             Ok(())
         })
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn subrosa_media_processing_stats(
 ) -> subrosa_status {
     // SAFETY: the caller's promise.
     unsafe {
-        with_media(media, Access::Read, |session| {
+        media::with(media, Access::Read, |session| {
             let out = OutStruct::new(out)?;
             let stats = session.processing_stats().ok_or_else(nothing_processed)?;
             out.write(subrosa_processing_stats::of(&stats));

@@ -126,6 +126,11 @@ impl Wiretap {
         None
     }
 
+    /// Whether this host is an engine that told of packets of this source that it protected.
+    pub fn was_told(&self, host: HostId, ssrc: u32) -> bool {
+        self.told.contains_key(&(host, ssrc))
+    }
+
     fn kind(&self, host: HostId, payload: &[u8]) -> Kind {
         let packet = Packet::new(payload);
         if !packet.is_of_any_length() || !self.tells.contains(&host) {

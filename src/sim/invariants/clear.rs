@@ -46,7 +46,8 @@ fn takes_no_call_further(message: &[u8]) -> bool {
 
 /// What an engine says that it encrypted looks like it: the first bytes of the payloads of a source
 /// are any numbers. In Opus they are few (the mode, bandwidth and length of RFC 6716 §3.1), and so
-/// they are in silence and in tones under G.711.
+/// they are in silence and in tones under G.711. Who is no engine (an attacker that repeats what
+/// it heard) says nothing.
 #[derive(Debug, Default)]
 pub struct EncryptedLooksRandom {
     wiretap: Wiretap,
@@ -74,6 +75,9 @@ impl Rule for EncryptedLooksRandom {
         else {
             return Ok(());
         };
+        if !self.wiretap.was_told(host, ssrc) {
+            return Ok(());
+        }
         let first = self.first.entry((host, ssrc)).or_default();
         first.push(byte);
         if first.len() < Self::WINDOW {
