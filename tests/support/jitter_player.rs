@@ -7,12 +7,13 @@ use subrosa::media::codec::{Decoder, Encoder, G711, Law};
 use subrosa::media::conceal::{Conceal, PitchRepeat};
 use subrosa::media::jitter::{Adjust, JitterBuffer, JitterConfig, JitterStats, Packet, Playout};
 use subrosa::media::timescale::{OverlapAdd, TimeScale};
-use subrosa::time::Instant;
+use subrosa::time::{Duration, Instant};
 
 /// Samples of a packet.
 pub const FRAME: usize = 8 * PTIME_MS as usize;
 /// The host reads at this distance.
 const READ_US: u64 = 10_000;
+const BLOCK: Duration = Duration::from_micros(READ_US);
 /// The receiver's clock begins here.
 const EPOCH_US: u64 = 1_000_000;
 
@@ -88,35 +89,36 @@ pub fn play(arrivals: &[Arrival], payloads: &[[u8; FRAME]]) -> Outcome {
         let now = Instant::from_micros(EPOCH_US + at);
         let want = (READ_US / 125) as usize;
         while ready < want {
-            let (len, missing) = match buffer.pop(now) {
-                Playout::Frame { payload, adjust, timestamp, .. } => {
-                    let sent = sent_us(timestamp / FRAME as u32);
-                    let plays = at + ready as u64 * 125;
-                    let delay = plays as f64 - (sent + TRANSIT_US) as f64;
-                    out.delays.push((sent as f64 / 1e3, delay / 1e3));
-                    let len = decoder.decode(payload, &mut pcm).unwrap();
-                    conceal.good(&mut pcm[..len]);
-                    let scaled = match adjust {
-                        Adjust::Keep => len,
-                        Adjust::Shrink(by) => scale.shrink(&mut pcm, len, by),
-                        Adjust::Grow(by) => scale.grow(&mut pcm, len, by),
-                    };
-                    out.shrunk_ms += len.saturating_sub(scaled) as f64 / 8.0;
-                    out.stretched_ms += scaled.saturating_sub(len) as f64 / 8.0;
-                    (scaled, false)
-                }
-                Playout::Missing { ticks, .. } => {
-                    let len = ticks as usize;
-                    conceal.conceal(&mut pcm[..len]);
-                    out.concealed_ms += len as f64 / 8.0;
-                    out.events += u32::from(!concealing);
-                    (len, true)
-                }
-                Playout::Waiting { ticks } => {
-                    conceal.pause(&mut pcm[..ticks as usize]);
-                    (ticks as usize, false)
-                }
-            };
+            let (len, missing) =
+                match buffer.pop_within(now, BLOCK, Duration::from_micros(ready as u64 * 125)) {
+                    Playout::Frame { payload, adjust, timestamp, .. } => {
+                        let sent = sent_us(timestamp / FRAME as u32);
+                        let plays = at + ready as u64 * 125;
+                        let delay = plays as f64 - (sent + TRANSIT_US) as f64;
+                        out.delays.push((sent as f64 / 1e3, delay / 1e3));
+                        let len = decoder.decode(payload, &mut pcm).unwrap();
+                        conceal.good(&mut pcm[..len]);
+                        let scaled = match adjust {
+                            Adjust::Keep => len,
+                            Adjust::Shrink(by) => scale.shrink(&mut pcm, len, by),
+                            Adjust::Grow(by) => scale.grow(&mut pcm, len, by),
+                        };
+                        out.shrunk_ms += len.saturating_sub(scaled) as f64 / 8.0;
+                        out.stretched_ms += scaled.saturating_sub(len) as f64 / 8.0;
+                        (scaled, false)
+                    }
+                    Playout::Missing { ticks, .. } => {
+                        let len = ticks as usize;
+                        conceal.conceal(&mut pcm[..len]);
+                        out.concealed_ms += len as f64 / 8.0;
+                        out.events += u32::from(!concealing);
+                        (len, true)
+                    }
+                    Playout::Waiting { ticks } => {
+                        conceal.pause(&mut pcm[..ticks as usize]);
+                        (ticks as usize, false)
+                    }
+                };
             scale.heard(&pcm[..len]);
             concealing = missing;
             out.heard.extend_from_slice(&pcm[..len]);

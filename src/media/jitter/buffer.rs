@@ -17,6 +17,10 @@ const MAX_GAP: Duration = Duration::from_millis(1_000);
 const STARVED_STEP: Duration = Duration::from_millis(10);
 /// The delay may exceed its target by this before it shrinks.
 const SHRINK_HYSTERESIS: Duration = Duration::from_millis(10);
+/// The same where it changes by whole blocks of the host alone.
+const BLOCK_HYSTERESIS: Duration = Duration::from_millis(3);
+/// Less than this is not left out: it is no pitch period.
+const LEAST_SHRINK: Duration = Duration::from_millis(5);
 /// The delay must exceed its target this many frames in a row before it shrinks.
 const SHRINK_PATIENCE: u32 = 6;
 /// From this excess on it shrinks at every frame that is fit.
@@ -68,6 +72,9 @@ pub struct JitterBuffer {
     frame_ticks: u32,
     /// Frames in a row with too much delay, and the least excess among them.
     excess: (u32, Duration),
+    /// The host's block that is filled now, and the place in it that is asked for.
+    block: Duration,
+    place: Duration,
     stats: JitterStats,
 }
 
@@ -90,6 +97,8 @@ impl JitterBuffer {
             paused: None,
             frame_ticks: ticks(Duration::from_millis(20), config.clock_rate).max(1),
             excess: (0, Duration::MAX),
+            block: Duration::ZERO,
+            place: Duration::ZERO,
             stats: JitterStats::default(),
             config,
         }
@@ -262,6 +271,15 @@ impl JitterBuffer {
     /// Says what to play at `now`. Each answer stands for the ticks that it names (a frame: the
     /// ticks it was inserted with); call it when all before has been played.
     pub fn pop(&mut self, now: Instant) -> Playout<'_> {
+        self.pop_within(now, Duration::ZERO, Duration::ZERO)
+    }
+
+    /// The same for a host that takes whole blocks: says what to play at this `place` of the block
+    /// that is filled `now`. All of a block is asked for before it is played, so a packet must be
+    /// here up to a block earlier than it is heard, and a delay that changes by less than a block
+    /// may change nothing of that: it is changed so that it does, or not at all.
+    pub fn pop_within(&mut self, now: Instant, block: Duration, place: Duration) -> Playout<'_> {
+        (self.block, self.place) = (block, place);
         if let State::Gathering(since) = self.state
             && self.has_gathered(now, since)
         {
@@ -425,14 +443,16 @@ impl JitterBuffer {
         let target = self.target();
         if delay < target {
             self.excess = (0, Duration::MAX);
-            return Adjust::Grow(target.saturating_sub(delay).max(LEAST_GROWTH));
+            let lack = self.whole_blocks(target.saturating_sub(delay), true);
+            return Adjust::Grow(lack.saturating_sub(self.place).max(LEAST_GROWTH));
         }
-        if delay <= target.saturating_add(SHRINK_HYSTERESIS) {
+        let excess = self.excess_of(delay, target);
+        if excess <= LEAST_SHRINK {
             self.excess = (0, Duration::MAX);
             return Adjust::Keep;
         }
         let (frames, least) = self.excess;
-        let least = least.min(delay.saturating_sub(target));
+        let least = least.min(excess);
         self.excess = (frames.saturating_add(1), least);
         // With so much delay another packet waits, or else the path has become longer.
         let frame = duration(self.frame_ticks, self.config.clock_rate);
@@ -447,5 +467,24 @@ impl JitterBuffer {
             self.excess = (SHRINK_PATIENCE, Duration::MAX);
         }
         Adjust::Shrink(least)
+    }
+
+    /// What may be left out of this much delay without asking too early for what follows: up to
+    /// the beginning of this block, and the whole blocks before it that the target spares.
+    fn excess_of(&self, delay: Duration, target: Duration) -> Duration {
+        let spare = delay.saturating_sub(target);
+        if self.block.is_zero() {
+            return if spare > SHRINK_HYSTERESIS { spare } else { Duration::ZERO };
+        }
+        let blocks = self.whole_blocks(spare.saturating_sub(BLOCK_HYSTERESIS), false);
+        self.place.saturating_add(blocks)
+    }
+
+    /// A time in whole blocks of the host, because only they change when a packet is asked for.
+    fn whole_blocks(&self, time: Duration, up: bool) -> Duration {
+        let (time, block) = (time.as_micros(), self.block.as_micros());
+        let blocks = if up { time.div_ceil(block.max(1)) } else { time / block.max(1) };
+        let us = if block == 0 { time } else { blocks.saturating_mul(block) };
+        Duration::from_micros(u64::try_from(us).unwrap_or(u64::MAX))
     }
 }

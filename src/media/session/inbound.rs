@@ -208,9 +208,10 @@ impl Inbound {
         // Each step gives at least the shortest frame sooner or later; the bound only makes sure
         // that no garbage could ever make this loop long.
         let mut steps = (out.len() / 8).saturating_add(16);
-        for sample in out.iter_mut() {
+        let (rate, block) = (self.host_rate, lasts(out.len(), self.host_rate));
+        for (at, sample) in out.iter_mut().enumerate() {
             while self.ready.is_empty() && steps > 0 {
-                self.step(now);
+                self.step(now, block, lasts(at, rate));
                 steps = steps.saturating_sub(1);
             }
             *sample = self.ready.pop_front().unwrap_or(0);
@@ -230,11 +231,11 @@ impl Inbound {
     }
 
     /// Plays the next frame, gap or silence.
-    fn step(&mut self, now: Instant) {
+    fn step(&mut self, now: Instant, block: Duration, place: Duration) {
         let Self { jitter, chains, current, pcm, ready, joint, comfort, bad_payloads, .. } = self;
         let (shrunk, stretched) = (&mut self.shrunk, &mut self.stretched);
         let host_rate = &self.host_rate;
-        let playout = jitter.pop(now);
+        let playout = jitter.pop_within(now, block, place);
         if let Playout::Frame { payload_type, .. } = playout
             && let Some(at) = chains.iter().position(|c| c.payload.payload_type == payload_type)
             && at != *current

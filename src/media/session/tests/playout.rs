@@ -112,6 +112,30 @@ fn the_delay_shrinks_without_a_gap_when_the_jitter_is_over() {
 }
 
 #[test]
+fn on_a_clean_path_the_time_axis_stays_whatever_the_blocks_of_the_host() {
+    for (block, phase) in [(80, 0), (80, 4), (160, 0), (160, 7), (160, 16), (240, 11), (50, 3)] {
+        let mut s = session(config());
+        let arrivals = stream(500, 20_000, |n| phase * 1_000 + n * 37 % 1_100);
+        let mut next = arrivals.iter().peekable();
+        let mut settled = (Duration::ZERO, Duration::ZERO);
+        for tick in 0..80_000 / block {
+            let now = Instant::from_millis(1_000) + US * (tick * block * 125);
+            while let Some((at, number)) = next.next_if(|(at, _)| *at <= now) {
+                s.handle_datagram(*at, Channel::Rtp, &mut packet(*number), addr(4_000));
+            }
+            s.read_pcm(now, &mut vec![0; block as usize]);
+            let (stats, now) = (s.stats(), tick * block);
+            if now < 16_000 {
+                settled = (stats.shrunk, stats.stretched);
+            }
+            let scaled = (stats.shrunk, stats.stretched);
+            assert_eq!(scaled, settled, "blocks of {block}, phase {phase}: {now}");
+        }
+        assert_eq!(s.stats().concealed_frames, 0, "blocks of {block}, phase {phase}");
+    }
+}
+
+#[test]
 fn a_peer_whose_clock_is_fast_is_played_faster_and_its_delay_stays() {
     let mut s = session(config());
     // Half a percent in 40 s: 200 ms too much.
