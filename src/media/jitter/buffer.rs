@@ -19,8 +19,6 @@ const STARVED_STEP: Duration = Duration::from_millis(10);
 const SHRINK_HYSTERESIS: Duration = Duration::from_millis(10);
 /// The same where it changes by whole blocks of the host alone.
 const BLOCK_HYSTERESIS: Duration = Duration::from_millis(3);
-/// Less than this is not left out: it is no pitch period.
-const LEAST_SHRINK: Duration = Duration::from_millis(5);
 /// The delay must exceed its target this many frames in a row before it shrinks.
 const SHRINK_PATIENCE: u32 = 6;
 /// From this excess on it shrinks at every frame that is fit.
@@ -447,7 +445,7 @@ impl JitterBuffer {
             return Adjust::Grow(lack.saturating_sub(self.place).max(LEAST_GROWTH));
         }
         let excess = self.excess_of(delay, target);
-        if excess <= LEAST_SHRINK {
+        if excess.is_zero() {
             self.excess = (0, Duration::MAX);
             return Adjust::Keep;
         }
@@ -469,21 +467,22 @@ impl JitterBuffer {
         Adjust::Shrink(least)
     }
 
-    /// What may be left out of this much delay without asking too early for what follows: up to
-    /// the beginning of this block, and the whole blocks before it that the target spares.
+    /// What may be left out of this much delay without asking too early for what follows: the
+    /// whole blocks that the target spares, if any, and what of this one is filled already.
     fn excess_of(&self, delay: Duration, target: Duration) -> Duration {
         let spare = delay.saturating_sub(target);
         if self.block.is_zero() {
             return if spare > SHRINK_HYSTERESIS { spare } else { Duration::ZERO };
         }
         let blocks = self.whole_blocks(spare.saturating_sub(BLOCK_HYSTERESIS), false);
-        self.place.saturating_add(blocks)
+        if blocks.is_zero() { Duration::ZERO } else { blocks.saturating_add(self.place) }
     }
 
     /// A time in whole blocks of the host, because only they change when a packet is asked for.
     fn whole_blocks(&self, time: Duration, up: bool) -> Duration {
         let (time, block) = (time.as_micros(), self.block.as_micros());
-        let blocks = if up { time.div_ceil(block.max(1)) } else { time / block.max(1) };
+        let blocks =
+            if up { time.div_ceil(block.max(1)) } else { time.checked_div(block).unwrap_or(0) };
         let us = if block == 0 { time } else { blocks.saturating_mul(block) };
         Duration::from_micros(u64::try_from(us).unwrap_or(u64::MAX))
     }
