@@ -8,21 +8,18 @@
     missing_docs
 )]
 
+#[path = "support/hostile_engine.rs"]
+mod hostile_engine;
 #[path = "support/pipes.rs"]
 mod pipes;
 
 use core::net::SocketAddr;
+use hostile_engine::Victim;
 use pipes::*;
-use subrosa::crypto::tls::TrustAnchors;
-use subrosa::engine::{
-    AccountConfig, CallId, CallOptions, CallState, Config, Engine, Event, Input, Output,
-    SecurityPolicy,
-};
+use subrosa::engine::{CallState, Input};
 use subrosa::sip::flow::MAX_ACCEPTED;
-use subrosa::sip::{ListenerId, StreamId, Transport};
-use subrosa::time::{Instant, UnixTime};
-use subrosa::util::SeededRng;
-use subrosa::wire::sip::Uri;
+use subrosa::sip::{StreamId, Transport};
+use subrosa::time::Instant;
 
 fn at(seconds: u64) -> Instant {
     Instant::from_millis(seconds * 1000)
@@ -85,82 +82,6 @@ fn among_equals_the_one_that_is_silent_makes_way() {
     assert!(!is_open(&mut w, at(32), streams[1]) && is_open(&mut w, at(32), streams[0]));
 }
 
-/// An engine with a listener for TCP.
-struct Phone {
-    engine: Engine,
-    listener: Option<ListenerId>,
-    closed: Vec<StreamId>,
-    call: Option<CallId>,
-    /// All that it wrote to its streams.
-    said: String,
-    buf: Vec<u8>,
-}
-
-impl Phone {
-    fn new() -> Self {
-        let mut config =
-            Config::new(Box::new(SeededRng::new(1)), UnixTime::from_secs(1_800_000_000));
-        config.local_ip = [127, 0, 0, 1].into();
-        config.listen_tcp = Some(([127, 0, 0, 1], 5060).into());
-        config.trust = TrustAnchors::none();
-        let mut engine = Engine::new(config, at(0)).expect("a good configuration");
-        engine.set_domain_policy(at(0), "127.0.0.1", SecurityPolicy::Off).expect("a domain");
-        let mut account = AccountConfig::new(Uri::parse("sip:bob@127.0.0.1").expect("a URI"));
-        account.register = false;
-        engine.add_account(at(0), account).expect("an account");
-        let mut phone = Self {
-            engine,
-            listener: None,
-            closed: Vec::new(),
-            call: None,
-            said: String::new(),
-            buf: vec![0; 70_000],
-        };
-        phone.drain(at(0));
-        phone
-    }
-
-    fn accept(&mut self, now: Instant, remote: SocketAddr) -> Option<StreamId> {
-        let (listener, local) = (self.listener.unwrap(), ([127, 0, 0, 1], 5060).into());
-        let stream = self.engine.accept_stream(now, listener, remote, local).ok();
-        self.drain(now);
-        stream
-    }
-
-    fn data(&mut self, now: Instant, stream: StreamId, data: &[u8]) {
-        self.engine.handle_input(now, Input::StreamData { stream, data }).unwrap();
-        self.drain(now);
-    }
-
-    fn drain(&mut self, now: Instant) {
-        let mut buf = core::mem::take(&mut self.buf);
-        loop {
-            match self.engine.poll_output(&mut buf) {
-                Output::Timeout(_) => break,
-                Output::Listen { listener, local } => {
-                    self.listener = Some(listener);
-                    let _ = self.engine.handle_input(now, Input::Listening { listener, local });
-                }
-                Output::BindUdp { socket, mut local } => {
-                    local.set_port(local.port().max(4_000));
-                    let _ = self.engine.handle_input(now, Input::UdpBound { socket, local });
-                }
-                Output::StreamData { data, .. } => {
-                    self.said.push_str(&String::from_utf8_lossy(data));
-                }
-                Output::CloseStream { stream } => self.closed.push(stream),
-                Output::Event(Event::IncomingCall { call, .. }) => {
-                    self.call = Some(call);
-                    let mut call = self.engine.call(call).expect("the call");
-                    call.accept(now, CallOptions::default()).expect("it rings");
-                }
-                _ => {}
-            }
-        }
-        self.buf = buf;
-    }
-}
-
 fn invite() -> String {
     let sdp = "v=0\r\no=p 1 1 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n\
                m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
@@ -185,27 +106,31 @@ fn ack(said: &str) -> String {
 
 #[test]
 fn a_call_keeps_its_connection_however_long_nothing_is_said_on_it() {
-    let mut phone = Phone::new();
-    let stream = phone.accept(at(0), from(1, 5060)).unwrap();
-    phone.data(at(0), stream, invite().as_bytes());
-    let ack = ack(&phone.said);
-    phone.data(at(0), stream, ack.as_bytes());
+    let mut phone = Victim::alone();
+    phone.said = Some(String::new());
+    let stream = phone.accept(from(1, 5060)).unwrap();
+    phone.take_from(stream, invite().as_bytes());
+    let ack = ack(phone.said.as_deref().unwrap());
+    phone.take_from(stream, ack.as_bytes());
     let call = phone.call.expect("a call came in");
     // The caller's address is that of a crowd (a NAT, or a proxy gone wild), and others come.
     let message = request("TCP", "h", 1, 0);
+    phone.now = at(1);
     for n in 1..MAX_ACCEPTED {
-        let stream = phone.accept(at(1), from(1, 6000 + n as u16)).unwrap();
-        phone.data(at(1), stream, message.as_bytes());
+        let stream = phone.accept(from(1, 6000 + n as u16)).unwrap();
+        phone.take_from(stream, message.as_bytes());
     }
     for n in 0..50 {
-        assert!(phone.accept(at(40 + n), from(2, 7000 + n as u16)).is_some(), "{n}");
+        phone.now = at(40 + n);
+        assert!(phone.accept(from(2, 7000 + n as u16)).is_some(), "{n}");
     }
     assert!(!phone.closed.contains(&stream), "the call's connection made way");
     assert!(phone.closed.len() >= 30, "others did: {}", phone.closed.len());
     // Nor does it go for idleness while the call lasts.
     for minute in 2..40 {
-        phone.engine.handle_input(at(60 * minute), Input::Timeout).unwrap();
-        phone.drain(at(60 * minute));
+        phone.now = at(60 * minute);
+        phone.engine.handle_input(phone.now, Input::Timeout).unwrap();
+        phone.drain();
     }
     assert!(!phone.closed.contains(&stream));
     assert!(phone.engine.call(call).is_some_and(|c| c.state() != CallState::Ended));

@@ -3,36 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
+#[path = "support/processing.rs"]
+mod processing;
 #[path = "support/voice.rs"]
 mod voice;
 
-use subrosa::media::dsp::{Processing, ProcessingConfig, Processor};
+use processing::*;
+use subrosa::media::dsp::{ProcessingConfig, Processor};
 use voice::*;
-
-const ECHO: ProcessingConfig =
-    ProcessingConfig { echo_cancellation: true, ..ProcessingConfig::OFF };
-const NOISE: ProcessingConfig =
-    ProcessingConfig { noise_suppression: true, ..ProcessingConfig::OFF };
-const GAIN: ProcessingConfig = ProcessingConfig { gain_control: true, ..ProcessingConfig::OFF };
-const VOICE_ACTIVITY: ProcessingConfig =
-    ProcessingConfig { voice_activity: true, ..ProcessingConfig::OFF };
-
-fn processing(config: ProcessingConfig) -> Processing {
-    Processing::new(16_000, 16_000, config).unwrap()
-}
-
-fn run(p: &mut Processing, scene: &Scene) -> Vec<f32> {
-    scene.run(|render, capture| {
-        p.process_render(render);
-        p.process_capture(capture);
-    })
-}
-
-fn alone(p: &mut Processing, mic: &[f32]) -> Vec<f32> {
-    let mut pcm = to_pcm(mic);
-    p.process_capture(&mut pcm);
-    to_float(&pcm)
-}
 
 fn clamped(x: &[f32]) -> Vec<f32> {
     x.iter().map(|s| s.clamp(-32_000.0, 32_000.0)).collect()
@@ -71,7 +49,7 @@ fn a_voice_is_held_for_200_ms_and_without_detection_everything_counts_as_one() {
     let mut p = processing(VOICE_ACTIVITY);
     let (mut last, mut end) = (0, 0);
     for (i, block) in mic.chunks_exact(BLOCK).enumerate() {
-        alone(&mut p, block);
+        run_alone(&mut p, block);
         let stats = p.stats();
         if stats.speech_probability >= 0.5 {
             last = i;
@@ -83,10 +61,10 @@ fn a_voice_is_held_for_200_ms_and_without_detection_everything_counts_as_one() {
     }
     assert!(last > 100, "speech was found at {last} last");
     assert!((18..=20).contains(&(end - last)), "held for {} blocks", end - last);
-    alone(&mut p, &mic[..RATE * 2]);
+    run_alone(&mut p, &mic[..RATE * 2]);
     assert!(p.stats().speech_probability > 0.0);
     p.configure(ProcessingConfig::OFF);
-    alone(&mut p, &mic[RATE..RATE + BLOCK]);
+    run_alone(&mut p, &mic[RATE..RATE + BLOCK]);
     let stats = p.stats();
     assert!(stats.voice_active && stats.speech_probability == 0.0, "{stats:?}");
 }
@@ -95,7 +73,7 @@ fn a_voice_is_held_for_200_ms_and_without_detection_everything_counts_as_one() {
 fn noise_that_becomes_louder_is_learned_and_none_is_taken_down_by_more_than_14_db() {
     let mut mic = white(3, 2 * RATE, -50.0);
     mic.extend(white(4, 8 * RATE, -40.0));
-    let out = alone(&mut processing(NOISE), &mic);
+    let out = run_alone(&mut processing(NOISE), &mic);
     for second in [1, 9] {
         let span = second * RATE..(second + 1) * RATE;
         let quieter = db(power(&mic[span.clone()]) / power(&out[span]));
@@ -106,7 +84,7 @@ fn noise_that_becomes_louder_is_learned_and_none_is_taken_down_by_more_than_14_d
 #[test]
 fn speech_in_a_quiet_room_hardly_changes() {
     let clean = at_level(&speech(&[930, 880], 6.0), -26.0);
-    let out = alone(&mut processing(NOISE), &mix(&clean, &white(3, clean.len(), -60.0)));
+    let out = run_alone(&mut processing(NOISE), &mix(&clean, &white(3, clean.len(), -60.0)));
     let (sdr, gain) = si_sdr(&clean[RATE..], &out[RATE..]);
     assert!(sdr > 22.0 && gain.abs() < 0.5, "{sdr:.1} dB, {gain:.2} dB");
 }
@@ -116,7 +94,7 @@ fn the_gain_keeps_its_bounds_raises_no_noise_and_no_peak_reaches_full_scale() {
     let said = speech(&[930, 880], 9.0);
     let gain_of = |mic: &[f32]| {
         let mut p = processing(GAIN);
-        alone(&mut p, &clamped(mic));
+        run_alone(&mut p, &clamped(mic));
         p.stats().gain_db
     };
     let most = gain_of(&at_level(&said, -54.0));
@@ -133,7 +111,7 @@ fn the_gain_keeps_its_bounds_raises_no_noise_and_no_peak_reaches_full_scale() {
     // A whisper, then a shout.
     let mut mic = at_level(&said, -42.0);
     mic.extend(at_level(&said[..RATE * 2], -12.0));
-    let out = alone(&mut processing(GAIN), &clamped(&mic));
+    let out = run_alone(&mut processing(GAIN), &clamped(&mic));
     let peak = out.iter().fold(0.0f32, |m, s| m.max(s.abs()));
     assert!((20_000.0..=29_001.0).contains(&peak), "{peak}");
 }

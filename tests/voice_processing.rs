@@ -3,39 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
+#[path = "support/processing.rs"]
+mod processing;
 #[path = "support/voice.rs"]
 mod voice;
 
+use processing::*;
 use subrosa::media::dsp::{Processing, ProcessingConfig};
 use subrosa::media::resample::UnsupportedRate;
 use voice::*;
-
-const ECHO: ProcessingConfig =
-    ProcessingConfig { echo_cancellation: true, ..ProcessingConfig::OFF };
-const NOISE: ProcessingConfig =
-    ProcessingConfig { noise_suppression: true, ..ProcessingConfig::OFF };
-const GAIN: ProcessingConfig = ProcessingConfig { gain_control: true, ..ProcessingConfig::OFF };
-const HIGH_PASS: ProcessingConfig = ProcessingConfig { high_pass: true, ..ProcessingConfig::OFF };
-const VOICE_ACTIVITY: ProcessingConfig =
-    ProcessingConfig { voice_activity: true, ..ProcessingConfig::OFF };
-
-fn processing(config: ProcessingConfig) -> Processing {
-    Processing::new(16_000, 16_000, config).unwrap()
-}
-
-fn run(p: &mut Processing, scene: &Scene) -> Vec<f32> {
-    scene.run(|render, capture| {
-        p.process_render(render);
-        p.process_capture(capture);
-    })
-}
-
-/// Runs what no loudspeaker disturbs.
-fn run_alone(p: &mut Processing, mic: &[f32]) -> Vec<f32> {
-    let mut pcm = to_pcm(mic);
-    p.process_capture(&mut pcm);
-    to_float(&pcm)
-}
 
 fn tone(hz: f32, level: f32, seconds: f32) -> Vec<f32> {
     let at = |i: usize| (i as f32 / RATE as f32 * hz * std::f32::consts::TAU).sin() * level;
