@@ -3574,23 +3574,6 @@ subrosa_status subrosa_media_handle_datagram(struct subrosa_media *media,
                                              size_t len);
 
 /**
- * Audio to send: mono, at the call's sample rate, any number of samples, in real time. Poll for
- * packets afterwards.
- */
-subrosa_status subrosa_media_write_pcm(struct subrosa_media *media,
-                                       uint64_t now_us,
-                                       const int16_t *samples,
-                                       size_t count);
-
-/**
- * Fills `samples` with what is to be heard now, silence if there is nothing.
- */
-subrosa_status subrosa_media_read_pcm(struct subrosa_media *media,
-                                      uint64_t now_us,
-                                      int16_t *samples,
-                                      size_t count);
-
-/**
  * Writes the next packet to be sent into `buffer`, of SUBROSA_MAX_TRANSMIT bytes at least. After
  * whatever is done to the session, poll until `channel` is SUBROSA_CHANNEL_NONE.
  */
@@ -3653,6 +3636,29 @@ subrosa_status subrosa_media_is_closed(const struct subrosa_media *media, int32_
 subrosa_status subrosa_media_is_drained(const struct subrosa_media *media, int32_t *out);
 
 /**
+ * Statistics of the session. Set `size` to sizeof before asking.
+ */
+subrosa_status subrosa_media_get_stats(const struct subrosa_media *media,
+                                       struct subrosa_media_stats *out);
+
+/**
+ * Audio to send: mono, at the call's sample rate, any number of samples, in real time. Poll for
+ * packets afterwards.
+ */
+subrosa_status subrosa_media_write_pcm(struct subrosa_media *media,
+                                       uint64_t now_us,
+                                       const int16_t *samples,
+                                       size_t count);
+
+/**
+ * Fills `samples` with what is to be heard now, silence if there is nothing.
+ */
+subrosa_status subrosa_media_read_pcm(struct subrosa_media *media,
+                                      uint64_t now_us,
+                                      int16_t *samples,
+                                      size_t count);
+
+/**
  * Presses a key: one of 0-9, *, #, A-D.
  */
 subrosa_status subrosa_media_send_dtmf(struct subrosa_media *media,
@@ -3663,12 +3669,6 @@ subrosa_status subrosa_media_send_dtmf(struct subrosa_media *media,
  * Silences what is sent (1), or ends that (0).
  */
 subrosa_status subrosa_media_set_muted(struct subrosa_media *media, int32_t on);
-
-/**
- * Statistics of the session. Set `size` to sizeof before asking.
- */
-subrosa_status subrosa_media_get_stats(const struct subrosa_media *media,
-                                       struct subrosa_media_stats *out);
 
 /**
  * Frees an update; NULL is fine.

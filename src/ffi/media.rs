@@ -1,18 +1,18 @@
-//! A call's media session that was taken: packets, PCM and timers, on a thread of the host's choice.
+//! A call's media session that was taken: packets, timers and updates, on a thread of the host's
+//! choice. Its audio is in `media_audio`.
 
 use super::addr::subrosa_addr;
 use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::media_event::{SUBROSA_MEDIA_EVENT_NONE, subrosa_media_event};
 use super::media_link::{feedback_handle, subrosa_media_feedback, subrosa_media_update, take};
-use super::pointer::{Out, OutStruct, Versioned, slice, slice_mut, subrosa_str};
+use super::pointer::{Out, OutStruct, Versioned, slice_mut, subrosa_str};
 use super::stats::subrosa_media_stats;
 use super::status::{
-    SUBROSA_ERR_CONFIG, SUBROSA_ERR_INVALID, SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_PANIC,
-    SUBROSA_ERR_WRONG_STATE, subrosa_status,
+    SUBROSA_ERR_CONFIG, SUBROSA_ERR_INVALID, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE,
+    subrosa_status,
 };
-use crate::media::session::{Channel, DtmfError, MAX_TRANSMIT, MediaConfigError, MediaSession};
-use crate::time::{Duration, Instant};
-use crate::wire::dtmf::Digit;
+use crate::media::session::{Channel, MAX_TRANSMIT, MediaConfigError, MediaSession};
+use crate::time::Instant;
 
 /// The socket of RTP, and of RTCP where both share it: the first of subrosa_call_media_sockets.
 pub const SUBROSA_CHANNEL_RTP: i32 = 1;
@@ -58,17 +58,6 @@ impl From<MediaConfigError> for Failure {
             MediaConfigError::ForeignUpdate => SUBROSA_ERR_INVALID,
             MediaConfigError::MissedUpdate => SUBROSA_ERR_WRONG_STATE,
             _ => SUBROSA_ERR_CONFIG,
-        };
-        Self::new(status, error)
-    }
-}
-
-impl From<DtmfError> for Failure {
-    fn from(error: DtmfError) -> Self {
-        let status = match error {
-            DtmfError::NotNegotiated => SUBROSA_ERR_NOT_SUPPORTED,
-            DtmfError::NotSending | DtmfError::QueueFull => SUBROSA_ERR_WRONG_STATE,
-            _ => SUBROSA_ERR_INVALID,
         };
         Self::new(status, error)
     }
@@ -142,41 +131,6 @@ pub unsafe extern "C" fn subrosa_media_handle_datagram(
             let (payload, remote) = (slice_mut(payload, len)?, remote.address()?);
             let channel = channel_of(channel)?;
             session.handle_datagram(Instant::from_micros(now_us), channel, payload, remote);
-            Ok(())
-        })
-    }
-}
-
-/// Audio to send: mono, at the call's sample rate, any number of samples, in real time. Poll for
-/// packets afterwards.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn subrosa_media_write_pcm(
-    media: *mut subrosa_media,
-    now_us: u64,
-    samples: *const i16,
-    count: usize,
-) -> subrosa_status {
-    // SAFETY: the caller's promise.
-    unsafe {
-        with(media, Access::Change, |session| {
-            session.write_pcm(Instant::from_micros(now_us), slice(samples, count)?);
-            Ok(())
-        })
-    }
-}
-
-/// Fills `samples` with what is to be heard now, silence if there is nothing.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn subrosa_media_read_pcm(
-    media: *mut subrosa_media,
-    now_us: u64,
-    samples: *mut i16,
-    count: usize,
-) -> subrosa_status {
-    // SAFETY: the caller's promise.
-    unsafe {
-        with(media, Access::Change, |session| {
-            session.read_pcm(Instant::from_micros(now_us), slice_mut(samples, count)?);
             Ok(())
         })
     }
@@ -346,38 +300,6 @@ pub unsafe extern "C" fn subrosa_media_is_drained(
     }
 }
 
-/// Presses a key: one of 0-9, *, #, A-D.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn subrosa_media_send_dtmf(
-    media: *mut subrosa_media,
-    digit: u8,
-    duration_ms: u32,
-) -> subrosa_status {
-    // SAFETY: the caller's promise.
-    unsafe {
-        with(media, Access::Change, |session| {
-            let digit = Digit::from_char(char::from(digit));
-            let digit = digit.ok_or_else(|| Failure::invalid("not one of 0-9, *, #, A-D"))?;
-            Ok(session.send_dtmf(digit, Duration::from_millis(u64::from(duration_ms)))?)
-        })
-    }
-}
-
-/// Silences what is sent (1), or ends that (0).
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn subrosa_media_set_muted(
-    media: *mut subrosa_media,
-    on: i32,
-) -> subrosa_status {
-    // SAFETY: the caller's promise.
-    unsafe {
-        with(media, Access::Change, |session| {
-            session.set_muted(on != 0);
-            Ok(())
-        })
-    }
-}
-
 /// Statistics of the session. Set `size` to sizeof before asking.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_media_get_stats(
@@ -423,14 +345,6 @@ mod tests {
             (MediaConfigError::ForeignUpdate, SUBROSA_ERR_INVALID),
             (MediaConfigError::MissedUpdate, SUBROSA_ERR_WRONG_STATE),
             (MediaConfigError::NotSrtp, SUBROSA_ERR_CONFIG),
-        ] {
-            assert_eq!(Failure::from(error).status, status, "{error:?}");
-        }
-        for (error, status) in [
-            (DtmfError::NotNegotiated, SUBROSA_ERR_NOT_SUPPORTED),
-            (DtmfError::NotSending, SUBROSA_ERR_WRONG_STATE),
-            (DtmfError::QueueFull, SUBROSA_ERR_WRONG_STATE),
-            (DtmfError::Duration, SUBROSA_ERR_INVALID),
         ] {
             assert_eq!(Failure::from(error).status, status, "{error:?}");
         }

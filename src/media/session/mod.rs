@@ -9,9 +9,11 @@
 //! ([`OpusBackend::Port`](crate::media::codec::OpusBackend::Port)).
 #![deny(clippy::arithmetic_side_effects)]
 
+mod change;
 mod config;
 mod control;
 mod dtmf;
+mod facts;
 mod guard;
 mod inbound;
 mod outbound;
@@ -21,6 +23,7 @@ mod receive;
 mod stats;
 mod taken;
 mod timeline;
+mod transmit;
 
 pub(crate) use config::End;
 pub use config::{
@@ -31,18 +34,18 @@ pub use stats::{MediaEvent, MediaStats, NoMediaReason, SrtpProgress};
 pub(crate) use taken::MediaFacts;
 pub use taken::MediaFeedback;
 
-use crate::crypto::srtp::{Egress, MasterKeyId, Suite};
+use crate::crypto::srtp::Egress;
 use crate::media::breaker::CircuitBreaker;
 use crate::media::quality::FateHistory;
 use crate::media::reception::Reception;
 use crate::time::{Duration, Instant};
 use crate::util::{BoundedQueue, Rng, RngExt, SeededRng};
 use crate::wire::dtmf::Digit;
-use crate::wire::rtp::RtpHeaderFields;
-use control::{Control, Sent};
+use change::latch_until;
+use control::Control;
 use core::net::SocketAddr;
 use dtmf::DtmfReceiver;
-use guard::{Guard, Protocol};
+use guard::Guard;
 use inbound::Inbound;
 use outbound::{Outbound, check_payload_type};
 
@@ -294,63 +297,6 @@ impl MediaSession {
         dtmf.push(digit, duration, clock_rate)
     }
 
-    fn apply(&mut self, now: Instant, update: MediaUpdate) -> Result<(), MediaConfigError> {
-        for payload_type in update.dtmf.iter().flat_map(|(a, b)| a.iter().chain(b.iter())) {
-            check_payload_type(*payload_type)?;
-        }
-        let send = update.send.unwrap_or(self.outbound.payload());
-        let ptime_ms = update.ptime_ms.unwrap_or(self.outbound.ptime_ms());
-        self.outbound.change(send, ptime_ms, update.tuning.unwrap_or(self.outbound.tuning()))?;
-        if let Some(payloads) = update.receive {
-            self.inbound.change(&payloads)?;
-        }
-        if let Some((send, receive)) = update.dtmf {
-            self.outbound.set_dtmf_payload_type(send);
-            self.dtmf_receive = receive;
-        }
-        if let Some(security) = update.security {
-            self.guard.change(security);
-            self.send_blocked = false;
-        }
-        if let Some((local, remote, answered)) = update.keys {
-            if !self.guard.rekey(now, &local, &remote, answered)? {
-                return Err(MediaConfigError::NotSrtp);
-            }
-            self.send_blocked = false;
-        }
-        if let Some((rtp, rtcp, mux)) = update.remote {
-            let elsewhere = self.path.signalled != rtp;
-            let stopped = self.breaker.tripped().is_some();
-            if stopped && (elsewhere || self.breaker.may_restart(now)) {
-                self.begin_sending(now);
-            }
-            self.path.rtp = rtp;
-            self.path.signalled = rtp;
-            self.path.rtcp = if mux { rtp } else { rtcp };
-            self.path.mux = mux;
-            self.path.latch_until = latch_until(now, self.path.lock);
-        }
-        if let Some(processing) = update.processing {
-            self.set_processing(processing);
-        }
-        if let Some(direction) = update.direction {
-            self.set_direction(now, direction);
-        }
-        Ok(())
-    }
-
-    /// Changes which way media flows: hold, resume.
-    pub fn set_direction(&mut self, now: Instant, direction: Direction) {
-        if direction.receives() != self.direction.receives() {
-            self.inbound.reset();
-            self.rewatch(now);
-        }
-        let before = core::mem::replace(&mut self.direction, direction);
-        if before.sends() != direction.sends() && self.breaker.may_restart(now) {
-            self.begin_sending(now);
-        }
-    }
-
     /// Ends the session: an RTCP BYE leaves with the next polls, nothing else any more.
     pub fn close(&mut self) {
         if !self.closed {
@@ -390,193 +336,9 @@ impl MediaSession {
         }
     }
 
-    /// Writes the next packet to be sent into `buffer`, which has at least [`MAX_TRANSMIT`] bytes.
-    /// Call it until it gives `None`.
-    ///
-    /// # Errors
-    /// [`BufferTooSmall`]; nothing is lost.
-    pub fn poll_transmit<'b>(
-        &mut self,
-        now: Instant,
-        buffer: &'b mut [u8],
-    ) -> Result<Option<Transmit<'b>>, BufferTooSmall> {
-        if buffer.len() < MAX_TRANSMIT {
-            return Err(BufferTooSmall { needed: MAX_TRANSMIT });
-        }
-        if self.outbound.queued() > 0 {
-            return Ok(self.transmit_rtp(buffer));
-        }
-        if self.control.pending() {
-            return Ok(self.transmit_rtcp(now, buffer));
-        }
-        Ok(None)
-    }
-
-    fn transmit_rtp<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Transmit<'b>> {
-        let (head, payload) = self.outbound.pop()?;
-        let fields = RtpHeaderFields {
-            marker: head.marker,
-            payload_type: head.payload_type,
-            sequence_number: self.sequence,
-            timestamp: head.timestamp,
-            ssrc: self.ssrc,
-            ..RtpHeaderFields::default()
-        };
-        let octets = payload.len() as u64;
-        let len = fields.write_packet(payload, 0, buffer).ok()?;
-        self.sequence = self.sequence.wrapping_add(1);
-        match self.guard.protect(Protocol::Rtp, buffer, len) {
-            Ok(packet) => {
-                self.octets = self.octets.wrapping_add(octets);
-                self.breaker.sent(packet.bytes().len());
-                self.counters.packets_sent = self.counters.packets_sent.saturating_add(1);
-                self.counters.bytes_sent =
-                    self.counters.bytes_sent.saturating_add(packet.bytes().len() as u64);
-                Some(Transmit { channel: Channel::Rtp, remote: self.path.rtp, packet })
-            }
-            Err(_) => {
-                self.counters.protect_failures = self.counters.protect_failures.saturating_add(1);
-                if !self.send_blocked {
-                    self.send_blocked = true;
-                    self.events.push(MediaEvent::SendBlocked);
-                }
-                None
-            }
-        }
-    }
-
-    /// What was sent under the SSRC in use.
-    fn sent(&self) -> Sent {
-        Sent {
-            ssrc: self.ssrc,
-            packets: self.counters.packets_sent.saturating_sub(self.sent_before),
-            octets: self.octets,
-        }
-    }
-
-    fn transmit_rtcp<'b>(&mut self, now: Instant, buffer: &'b mut [u8]) -> Option<Transmit<'b>> {
-        let (sent, timestamp) = (self.sent(), self.outbound.timestamp_at(now));
-        let voip = if self.rtcp_xr { self.voip_metrics() } else { None };
-        let received = self.remote.as_mut().map(|r| (r.ssrc, &mut r.reception));
-        let len = self.control.write(now, sent, timestamp, received, voip, buffer).ok()?;
-        let channel = if self.path.mux { Channel::Rtp } else { Channel::Rtcp };
-        match self.guard.protect(Protocol::Rtcp, buffer, len) {
-            Ok(packet) => Some(Transmit { channel, remote: self.path.rtcp, packet }),
-            Err(_) => {
-                self.counters.protect_failures = self.counters.protect_failures.saturating_add(1);
-                None
-            }
-        }
-    }
-
-    /// True if [`poll_transmit`](Self::poll_transmit) has something to send.
-    pub fn has_output(&self) -> bool {
-        self.outbound.queued() > 0 || self.control.pending()
-    }
-
     /// The next event.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
         self.events.pop()
-    }
-
-    /// Statistics so far.
-    pub fn stats(&self) -> MediaStats {
-        let jitter = self.inbound.jitter().stats();
-        let remote = self.remote.as_ref();
-        let reported = self.control.remote();
-        MediaStats {
-            rtcp_sent: self.control.sent,
-            rtcp_received: self.control.received,
-            lost: remote.map_or(0, Remote::lost),
-            fraction_lost: remote
-                .map_or(0.0, |r| f32::from(r.reception.last_fraction_lost()) / 256.0),
-            jitter: remote.map_or(Duration::ZERO, |r| r.reception.jitter_duration()),
-            rtt: self.control.rtt(),
-            remote_lost: reported.map_or(0, |r| r.cumulative_lost.into()),
-            remote_fraction_lost: reported.map_or(0.0, |r| f32::from(r.fraction_lost) / 256.0),
-            bad_payload: self.inbound.bad_payloads(),
-            late: jitter.late,
-            duplicate: jitter.duplicate,
-            reordered: jitter.reordered,
-            concealed_frames: jitter.concealed_frames,
-            concealed: self.inbound.jitter().concealed(),
-            concealment_events: jitter.concealment_events,
-            shrunk: self.inbound.shrunk(),
-            stretched: self.inbound.stretched(),
-            jitter_overflow: jitter.overflowed,
-            send_overflow: self.outbound.dropped(),
-            events_dropped: self.events.dropped(),
-            buffer_level: self.inbound.jitter().level().saturating_add(self.inbound.ready()),
-            buffer_target: self.inbound.jitter().target(),
-            buffer_delay: jitter.mean_delay(),
-            level_sent: stats::dbfs(self.outbound.level()),
-            level_received: stats::dbfs(self.inbound.level()),
-            quality: self.quality(),
-            remote_quality: self.control.remote_voip(),
-            circuit_breaker: self.circuit_breaker(),
-            ..self.counters
-        }
-    }
-
-    /// Our SSRC.
-    pub fn local_ssrc(&self) -> u32 {
-        self.ssrc
-    }
-
-    /// The peer's SSRC, once heard.
-    pub fn remote_ssrc(&self) -> Option<u32> {
-        self.remote.as_ref().map(|r| r.ssrc)
-    }
-
-    /// Where RTP goes to now.
-    pub fn remote_rtp(&self) -> SocketAddr {
-        self.path.rtp
-    }
-
-    /// The SRTP suites of what we send and of what we take; `None` if the stream is plain.
-    pub fn suites(&self) -> Option<(Suite, Suite)> {
-        self.guard.suites()
-    }
-
-    /// Whether RTCP is encrypted and authenticated: what we send, all that we take.
-    pub fn rtcp_encrypted(&self) -> (bool, bool) {
-        self.guard.rtcp_encrypted()
-    }
-
-    /// How often the keys were changed: of what we send, of what we take; `None` if plain.
-    pub fn key_generations(&self) -> Option<(u32, u32)> {
-        self.guard.generations()
-    }
-
-    pub(crate) fn key_ids(&self) -> (Option<MasterKeyId>, Option<MasterKeyId>) {
-        self.guard.key_ids()
-    }
-
-    /// How far the key that we send with has come; `None` if plain, or before the first packet.
-    pub fn srtp_progress(&self) -> Option<SrtpProgress> {
-        self.guard.progress(self.ssrc)
-    }
-
-    /// The lifetime of a key nears its end: agree on new ones.
-    pub fn rekey_due(&self) -> bool {
-        self.guard.rekey_due()
-    }
-
-    /// Which way media flows.
-    pub fn direction(&self) -> Direction {
-        self.direction
-    }
-
-    /// What we send now.
-    pub fn sending_codec(&self) -> Payload {
-        self.outbound.payload()
-    }
-}
-
-fn latch_until(now: Instant, lock: SourceLock) -> Option<Instant> {
-    match lock {
-        SourceLock::LatchPlain(window) => Some(now + window),
-        SourceLock::Signalled | SourceLock::Authenticated => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::crypto::srtp::PlainPermit;
 use crate::media::codec::CodecId;
 use crate::time::UnixTime;
 use crate::wire::rtcp::RtcpError;
-use crate::wire::rtp::{RtpError, RtpPacket};
+use crate::wire::rtp::{RtpError, RtpHeaderFields, RtpPacket};
 use proptest::prelude::*;
 
 const PCMU: Payload = Payload { payload_type: 0, codec: CodecId::Pcmu };
