@@ -910,6 +910,11 @@
 #define SUBROSA_REASON_RTCP 4
 
 /**
+ * Reasons of subrosa_media_stats.red_refused_by.
+ */
+#define SUBROSA_REASON_RED 5
+
+/**
  * Something travels in the clear.
  */
 #define SUBROSA_PADLOCK_NONE 0
@@ -1361,6 +1366,11 @@ typedef struct subrosa_audio_options {
      * Effort of the encoder, 0 to 10.
      */
     uint32_t complexity;
+    /**
+     * 1: redundant audio (RFC 2198) is offered, and sent while the far end reports losses of 3 %
+     * and more. A far end that offers it may always send it to us.
+     */
+    int32_t redundancy;
 } subrosa_audio_options;
 
 /**
@@ -1956,6 +1966,15 @@ typedef struct subrosa_media_stats {
      */
     uint64_t buffer_delay_us;
     /**
+     * Frames that were heard although their packet was lost: a later one carried a copy
+     * (RFC 2198).
+     */
+    uint64_t recovered;
+    /**
+     * Packets of redundant audio, and blocks in them, that were not taken.
+     */
+    uint64_t red_refused;
+    /**
      * What `refused` counts, by reason: subrosa_reason_text names each.
      */
     uint64_t refused_by[SUBROSA_MAX_REASONS];
@@ -1967,6 +1986,10 @@ typedef struct subrosa_media_stats {
      * What `malformed_rtcp` counts, by reason.
      */
     uint64_t malformed_rtcp_by[SUBROSA_MAX_REASONS];
+    /**
+     * What `red_refused` counts, by reason.
+     */
+    uint64_t red_refused_by[SUBROSA_MAX_REASONS];
 } subrosa_media_stats;
 
 /**
@@ -3725,6 +3748,13 @@ subrosa_status subrosa_engine_handle_media(struct subrosa_engine *engine,
 subrosa_status subrosa_packet_kind(const uint8_t *payload, size_t len, int32_t *out);
 
 /**
+ * Statistics of a call's media, the last ones after its end.
+ */
+subrosa_status subrosa_call_media_stats(const struct subrosa_engine *engine,
+                                        uint64_t call,
+                                        struct subrosa_media_stats *out);
+
+/**
  * Makes a mixer with room for 2 to 64 participants, for blocks of `block` samples (60 ms at most)
  * at a rate of 8000 to 48000 Hz. For each block: subrosa_mixer_write for each participant,
  * subrosa_mixer_mix once, subrosa_mixer_read for each.
@@ -4412,13 +4442,6 @@ subrosa_status subrosa_reason_text(uint32_t of, size_t reason, struct subrosa_st
 subrosa_status subrosa_call_security(const struct subrosa_engine *engine,
                                      uint64_t call,
                                      struct subrosa_security_report *out);
-
-/**
- * Statistics of a call's media, the last ones after its end.
- */
-subrosa_status subrosa_call_media_stats(const struct subrosa_engine *engine,
-                                        uint64_t call,
-                                        struct subrosa_media_stats *out);
 
 /**
  * Counters of what came from the network and was no good.

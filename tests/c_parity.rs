@@ -436,6 +436,7 @@ const C_ONLY: &[(&str, &str)] = &[
     ("SUBROSA_REASON_SRTP", "the type says"),
     ("SUBROSA_REASON_RTP", "the type says"),
     ("SUBROSA_REASON_RTCP", "the type says"),
+    ("SUBROSA_REASON_RED", "the type says"),
     ("_last_error", "Rust's errors speak for themselves"),
     ("subrosa_abi_version", "the linker checks Rust"),
     ("subrosa_version", "the linker checks Rust"),

@@ -44,6 +44,14 @@ fn a_tick_with_all_of_the_voice_processing_allocates_nothing() {
     }
 }
 
+#[test]
+fn copies_of_lost_packets_are_sent_and_taken_without_allocating() {
+    let (allocations, _) = run_with(CodecId::Pcmu, 8_000, Suite::AeadAes128Gcm, |config| {
+        (config.red_send, config.red_receive) = (Some(121), vec![121]);
+    });
+    assert_eq!(allocations, 0);
+}
+
 /// What no session does so far: rates of the codec above 16 kHz.
 #[test]
 fn processing_at_every_rate_allocates_nothing() {
@@ -120,11 +128,21 @@ fn a_session_that_was_taken_and_its_feedback_allocate_nothing() {
 /// Allocations of ten seconds after the first second, RTCP, loss and drift of delay included; and
 /// how many frames were concealed.
 fn run(codec: CodecId, rate: u32, suite: Suite, processing: ProcessingConfig) -> (u64, u64) {
+    run_with(codec, rate, suite, |config| config.processing = processing)
+}
+
+fn run_with(
+    codec: CodecId,
+    rate: u32,
+    suite: Suite,
+    change: impl Fn(&mut MediaConfig),
+) -> (u64, u64) {
     let mut rng = SeededRng::new(3);
     let (ka, kb) = (MasterKey::generate(suite, &mut rng), MasterKey::generate(suite, &mut rng));
     let (a, b) = ("192.0.2.1:4000".parse().unwrap(), "192.0.2.2:4000".parse().unwrap());
     let mut now = Instant::from_millis(1);
     let payload_type = codec.description().static_payload_type.unwrap_or(111);
+    let mut redundant = false;
     let mut end = |out: &MasterKey, into: &MasterKey, remote| {
         let security = MediaSecurity::Srtp {
             sender: SrtpSender::new(out).unwrap(),
@@ -132,7 +150,8 @@ fn run(codec: CodecId, rate: u32, suite: Suite, processing: ProcessingConfig) ->
         };
         let mut config = MediaConfig::new(Payload { payload_type, codec }, remote, security);
         (config.write_rate, config.read_rate) = (rate, rate);
-        config.processing = processing;
+        change(&mut config);
+        redundant = config.red_send.is_some();
         MediaSession::new(now, config, &mut rng).unwrap()
     };
     let mut ends = [end(&ka, &kb, b), end(&kb, &ka, a)];
@@ -168,6 +187,8 @@ fn run(codec: CodecId, rate: u32, suite: Suite, processing: ProcessingConfig) ->
     }
     assert!(received > 500 && ends[0].stats().rtcp_sent > 0);
     let concealed = ends.iter().map(|end| end.stats().concealed_frames);
-    assert!(concealed.clone().all(|frames| frames > 10));
+    // With copies, what was lost before the first reports of it.
+    assert!(concealed.clone().all(|frames| frames > if redundant { 3 } else { 10 }));
+    assert_eq!(ends.iter().all(|end| end.stats().recovered > 10), redundant);
     (allocations() - before, concealed.sum())
 }

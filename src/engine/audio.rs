@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use super::config::Codec;
 use crate::media::codec::opus::OpusParameters;
 use crate::media::codec::{CodecId, EncoderTuning};
-use crate::sdp::CodecDescription;
+use crate::media::session::MAX_RECEIVE;
+use crate::sdp::{CodecDescription, NegotiatedCodec, NegotiatedMedia};
 
 /// How the audio of calls is encoded. The codecs that have a choice (Opus) follow it, within what
 /// the peer asks for in its session description (RFC 7587 §6.1).
@@ -33,6 +34,10 @@ pub struct AudioOptions {
     pub expected_loss_percent: u8,
     /// Effort of the encoder, 0 to 10.
     pub complexity: u8,
+    /// Redundant audio (RFC 2198) is offered, and sent while the peer reports losses of 3 % and
+    /// more: each packet then carries the frame before it once more. The bitrate of Opus falls to
+    /// two thirds meanwhile. A peer that offers it may always send it to us.
+    pub redundancy: bool,
 }
 
 impl Default for AudioOptions {
@@ -47,8 +52,64 @@ impl Default for AudioOptions {
             fec: true,
             expected_loss_percent: 0,
             complexity: tuning.complexity,
+            redundancy: false,
         }
     }
+}
+
+/// What stands beside the codecs in a session description of ours.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside {
+    /// Redundant audio.
+    pub(super) red: bool,
+}
+
+impl Beside {
+    /// In an answer what the peer offers is taken; an offer has what is wanted or in use.
+    pub(super) fn of(
+        options: &AudioOptions,
+        agreed: Option<&NegotiatedMedia>,
+        answer: bool,
+    ) -> Self {
+        let in_use = agreed.is_some_and(|agreed| !agreed.red.is_empty());
+        Self { red: answer || in_use || options.redundancy }
+    }
+}
+
+/// The payload types that accompany the codecs of a session, as agreed: to send, and to take.
+pub(super) struct Companions {
+    pub(super) red: (Option<u8>, Vec<u8>),
+}
+
+impl AudioOptions {
+    /// Those for a session that sends `codec`.
+    pub(super) fn companions(
+        &self,
+        agreed: &NegotiatedMedia,
+        codec: &NegotiatedCodec,
+    ) -> Companions {
+        let same_clock = |c: &&NegotiatedCodec| c.clock_rate == codec.clock_rate;
+        let red = agreed.red.iter().filter(|_| self.redundancy).find(|red| {
+            let list = red.send_fmtp.as_deref().unwrap_or_default();
+            let mut types = list.split('/').map(|text| text.trim().parse().ok());
+            same_clock(red)
+                && (list.is_empty() || types.any(|pt| pt == Some(codec.send_payload_type)))
+        });
+        Companions { red: (red.and_then(usable_to_send), received(&agreed.red)) }
+    }
+}
+
+/// Payload types that a session can have (RFC 5761 §4).
+fn usable(payload_type: &u8) -> bool {
+    matches!(payload_type, 0..=63 | 96..=127)
+}
+
+fn usable_to_send(codec: &NegotiatedCodec) -> Option<u8> {
+    Some(codec.send_payload_type).filter(usable)
+}
+
+fn received(codecs: &[NegotiatedCodec]) -> Vec<u8> {
+    codecs.iter().map(|c| c.receive_payload_type).filter(usable).take(MAX_RECEIVE).collect()
 }
 
 impl AudioOptions {
@@ -93,8 +154,14 @@ impl AudioOptions {
         own
     }
 
-    /// The codecs of a session description, with telephone-event at each of their clock rates.
-    pub(super) fn codec_lines(&self, codecs: &[Codec], rate: u32) -> Vec<CodecDescription> {
+    /// The codecs of a session description, with telephone-event and what else accompanies them at
+    /// each of their clock rates.
+    pub(super) fn codec_lines(
+        &self,
+        codecs: &[Codec],
+        rate: u32,
+        beside: Beside,
+    ) -> Vec<CodecDescription> {
         let line = |codec: &Codec| {
             let d = codec.id().description();
             let payload_type = d.static_payload_type.unwrap_or(OPUS_PAYLOAD_TYPE);
@@ -106,8 +173,15 @@ impl AudioOptions {
             line
         };
         let mut lines: Vec<_> = codecs.iter().map(line).collect();
+        let clocks: Vec<u32> = lines.iter().map(|line| line.clock_rate).collect();
+        for (payload_type, clock_rate, channels) in RED {
+            if beside.red && clocks.contains(&clock_rate) {
+                let red = CodecDescription::new(payload_type, "red", clock_rate);
+                lines.push(CodecDescription { channels, ..red });
+            }
+        }
         for (payload_type, clock_rate) in EVENTS {
-            if lines.iter().any(|line| line.clock_rate == clock_rate) {
+            if clocks.contains(&clock_rate) {
                 let mut events = CodecDescription::new(payload_type, "telephone-event", clock_rate);
                 events.fmtp = Some(String::from("0-16"));
                 lines.push(events);
@@ -121,6 +195,8 @@ impl AudioOptions {
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 /// Payload types that we wish for telephone-event, and their clock rates.
 const EVENTS: [(u8, u32); 2] = [(101, 8_000), (110, 48_000)];
+/// Payload types that we wish for redundant audio, their clock rates and channels.
+const RED: [(u8, u32, u8); 2] = [(121, 8_000, 1), (63, 48_000, 2)];
 
 #[cfg(test)]
 mod tests {
@@ -134,7 +210,7 @@ mod tests {
             max_receive_bitrate: Some(1),
             ..AudioOptions::default()
         };
-        let lines = audio.codec_lines(&[Codec::Opus, Codec::Pcmu], 16_000);
+        let lines = audio.codec_lines(&[Codec::Opus, Codec::Pcmu], 16_000, Beside::default());
         let names: Vec<_> = lines
             .iter()
             .map(|l| (l.payload_type, l.name.as_str(), l.clock_rate, l.channels))
@@ -151,10 +227,13 @@ mod tests {
         let expected = "maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate=6000;\
                         cbr=1;useinbandfec=1;usedtx=1";
         assert_eq!(lines[0].fmtp.as_deref(), Some(expected));
-        let lines = AudioOptions::default().codec_lines(&[Codec::Opus], 48_000);
+        let lines = AudioOptions::default().codec_lines(&[Codec::Opus], 48_000, Beside::default());
         assert_eq!(lines[0].fmtp.as_deref(), Some("useinbandfec=1"));
         assert_eq!(lines.len(), 2, "no events at a clock rate that no codec has");
-        let lines = AudioOptions::default().codec_lines(&[Codec::G722], 48_000);
+        let lines = AudioOptions::default().codec_lines(&[Codec::G722], 48_000, Beside::default());
         assert_eq!((lines.len(), lines[1].clock_rate), (2, 8_000));
+        let red = Beside { red: true };
+        let lines = AudioOptions::default().codec_lines(&[Codec::Opus], 48_000, red);
+        assert_eq!((lines.len(), lines[1].name.as_str(), lines[1].channels), (3, "red", 2));
     }
 }

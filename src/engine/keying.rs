@@ -4,7 +4,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::audio::AudioOptions;
+use super::audio::{AudioOptions, Companions};
 use super::away::MediaLegs;
 use super::call::{DtlsPlan, MediaPlan, PlanKeys};
 use super::calls::CallEntry;
@@ -171,7 +171,9 @@ impl Engine {
         let dtmf_send = agreed.dtmf.as_ref().map(|d| d.send_payload_type);
         let dtmf_receive: Vec<_> =
             agreed.events.iter().map(|e| e.receive_payload_type).take(MAX_RECEIVE).collect();
-        let tuning = entry.machine.media.audio().tuning(plan.codec, codec.send_fmtp.as_deref());
+        let audio = entry.machine.media.audio();
+        let tuning = audio.tuning(plan.codec, codec.send_fmtp.as_deref());
+        let Companions { red } = audio.companions(agreed, codec);
         let rtcp = agreed.remote_rtcp.unwrap_or(agreed.remote_rtp);
         let direction = direction(agreed.direction);
         let ptime = plan.codec.packet_ms(u32::from(agreed.ptime));
@@ -183,7 +185,8 @@ impl Engine {
                 .receive(receive)
                 .ptime_ms(ptime)
                 .tuning(tuning)
-                .dtmf(dtmf_send, dtmf_receive);
+                .dtmf(dtmf_send, dtmf_receive)
+                .red(red.0, red.1);
             // The contexts of a stream that is SRTP go on, whatever keys change in them: new ones
             // would use indices of the old ones again.
             let by_sdes = matches!(plan.keys, Some(PlanKeys::Sdes(..)));
@@ -211,6 +214,7 @@ impl Engine {
             config.cname = cname;
             config.dtmf_send = dtmf_send;
             config.dtmf_receive = dtmf_receive;
+            (config.red_send, config.red_receive) = red;
             config.direction = direction;
             config.write_rate = entry.machine.options.sample_rate;
             config.read_rate = entry.machine.options.sample_rate;
@@ -294,10 +298,12 @@ impl CallEntry {
         self.machine.media.set_audio(audio);
         let Some(plan) = self.machine.media.plan() else { return };
         let sent = plan.agreed.codecs.iter().find(|c| codec_id(c) == Some(plan.codec));
-        let peer = sent.and_then(|codec| codec.send_fmtp.as_deref());
-        let tuning = self.machine.media.audio().tuning(plan.codec, peer);
+        let Some(codec) = sent else { return };
+        let audio = self.machine.media.audio();
+        let tuning = audio.tuning(plan.codec, codec.send_fmtp.as_deref());
+        let Companions { red } = audio.companions(&plan.agreed, codec);
         let suites = self.media.suites();
-        self.media.update(now, MediaUpdate::new().tuning(tuning), suites);
+        self.media.update(now, MediaUpdate::new().tuning(tuning).red(red.0, red.1), suites);
     }
 }
 

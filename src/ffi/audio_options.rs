@@ -34,6 +34,9 @@ pub struct subrosa_audio_options {
     pub expected_loss_percent: u32,
     /// Effort of the encoder, 0 to 10.
     pub complexity: u32,
+    /// 1: redundant audio (RFC 2198) is offered, and sent while the far end reports losses of 3 %
+    /// and more. A far end that offers it may always send it to us.
+    pub redundancy: i32,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -57,6 +60,7 @@ impl Default for subrosa_audio_options {
             fec: audio.fec.into(),
             expected_loss_percent: audio.expected_loss_percent.into(),
             complexity: audio.complexity.into(),
+            redundancy: audio.redundancy.into(),
         }
     }
 }
@@ -88,6 +92,7 @@ pub(super) unsafe fn given_options(
         fec: given.fec != 0,
         expected_loss_percent: small(given.expected_loss_percent),
         complexity: small(given.complexity),
+        redundancy: given.redundancy != 0,
     })
 }
 

@@ -5,8 +5,8 @@ use super::addr::subrosa_addr;
 use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::media_event::{SUBROSA_MEDIA_EVENT_NONE, subrosa_media_event};
 use super::media_link::{feedback_handle, subrosa_media_feedback, subrosa_media_update, take};
+use super::media_stats::subrosa_media_stats;
 use super::pointer::{Out, OutStruct, Versioned, slice_mut, subrosa_str};
-use super::stats::subrosa_media_stats;
 use super::status::{
     SUBROSA_ERR_CONFIG, SUBROSA_ERR_INVALID, SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE,
     subrosa_status,

@@ -5,8 +5,8 @@ use super::call::find;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure, Handle, enter, free, guard, live};
 use super::media::{media_handle, subrosa_media};
+use super::media_stats::no_media;
 use super::pointer::{Out, slice};
-use super::stats::no_media;
 use super::status::{
     SUBROSA_ERR_PANIC, SUBROSA_ERR_WRONG_STATE, SUBROSA_OK, status_of, subrosa_status,
 };

@@ -43,6 +43,7 @@ mod media;
 mod media_audio;
 mod media_event;
 mod media_link;
+mod media_stats;
 mod mixer;
 #[cfg(test)]
 mod named;
@@ -96,6 +97,7 @@ pub use media::*;
 pub use media_audio::*;
 pub use media_event::*;
 pub use media_link::*;
+pub use media_stats::*;
 pub use mixer::*;
 pub use output::*;
 pub use peers::*;

@@ -52,6 +52,19 @@ macro_rules! numbered {
 }
 pub(super) use numbered;
 
+/// Every number of Rust's struct is the field of that name in C's, where it has one.
+pub(super) fn same(rust: &impl Debug, c: &impl Debug, renamed: &[(&str, &str)]) {
+    let there = fields(c);
+    let mut count = 0;
+    for (name, value) in fields(rust).iter().filter(|(_, v)| v.parse::<f64>().is_ok()) {
+        let other = renamed.iter().find(|(from, _)| from == name).map_or(&**name, |(_, to)| to);
+        let (_, told) = there.iter().find(|(name, _)| name == other).expect(name);
+        assert_eq!(told, value, "{name}");
+        count += 1;
+    }
+    assert!(count > 4, "only {count} fields");
+}
+
 mod tests {
     use super::super::account::{
         codec, codec_number, policy, policy_number, source_number, transport_number,

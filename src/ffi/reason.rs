@@ -4,6 +4,7 @@ use super::guard::{Failure, guard};
 use super::pointer::{Out, subrosa_str};
 use super::status::{SUBROSA_ERR_PANIC, status_of, subrosa_status};
 use crate::crypto::srtp::UnprotectError;
+use crate::media::session::RedFault;
 use crate::sdp::SdpFault;
 use crate::wire::rtcp::RtcpError;
 use crate::wire::rtp::RtpError;
@@ -22,6 +23,8 @@ pub const SUBROSA_REASON_SRTP: u32 = 2;
 pub const SUBROSA_REASON_RTP: u32 = 3;
 /// Reasons of subrosa_media_stats.malformed_rtcp_by.
 pub const SUBROSA_REASON_RTCP: u32 = 4;
+/// Reasons of subrosa_media_stats.red_refused_by.
+pub const SUBROSA_REASON_RED: u32 = 5;
 
 const _: () = assert!(ParseErrorKind::ALL.len() <= SUBROSA_MAX_REASONS);
 const _: () = assert!(SdpFault::ALL.len() <= SUBROSA_MAX_REASONS);
@@ -42,6 +45,7 @@ fn name(of: u32, reason: usize) -> Result<&'static str, Failure> {
         SUBROSA_REASON_SRTP => UnprotectError::ALL.get(reason).map(|r| r.as_str()),
         SUBROSA_REASON_RTP => RtpError::ALL.get(reason).map(|r| r.as_str()),
         SUBROSA_REASON_RTCP => RtcpError::ALL.get(reason).map(|r| r.as_str()),
+        SUBROSA_REASON_RED => RedFault::ALL.get(reason).map(|r| r.as_str()),
         other => return Err(Failure::invalid(format!("{other} is no SUBROSA_REASON_"))),
     };
     name.ok_or_else(|| Failure::invalid("there is no reason of this number"))
@@ -70,12 +74,13 @@ mod tests {
 
     #[test]
     fn each_reason_is_named_at_its_own_place_and_none_behind_the_last() {
-        let all: [(u32, Vec<&str>); 5] = [
+        let all: [(u32, Vec<&str>); 6] = [
             (SUBROSA_REASON_SIP, ParseErrorKind::ALL.iter().map(|r| r.as_str()).collect()),
             (SUBROSA_REASON_SDP, SdpFault::ALL.iter().map(|r| r.as_str()).collect()),
             (SUBROSA_REASON_SRTP, UnprotectError::ALL.iter().map(|r| r.as_str()).collect()),
             (SUBROSA_REASON_RTP, RtpError::ALL.iter().map(|r| r.as_str()).collect()),
             (SUBROSA_REASON_RTCP, RtcpError::ALL.iter().map(|r| r.as_str()).collect()),
+            (SUBROSA_REASON_RED, RedFault::ALL.iter().map(|r| r.as_str()).collect()),
         ];
         for (of, names) in all {
             for (at, expected) in names.iter().enumerate() {

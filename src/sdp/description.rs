@@ -252,11 +252,12 @@ impl CodecDescription {
         Self { payload_type, name: name.into(), clock_rate, channels: 1, fmtp: None }
     }
 
-    /// True if both are the same encoding; payload types and parameters may differ.
+    /// True if both are the same encoding; payload types and parameters may differ, and the
+    /// channels of redundant audio, which are those of its blocks.
     pub fn same_encoding(&self, other: &Self) -> bool {
         self.name.eq_ignore_ascii_case(&other.name)
             && self.clock_rate == other.clock_rate
-            && self.channels == other.channels
+            && (self.channels == other.channels || self.is_red())
     }
 
     /// True for RFC 4733's named events.
@@ -264,10 +265,14 @@ impl CodecDescription {
         self.name.eq_ignore_ascii_case("telephone-event")
     }
 
+    /// True for redundant audio (RFC 2198).
+    pub fn is_red(&self) -> bool {
+        self.name.eq_ignore_ascii_case("red")
+    }
+
     /// True for formats that accompany a codec and cannot carry a conversation alone.
     pub fn is_auxiliary(&self) -> bool {
-        self.is_telephone_event()
-            || ["CN", "red"].iter().any(|name| self.name.eq_ignore_ascii_case(name))
+        self.is_telephone_event() || self.is_red() || self.name.eq_ignore_ascii_case("CN")
     }
 
     /// The audio formats that RFC 3551 §6 assigns to payload types for good.

@@ -18,6 +18,7 @@ mod negotiator;
 mod offer;
 mod parse;
 mod print;
+mod redundancy;
 mod security;
 #[cfg(test)]
 mod tests;

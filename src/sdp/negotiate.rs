@@ -2,6 +2,7 @@
 
 use super::keying::{answer_keys, answered_keys, begin_or_continue};
 use super::offer::rtcp_attribute;
+use super::redundancy::settle_answer;
 use super::{
     CodecDescription, ConnectionAddress, Direction, LocalMedia, MediaDescription, NegotiatedKeying,
     NegotiationError, Profile, SessionDescription,
@@ -29,6 +30,9 @@ pub struct NegotiatedMedia {
     pub dtmf: Option<NegotiatedCodec>,
     /// The named events at every clock rate: any may be received.
     pub events: Vec<NegotiatedCodec>,
+    /// Redundant audio (RFC 2198) at every clock rate. `send_fmtp` lists the payload types that its
+    /// blocks may have, separated by `/`.
+    pub red: Vec<NegotiatedCodec>,
     /// Which way media flows, seen from here.
     pub direction: Direction,
     /// What the peer declared, seen from the peer: without receiving, it holds the call.
@@ -139,10 +143,11 @@ fn agree(
     keys: Option<NegotiatedKeying>,
     receivable: &[CodecDescription],
 ) -> Result<NegotiatedMedia, NegotiationError> {
-    let (codecs, events) = negotiated_codecs(&remote.codecs, receivable)?;
+    let Common { codecs, events, red } = negotiated_codecs(&remote.codecs, receivable)?;
     let clock_rate = codecs.first().map(|codec| codec.clock_rate);
     let dtmf = events.iter().find(|event| Some(event.clock_rate) == clock_rate).cloned();
-    let rtcp_mux = remote.rtcp_mux && local.rtcp_mux && !clash_with_rtcp(&codecs, &events);
+    let clash = [&codecs, &events, &red].into_iter().flatten().any(clash_with_rtcp);
+    let rtcp_mux = remote.rtcp_mux && local.rtcp_mux && !clash;
     let remote_rtp = SocketAddr::new(media_address(session, remote)?, remote.port);
     let remote_direction = effective_direction(remote, remote_rtp.ip());
     Ok(NegotiatedMedia {
@@ -154,6 +159,7 @@ fn agree(
         codecs,
         dtmf,
         events,
+        red,
         direction: remote_direction.reversed().and(local.direction),
         remote_direction,
         ptime: send_ptime(remote, local.ptime),
@@ -165,12 +171,9 @@ fn agree(
 }
 
 /// Payload types 64 to 95 look like RTCP on a shared port (RFC 5761 §4).
-fn clash_with_rtcp(codecs: &[NegotiatedCodec], events: &[NegotiatedCodec]) -> bool {
-    codecs
-        .iter()
-        .chain(events)
-        .flat_map(|codec| [codec.send_payload_type, codec.receive_payload_type])
-        .any(|payload_type| (64..=95).contains(&payload_type))
+fn clash_with_rtcp(codec: &NegotiatedCodec) -> bool {
+    let types = [codec.send_payload_type, codec.receive_payload_type];
+    types.iter().any(|payload_type| (64..=95).contains(payload_type))
 }
 
 fn media_address(
@@ -208,7 +211,7 @@ fn send_ptime(remote: &MediaDescription, own: Option<u16>) -> u16 {
 }
 
 /// The offered codecs that the local side knows, in the offer's order and with its payload
-/// types (RFC 3264 §6.1), telephone-event only at a clock rate that a codec has.
+/// types (RFC 3264 §6.1), what accompanies codecs only at a clock rate that one of them has.
 fn common_codecs(
     offered: &[CodecDescription],
     local: &[CodecDescription],
@@ -217,20 +220,28 @@ fn common_codecs(
     let mut common: Vec<CodecDescription> = offered
         .iter()
         .filter_map(|offer| {
-            known(offer).map(|c| CodecDescription { payload_type: offer.payload_type, ..c })
+            let CodecDescription { payload_type, channels, .. } = *offer;
+            known(offer).map(|c| CodecDescription { payload_type, channels, ..c })
         })
         .collect();
     let rates: Vec<u32> =
         common.iter().filter(|c| !c.is_auxiliary()).map(|c| c.clock_rate).collect();
     common.retain(|c| !c.is_auxiliary() || rates.contains(&c.clock_rate));
+    settle_answer(&mut common, offered);
     common
 }
 
-/// The codecs and the named events of both, in the order of the peer.
+/// What both sides know, in the order of the peer.
+struct Common {
+    codecs: Vec<NegotiatedCodec>,
+    events: Vec<NegotiatedCodec>,
+    red: Vec<NegotiatedCodec>,
+}
+
 fn negotiated_codecs(
     remote: &[CodecDescription],
     local: &[CodecDescription],
-) -> Result<(Vec<NegotiatedCodec>, Vec<NegotiatedCodec>), NegotiationError> {
+) -> Result<Common, NegotiationError> {
     let pair = |r: &CodecDescription| {
         // One encoding may stand under two payload types; in an answer to it, so does ours.
         let mut same = local.iter().filter(|l| l.same_encoding(r));
@@ -248,9 +259,13 @@ fn negotiated_codecs(
     if codecs.is_empty() {
         return Err(NegotiationError::NoCommonCodec);
     }
-    let events = remote.iter().filter(|c| c.is_telephone_event()).filter_map(pair);
-    let events = events.filter(|e| codecs.iter().any(|c| c.clock_rate == e.clock_rate)).collect();
-    Ok((codecs, events))
+    let beside = |kind: fn(&CodecDescription) -> bool| -> Vec<_> {
+        let all = remote.iter().filter(|c| kind(c)).filter_map(pair);
+        all.filter(|a| codecs.iter().any(|c| c.clock_rate == a.clock_rate)).collect()
+    };
+    let events = beside(CodecDescription::is_telephone_event);
+    let red = beside(CodecDescription::is_red);
+    Ok(Common { codecs, events, red })
 }
 
 /// The answer keeps the offer's profile (RFC 3264 §6). Two departures are met in the field and

@@ -1,5 +1,6 @@
 //! What the local side brings to a negotiation, and what an offer contains.
 
+use super::redundancy::settle_offer;
 use super::security::OfferedKeying;
 use super::{
     CodecDescription, Direction, Fingerprint, MediaDescription, MediaKind, MediaSecurity,
@@ -18,7 +19,8 @@ pub struct LocalMedia {
     /// RTP and RTCP on one port: offered, and accepted if offered (RFC 5761).
     pub rtcp_mux: bool,
     /// The codecs in order of preference, with telephone-event at the end. Payload types are
-    /// wishes: a number that the session already uses otherwise is replaced.
+    /// wishes: a number that the session already uses otherwise is replaced. The parameters of
+    /// redundant audio (`red`), which name payload types, are filled in.
     pub codecs: Vec<CodecDescription>,
     /// Which way media may flow; [`Direction::SendOnly`] puts the peer on hold.
     pub direction: Direction,
@@ -85,7 +87,8 @@ pub(super) fn offer_lines(
     agreed: Option<&NegotiatedMedia>,
 ) -> Result<Vec<MediaDescription>, NegotiationError> {
     let keyings = local.security.offered(agreed)?;
-    let codecs = assign_payload_types(&local.codecs, used);
+    let mut codecs = assign_payload_types(&local.codecs, used);
+    settle_offer(&mut codecs);
     if codecs.iter().all(CodecDescription::is_auxiliary) {
         return Err(NegotiationError::NoLocalCodec);
     }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::plan::{MediaPlan, PlanKeys};
 use super::refusal::Refusal;
 use crate::crypto::srtp::{MasterKey, Suite};
-use crate::engine::audio::AudioOptions;
+use crate::engine::audio::{AudioOptions, Beside};
 use crate::engine::config::Codec;
 use crate::engine::event::FailureReason;
 use crate::engine::gate::{Gate, MediaGrant};
@@ -219,7 +219,7 @@ impl CallMedia {
         self.negotiator.get_or_insert_with(|| Negotiator::new(rng.next_u64() >> 2))
     }
 
-    fn local(&self, grant: MediaGrant, direction: Direction) -> Option<LocalMedia> {
+    fn local(&self, grant: MediaGrant, direction: Direction, answer: bool) -> Option<LocalMedia> {
         let (rtp, rtcp) = self.locals?;
         let dtls = Some(LocalDtls::new(self.fingerprints.clone()));
         let security = MediaSecurity {
@@ -229,11 +229,13 @@ impl CallMedia {
             plain: grant.plain,
             prefer_dtls: false,
         };
+        let agreed = self.plan.as_ref().map(|plan| &plan.agreed);
+        let beside = Beside::of(&self.audio, agreed, answer);
         Some(LocalMedia {
             rtp,
             rtcp: Some(rtcp),
             rtcp_mux: true,
-            codecs: self.audio.codec_lines(&self.codecs, self.sample_rate),
+            codecs: self.audio.codec_lines(&self.codecs, self.sample_rate, beside),
             direction,
             ptime: Some(self.audio.ptime()),
             security,
@@ -287,7 +289,7 @@ impl CallMedia {
         self.make_lines(fresh_keys, rng);
         self.fork_keys.clear();
         let direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
-        let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
+        let local = self.local(grant, direction, false).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);
         if negotiator.state() != NegotiationState::Stable {
             negotiator.rollback();
@@ -394,7 +396,7 @@ impl CallMedia {
         self.count_lines(&offer);
         self.make_answer_lines(&offer, rng);
         let direction = if self.hold { Direction::SendOnly } else { Direction::SendRecv };
-        let local = self.local(grant, direction).ok_or(FailureReason::NoMediaPort)?;
+        let local = self.local(grant, direction, true).ok_or(FailureReason::NoMediaPort)?;
         let negotiator = self.negotiator(rng);
         negotiator.handle_offer(offer)?;
         match negotiator.create_answer(&local) {

@@ -1,8 +1,9 @@
 //! The buffer itself: what is stored, and what is played next.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::copies::Copies;
 use super::delay::DelayEstimator;
-use super::slots::Slots;
+use super::slots::{Kind, Slots};
 use super::{
     Adjust, Insert, JitterConfig, JitterStats, MAX_PACKETS, Packet, Playout, distance, duration,
     ticks,
@@ -34,7 +35,7 @@ const TOO_MUCH: Duration = Duration::from_millis(100);
 const ABSURD: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Nothing received yet.
     Idle,
     /// Gathering; the first packet came at this time.
@@ -45,21 +46,22 @@ enum State {
 /// A jitter buffer for one SSRC.
 #[derive(Debug)]
 pub struct JitterBuffer {
-    config: JitterConfig,
+    pub(super) config: JitterConfig,
     pub(super) slots: Slots,
     delay: DelayEstimator,
-    state: State,
+    pub(super) copies: Copies,
+    pub(super) state: State,
     /// The next packet to play, and where it begins.
-    next_sequence: u16,
-    next_timestamp: u32,
+    pub(super) next_sequence: u16,
+    pub(super) next_timestamp: u32,
     /// The newest packet, and which of the 64 up to it have come (the newest is bit 0).
-    highest: u16,
+    pub(super) highest: u16,
     highest_timestamp: u32,
     seen: u64,
     /// What comes before this was played or given up when the buffer ran empty last.
     floor: Option<u16>,
     /// Concealed since the buffer ran empty, in ticks.
-    starved: u32,
+    pub(super) starved: u32,
     /// Of that, what is not known yet to be loss or a pause of the peer.
     doubtful: u32,
     /// What is played now stands in for audio that is missing.
@@ -73,7 +75,7 @@ pub struct JitterBuffer {
     /// The host's block that is filled now, and the place in it that is asked for.
     block: Duration,
     place: Duration,
-    stats: JitterStats,
+    pub(super) stats: JitterStats,
 }
 
 impl JitterBuffer {
@@ -82,6 +84,7 @@ impl JitterBuffer {
         Self {
             slots: Slots::new(MAX_PACKETS, config.max_payload),
             delay: DelayEstimator::new(config.clock_rate),
+            copies: Copies::default(),
             state: State::Idle,
             next_sequence: 0,
             next_timestamp: 0,
@@ -106,6 +109,7 @@ impl JitterBuffer {
     pub fn reset(&mut self) {
         self.slots.clear();
         self.delay.reset();
+        self.copies = Copies::default();
         self.state = State::Idle;
         self.seen = 0;
         self.floor = None;
@@ -123,7 +127,9 @@ impl JitterBuffer {
 
     /// The delay that it aims at.
     pub fn target(&self) -> Duration {
-        self.delay.target().clamp(self.config.min_delay, self.config.max_delay)
+        let target = self.delay.target().clamp(self.config.min_delay, self.config.max_delay);
+        let copies = duration(self.copies.wait(), self.config.clock_rate);
+        target.saturating_add(copies).min(self.config.max_delay)
     }
 
     /// How much audio waits in it.
@@ -167,7 +173,7 @@ impl JitterBuffer {
         if usize::try_from(ahead).unwrap_or(usize::MAX) >= MAX_PACKETS {
             self.make_room(&packet);
         }
-        if again || !self.slots.insert(&packet) {
+        if again || !self.slots.insert(&packet, Kind::Primary) {
             self.stats.duplicate = self.stats.duplicate.saturating_add(1);
             return Insert::Duplicate;
         }
@@ -185,7 +191,7 @@ impl JitterBuffer {
     }
 
     /// Whether a packet of the last 64 has come already.
-    fn has_come(&self, sequence: u16) -> bool {
+    pub(super) fn has_come(&self, sequence: u16) -> bool {
         let back = self.highest.wrapping_sub(sequence);
         back < 64 && self.seen >> back & 1 == 1
     }
@@ -198,6 +204,7 @@ impl JitterBuffer {
             let back = ahead.unsigned_abs();
             self.seen |= 1u64.checked_shl(back.into()).unwrap_or(0);
         } else {
+            self.copies.count(ahead.unsigned_abs());
             let step = packet.timestamp.wrapping_sub(self.highest_timestamp).cast_signed();
             if self.seen != 0 && step < 0 {
                 // Later and yet earlier: the sender's clock was set anew.
@@ -416,6 +423,9 @@ impl JitterBuffer {
             return Playout::Waiting { ticks: self.frame_ticks };
         };
         self.slots.take(sequence);
+        if slot.kind == Kind::Copy {
+            self.stats.recovered = self.stats.recovered.saturating_add(1);
+        }
         let adjust = self.adjustment(now, slot.timestamp);
         self.next_sequence = sequence.wrapping_add(1);
         self.next_timestamp = slot.timestamp.wrapping_add(slot.ticks);

@@ -10,11 +10,13 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod buffer;
+mod copies;
 mod delay;
 mod histogram;
 mod slots;
 
 pub use buffer::JitterBuffer;
+pub use copies::Fill;
 pub use delay::DelayEstimator;
 
 use crate::time::Duration;
@@ -145,6 +147,8 @@ pub struct JitterStats {
     pub pauses: u64,
     /// Frames played.
     pub played: u64,
+    /// Of those, frames whose packet was lost and of which a later one carried a copy.
+    pub recovered: u64,
     /// Sum of the delays of the frames played, each since its earliest possible arrival, in µs.
     pub delay_us: u64,
     /// Jumps of sequence number or timestamp after which playing began anew.

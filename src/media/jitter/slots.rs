@@ -3,11 +3,22 @@
 
 use super::{Packet, distance};
 
+/// Where the audio of a slot came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A packet of its own.
+    #[default]
+    Primary,
+    /// A copy in a later packet.
+    Copy,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Slot {
     pub(super) sequence: u16,
     pub(super) timestamp: u32,
     pub(super) ticks: u32,
+    pub(super) kind: Kind,
     payload_type: u8,
     len: usize,
     used: bool,
@@ -54,8 +65,8 @@ impl Slots {
     }
 
     /// Stores a packet whose sequence number is less than the size away from all others; false
-    /// if it is there already.
-    pub(super) fn insert(&mut self, packet: &Packet<'_>) -> bool {
+    /// if it is there already. A packet of its own takes the place of a copy.
+    pub(super) fn insert(&mut self, packet: &Packet<'_>, kind: Kind) -> bool {
         if packet.payload.len() > self.payload_size {
             if packet.payload.len() > self.max_payload {
                 return false;
@@ -68,13 +79,15 @@ impl Slots {
         else {
             return false;
         };
-        if slot.used && slot.sequence == packet.sequence {
+        let worse = slot.kind == Kind::Copy && kind != Kind::Copy;
+        if slot.used && slot.sequence == packet.sequence && !worse {
             return false;
         }
         *slot = Slot {
             sequence: packet.sequence,
             timestamp: packet.timestamp,
             ticks: packet.ticks,
+            kind,
             payload_type: packet.payload_type,
             len: packet.payload.len(),
             used: true,
@@ -133,6 +146,24 @@ impl Slots {
         self.payload_of(sequence)
     }
 
+    /// Whether a packet waits under this number.
+    pub(super) fn holds(&self, sequence: u16) -> bool {
+        self.slots.get(self.index(sequence)).is_some_and(|s| s.used && s.sequence == sequence)
+    }
+
+    /// Whether a packet would overlap none of those that wait before and after it.
+    pub(super) fn fits(&self, packet: &Packet<'_>) -> bool {
+        let end = packet.timestamp.wrapping_add(packet.ticks);
+        self.slots.iter().filter(|s| s.used).all(|s| {
+            let (first, second) = if distance(s.sequence, packet.sequence) < 0 {
+                (s.timestamp.wrapping_add(s.ticks), packet.timestamp)
+            } else {
+                (end, s.timestamp)
+            };
+            second.wrapping_sub(first).cast_signed() >= 0
+        })
+    }
+
     /// Ticks that wait in all.
     pub(super) fn ticks(&self) -> u32 {
         self.slots.iter().filter(|s| s.used).fold(0, |sum, s| sum.saturating_add(s.ticks))
@@ -164,10 +195,10 @@ mod tests {
             ticks: 160,
             payload,
         };
-        assert!(slots.insert(&packet(3, &[3; 160])));
-        assert!(slots.insert(&packet(1, &[1; 1_000])));
-        assert!(slots.insert(&packet(2, &[2; 320])));
-        assert!(!slots.insert(&packet(4, &[4; 1_001])));
+        assert!(slots.insert(&packet(3, &[3; 160]), Kind::Primary));
+        assert!(slots.insert(&packet(1, &[1; 1_000]), Kind::Primary));
+        assert!(slots.insert(&packet(2, &[2; 320]), Kind::Primary));
+        assert!(!slots.insert(&packet(4, &[4; 1_001]), Kind::Primary));
         assert_eq!(slots.payload(3), Some((0, &[3; 160][..])));
         assert_eq!(slots.payload(1), Some((0, &[1; 1_000][..])));
         assert_eq!(slots.payload(2), Some((0, &[2; 320][..])));

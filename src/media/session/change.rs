@@ -11,7 +11,8 @@ impl MediaSession {
         now: Instant,
         update: MediaUpdate,
     ) -> Result<(), MediaConfigError> {
-        for payload_type in update.dtmf.iter().flat_map(|(a, b)| a.iter().chain(b.iter())) {
+        let others = update.dtmf.iter().chain(&update.red);
+        for payload_type in others.flat_map(|(a, b)| a.iter().chain(b.iter())) {
             check_payload_type(*payload_type)?;
         }
         let send = update.send.unwrap_or(self.outbound.payload());
@@ -23,6 +24,10 @@ impl MediaSession {
         if let Some((send, receive)) = update.dtmf {
             self.outbound.set_dtmf_payload_type(send);
             self.dtmf_receive = receive;
+        }
+        if let Some((send, receive)) = update.red {
+            self.outbound.set_red_payload_type(send);
+            self.red_receive = receive;
         }
         if let Some(security) = update.security {
             self.guard.change(security);

@@ -88,6 +88,11 @@ pub struct MediaConfig {
     pub dtmf_send: Option<u8>,
     /// Payload types of the DTMF events that we take: one for each RTP clock of the codecs.
     pub dtmf_receive: Vec<u8>,
+    /// Payload type of the redundant audio (RFC 2198) that we send while packets are lost: each one
+    /// carries the frame before it once more.
+    pub red_send: Option<u8>,
+    /// Payload types of the redundant audio that we take: one for each RTP clock of the codecs.
+    pub red_receive: Vec<u8>,
     /// Packet length in ms: 10 to 60, a multiple of 10; with Opus 10, 20, 40, 60, 80, 100 or 120.
     pub ptime_ms: u32,
     /// How the encoder works. The loss that the peer reports is expected beside the one given here.
@@ -136,6 +141,8 @@ impl MediaConfig {
             receive: vec![payload],
             dtmf_send: None,
             dtmf_receive: Vec::new(),
+            red_send: None,
+            red_receive: Vec::new(),
             ptime_ms: 20,
             tuning: EncoderTuning::default(),
             opus_backend: None,
@@ -168,6 +175,7 @@ pub struct MediaUpdate {
     pub(super) send: Option<Payload>,
     pub(super) receive: Option<Vec<Payload>>,
     pub(super) dtmf: Option<(Option<u8>, Vec<u8>)>,
+    pub(super) red: Option<(Option<u8>, Vec<u8>)>,
     pub(super) ptime_ms: Option<u32>,
     pub(super) processing: Option<ProcessingConfig>,
     pub(super) tuning: Option<EncoderTuning>,
@@ -242,6 +250,12 @@ impl MediaUpdate {
         self
     }
 
+    /// Other payload types for redundant audio, to send and to take.
+    pub fn red(mut self, send: Option<u8>, receive: Vec<u8>) -> Self {
+        self.red = Some((send, receive));
+        self
+    }
+
     /// Other parts of the processing of what is sent.
     pub fn processing(mut self, config: ProcessingConfig) -> Self {
         self.processing = Some(config);
@@ -272,6 +286,7 @@ impl MediaUpdate {
             send: later.send.or(self.send),
             receive: later.receive.or(self.receive),
             dtmf: later.dtmf.or(self.dtmf),
+            red: later.red.or(self.red),
             ptime_ms: later.ptime_ms.or(self.ptime_ms),
             processing: later.processing.or(self.processing),
             tuning: later.tuning.or(self.tuning),

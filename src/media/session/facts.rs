@@ -32,6 +32,7 @@ impl MediaSession {
             concealment_events: jitter.concealment_events,
             shrunk: self.inbound.shrunk(),
             stretched: self.inbound.stretched(),
+            recovered: jitter.recovered,
             jitter_overflow: jitter.overflowed,
             send_overflow: self.outbound.dropped(),
             events_dropped: self.events.dropped(),

@@ -2,14 +2,16 @@
 
 use super::config::{MAX_RECEIVE, MediaConfigError, Payload};
 use super::outbound::{check_payload_type, follow_level};
+use super::redundancy::RedFault;
 use super::timeline::{COMMON_CLOCK, Timeline};
 use crate::media::codec::{CodecDescription, CodecId, Decoder, MAX_FRAME_MS, OpusBackend};
 use crate::media::conceal::{Conceal, PitchRepeat};
 use crate::media::gain::Gain;
-use crate::media::jitter::{Adjust, Insert, JitterBuffer, JitterConfig, Packet, Playout};
+use crate::media::jitter::{Adjust, Fill, Insert, JitterBuffer, JitterConfig, Packet, Playout};
 use crate::media::resample::Resampler;
 use crate::media::timescale::{OverlapAdd, TimeScale};
 use crate::time::{Duration, Instant};
+use crate::wire::red::RedBlock;
 use std::collections::VecDeque;
 
 /// Room for this much decoded audio to begin with: a lengthened frame of 20 ms and what the host
@@ -181,18 +183,52 @@ impl Inbound {
         payload_type: u8,
         payload: &[u8],
     ) -> Option<Insert> {
-        let chain = self.chains.iter().find(|c| c.payload.payload_type == payload_type)?;
-        let samples = chain.decoder.samples(payload).ok();
-        let Some(samples) = samples.filter(|n| *n <= chain.description.samples_in_ms(MAX_FRAME_MS))
-        else {
+        let Some((chain, ticks)) = self.measure(payload_type, payload) else {
             self.bad_payloads = self.bad_payloads.saturating_add(1);
             return None;
         };
         let clock_rate = chain.description.clock_rate;
-        let factor = COMMON_CLOCK.checked_div(chain.description.sample_rate).unwrap_or(1);
-        let ticks = (samples as u32).saturating_mul(factor);
         let timestamp = self.timeline.place(sequence, timestamp, clock_rate, ticks);
         Some(self.jitter.insert(now, Packet { sequence, timestamp, payload_type, ticks, payload }))
+    }
+
+    /// The audio packets carry copies of those that begin so many ticks of their clock earlier.
+    pub(super) fn expect_copies(&mut self, offset: u16, clock_rate: Option<u32>) {
+        let factor = clock_rate.and_then(|rate| COMMON_CLOCK.checked_div(rate)).unwrap_or(0);
+        self.jitter.expect_copies(u32::from(offset).saturating_mul(factor));
+    }
+
+    /// Takes a copy that came within the packet of this number and timestamp, which was inserted:
+    /// of which packet it is, its timestamp, and what became of it.
+    pub(super) fn fill(
+        &mut self,
+        sequence: u16,
+        timestamp: u32,
+        block: &RedBlock<'_>,
+    ) -> Result<(u16, u32, Fill), RedFault> {
+        let (payload_type, payload) = (block.payload_type, block.payload);
+        let (chain, ticks) = self.measure(payload_type, payload).ok_or(RedFault::BadPayload)?;
+        let clock_rate = chain.description.clock_rate;
+        // All frames between are as long as this one, or else nobody knows which packet it is of.
+        let factor = COMMON_CLOCK.checked_div(clock_rate).unwrap_or(0);
+        let offset = u32::from(block.offset).saturating_mul(factor);
+        let back = offset.checked_div(ticks).filter(|n| n.saturating_mul(ticks) == offset);
+        let back = back.and_then(|n| u16::try_from(n).ok()).filter(|n| (1..64).contains(n));
+        let sequence = sequence.wrapping_sub(back.ok_or(RedFault::Misplaced)?);
+        let timestamp = timestamp.wrapping_sub(block.offset.into());
+        let at = self.timeline.place(sequence, timestamp, clock_rate, ticks);
+        let packet = Packet { sequence, timestamp: at, payload_type, ticks, payload };
+        Ok((sequence, timestamp, self.jitter.insert_copy(packet)))
+    }
+
+    /// The chain of a payload, and how many ticks of the common clock it plays; `None` if it is no
+    /// audio of its codec.
+    fn measure(&self, payload_type: u8, payload: &[u8]) -> Option<(&Chain, u32)> {
+        let chain = self.chains.iter().find(|c| c.payload.payload_type == payload_type)?;
+        let samples = chain.decoder.samples(payload).ok();
+        let samples = samples.filter(|n| *n <= chain.description.samples_in_ms(MAX_FRAME_MS))?;
+        let factor = COMMON_CLOCK.checked_div(chain.description.sample_rate).unwrap_or(1);
+        Some((chain, (samples as u32).saturating_mul(factor)))
     }
 
     /// Another source: nothing of the old one is played any more.

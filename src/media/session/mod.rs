@@ -20,6 +20,7 @@ mod outbound;
 mod processing;
 mod quality;
 mod receive;
+mod redundancy;
 mod stats;
 mod taken;
 mod timeline;
@@ -30,6 +31,7 @@ pub use config::{
     BufferTooSmall, Direction, DtmfError, MAX_RECEIVE, MediaConfig, MediaConfigError,
     MediaSecurity, MediaUpdate, Payload, SourceLock,
 };
+pub use redundancy::RedFault;
 pub use stats::{MediaEvent, MediaStats, NoMediaReason, SrtpProgress};
 pub(crate) use taken::MediaFacts;
 pub use taken::MediaFeedback;
@@ -130,6 +132,7 @@ pub struct MediaSession {
     /// Another source that is not believed yet.
     candidate: Option<Remote>,
     dtmf_receive: Vec<u8>,
+    red_receive: Vec<u8>,
     dtmf: DtmfReceiver,
     watch: Watch,
     events: BoundedQueue<MediaEvent>,
@@ -164,7 +167,8 @@ impl MediaSession {
         if config.cname.len() > 255 {
             return Err(MediaConfigError::CnameTooLong(config.cname.len()));
         }
-        for payload_type in config.dtmf_send.iter().chain(&config.dtmf_receive) {
+        let events = config.dtmf_send.iter().chain(&config.dtmf_receive);
+        for payload_type in events.chain(&config.red_send).chain(&config.red_receive) {
             check_payload_type(*payload_type)?;
         }
         let first_timestamp = rng.next_u32();
@@ -172,6 +176,7 @@ impl MediaSession {
         let (rate, ptime_ms) = (config.write_rate, config.ptime_ms);
         let mut outbound = Outbound::new(config.send, ptime_ms, rate, first_timestamp, coding)?;
         outbound.set_dtmf_payload_type(config.dtmf_send);
+        outbound.set_red_payload_type(config.red_send);
         outbound.set_sending(config.direction.sends());
         let mut breaker = CircuitBreaker::new(now);
         breaker.restart(now, config.direction.sends());
@@ -203,6 +208,7 @@ impl MediaSession {
             remote: None,
             candidate: None,
             dtmf_receive: config.dtmf_receive,
+            red_receive: config.red_receive,
             dtmf: DtmfReceiver::default(),
             watch: Watch {
                 timeout: config.no_media_timeout,

@@ -3,6 +3,7 @@
 use super::config::{MediaConfigError, Payload};
 use super::dtmf::DtmfSender;
 use super::processing::Voice;
+use super::redundancy::CopySender;
 use crate::media::codec::{
     CodecDescription, CodecId, Encoder, EncoderTuning, MAX_PAYLOAD, OpusBackend,
 };
@@ -131,6 +132,7 @@ struct Framer {
     gain: Gain,
     level: f32,
     dtmf: DtmfSender,
+    copies: CopySender,
     ring: PacketRing,
 }
 
@@ -203,6 +205,7 @@ impl Outbound {
         core::mem::swap(&mut new.voice, &mut self.voice);
         new.voice.set_rate(payload.codec.description_at(host_rate).sample_rate);
         new.reported_loss = self.reported_loss;
+        new.set_red_payload_type(old.copies.payload_type());
         new.retune();
         *self = new;
         Ok(())
@@ -219,7 +222,12 @@ impl Outbound {
 
     fn retune(&mut self) {
         let expected = self.tuning.expected_loss_percent.max(self.reported_loss);
-        let tuning = EncoderTuning { expected_loss_percent: expected, ..self.tuning };
+        let mut tuning = EncoderTuning { expected_loss_percent: expected, ..self.tuning };
+        if self.framer.copies.follow(expected) {
+            // A whole copy is better than the coarse one of FEC, and all is sent twice.
+            tuning.fec = false;
+            tuning.bitrate = (tuning.bitrate / 3).saturating_mul(2).max(EncoderTuning::MIN_BITRATE);
+        }
         self.framer.encoder.tune(&tuning);
     }
 
@@ -237,6 +245,20 @@ impl Outbound {
 
     pub(super) fn set_dtmf_payload_type(&mut self, payload_type: Option<u8>) {
         self.framer.dtmf_payload_type = payload_type;
+    }
+
+    /// The payload type of redundant audio; `None`: none is sent.
+    pub(super) fn set_red_payload_type(&mut self, payload_type: Option<u8>) {
+        let before = self.framer.copies.payload_type();
+        self.framer.copies.set_payload_type(payload_type);
+        if payload_type.is_some() {
+            self.framer
+                .ring
+                .widen(payload_room(self.payload.codec).saturating_add(CopySender::ROOM));
+        }
+        if payload_type != before {
+            self.retune();
+        }
     }
 
     pub(super) fn dtmf(&mut self) -> Option<&mut DtmfSender> {
@@ -317,7 +339,6 @@ impl Framer {
         timestamp: u32,
     ) -> Self {
         let samples = description.samples_in_ms(ptime_ms);
-        let room = if payload.codec == CodecId::Opus { MAX_PAYLOAD } else { USUAL_PAYLOAD };
         Self {
             payload_type: payload.payload_type,
             dtmf_payload_type: None,
@@ -332,7 +353,8 @@ impl Framer {
             gain: Gain::new(description.sample_rate),
             level: 0.0,
             dtmf: DtmfSender::new(),
-            ring: PacketRing::new(room),
+            copies: CopySender::default(),
+            ring: PacketRing::new(payload_room(payload.codec)),
         }
     }
 
@@ -384,12 +406,26 @@ impl Framer {
         }
         self.gain.apply(&mut self.frame);
         self.level = follow_level(self.level, &self.frame);
-        let head =
-            Queued { payload_type: self.payload_type, marker: self.marker, timestamp, len: 0 };
-        let Self { ring, encoder, frame, .. } = self;
+        let Self { ring, encoder, frame, copies, payload_type, ticks, .. } = self;
+        let envelope = copies.envelope();
+        let head = Queued {
+            payload_type: envelope.unwrap_or(*payload_type),
+            marker: self.marker,
+            timestamp,
+            len: 0,
+        };
+        let mut encode = |out: &mut [u8]| encoder.encode(frame, out).ok();
         // In silence the codec may have nothing to send: the next packet begins a talkspurt.
-        self.marker = !ring.push(head, |out| encoder.encode(frame, out).ok());
+        self.marker = !ring.push(head, |out| match envelope {
+            Some(_) => copies.write(*payload_type, timestamp, *ticks, out, encode),
+            None => encode(out),
+        });
     }
+}
+
+/// Room for a payload of the codec.
+fn payload_room(codec: CodecId) -> usize {
+    if codec == CodecId::Opus { MAX_PAYLOAD } else { USUAL_PAYLOAD }
 }
 
 /// Rises at once to the mean amplitude of a frame, falls by a tenth of the difference.

@@ -1,6 +1,7 @@
 //! The way in: which datagrams are taken, and what they change.
 
 use super::guard::Protocol;
+use super::redundancy::Content;
 use super::stats::{MediaStats, NoMediaReason};
 use super::{Channel, MediaEvent, MediaSession, Remote, SourceLock};
 use crate::crypto::srtp::UnprotectError;
@@ -65,13 +66,7 @@ impl MediaSession {
             Err(reason) => return self.counters.count_bad_rtp(reason),
         };
         let header = rtp.header;
-        let is_dtmf = self.dtmf_receive.contains(&header.payload_type);
-        let clock_rate = self.inbound.clock_rate(header.payload_type);
-        if !is_dtmf && clock_rate.is_none() {
-            self.counters.unknown_payload_type =
-                self.counters.unknown_payload_type.saturating_add(1);
-            return;
-        }
+        let Some(content) = self.unpack(&rtp) else { return };
         if same(self.path.signalled, from) {
             // Who is where the signalling says needs nobody to stand in: no other source latches
             // from now on, and one that has latched makes way.
@@ -81,7 +76,8 @@ impl MediaSession {
             self.collide(now);
         }
         let ahead = self.is_ahead(header.ssrc, header.sequence_number);
-        if !self.follow(header.ssrc, header.sequence_number, clock_rate.unwrap_or(8_000)) {
+        let clock_rate = content.clock_rate.unwrap_or(8_000);
+        if !self.follow(header.ssrc, header.sequence_number, clock_rate) {
             self.counters.out_of_sequence = self.counters.out_of_sequence.saturating_add(1);
             return;
         }
@@ -89,28 +85,35 @@ impl MediaSession {
         self.counters.packets_received = self.counters.packets_received.saturating_add(1);
         self.counters.bytes_received =
             self.counters.bytes_received.saturating_add(plain.len() as u64);
-        let (sequence, timestamp) = (header.sequence_number, header.timestamp);
-        if is_dtmf {
+        self.take(now, header.sequence_number, header.timestamp, &content);
+    }
+
+    /// Takes what is in a packet of the peer.
+    fn take(&mut self, now: Instant, sequence: u16, timestamp: u32, content: &Content<'_>) {
+        if content.is_dtmf {
             self.note_fate(sequence, timestamp, None);
-            let event = TelephoneEvent::parse(rtp.payload).ok();
-            let digit = event.and_then(|e| self.dtmf.receive(header.timestamp, e));
+            let event = TelephoneEvent::parse(content.payload).ok();
+            let digit = event.and_then(|e| self.dtmf.receive(timestamp, e));
             digit.into_iter().for_each(|d| {
                 self.events.push(MediaEvent::Dtmf(d));
             });
             return;
         }
-        if let (Some(remote), Some(clock_rate)) = (&mut self.remote, clock_rate) {
+        if let (Some(remote), Some(clock_rate)) = (&mut self.remote, content.clock_rate) {
             remote.reception.set_clock_rate(clock_rate);
-            remote.reception.arrived(now, header.timestamp);
+            remote.reception.arrived(now, timestamp);
         }
         if !self.direction.receives() {
             self.counters.while_held = self.counters.while_held.saturating_add(1);
             self.note_fate(sequence, timestamp, None);
             return;
         }
-        let payload_type = header.payload_type;
-        let insert = self.inbound.insert(now, sequence, timestamp, payload_type, rtp.payload);
+        let Content { payload_type, payload, .. } = *content;
+        let insert = self.inbound.insert(now, sequence, timestamp, payload_type, payload);
         self.note_fate(sequence, timestamp, insert);
+        if insert.is_some() {
+            self.recover(sequence, timestamp, content);
+        }
     }
 
     /// What became of a packet, for the quality.

@@ -1,5 +1,6 @@
 //! What a media session tells of itself: events and statistics.
 
+use super::redundancy::RedFault;
 use crate::crypto::srtp::{SourceCounters, Suite, UnprotectError};
 use crate::media::breaker::BreakerReason;
 use crate::media::quality::Quality;
@@ -161,6 +162,12 @@ pub struct MediaStats {
     pub shrunk: Duration,
     /// Audio that was repeated to lengthen the delay.
     pub stretched: Duration,
+    /// Frames that were heard although their packet was lost: a later one carried a copy (RFC 2198).
+    pub recovered: u64,
+    /// Packets of redundant audio, and blocks in them, that were not taken, for all reasons.
+    pub red_refused: u64,
+    /// The same by [`RedFault::index`].
+    pub red_refused_by: [u64; RedFault::ALL.len()],
     /// Packets dropped because too many waited in the jitter buffer.
     pub jitter_overflow: u64,
     /// Packets dropped because nobody polled for them.
@@ -217,6 +224,20 @@ impl MediaStats {
         if let Some(count) = self.malformed_rtcp_by.get_mut(reason.index()) {
             *count = count.saturating_add(1);
         }
+    }
+
+    /// Redundant audio that was not taken for this reason.
+    pub fn red_refused_for(&self, fault: RedFault) -> u64 {
+        self.red_refused_by.get(fault.index()).copied().unwrap_or(0)
+    }
+
+    /// Always gives `None`, so that who counts is done.
+    pub(super) fn count_red<T>(&mut self, fault: RedFault) -> Option<T> {
+        self.red_refused = self.red_refused.saturating_add(1);
+        if let Some(count) = self.red_refused_by.get_mut(fault.index()) {
+            *count = count.saturating_add(1);
+        }
+        None
     }
 
     /// Packets that did not authenticate.

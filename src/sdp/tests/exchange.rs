@@ -326,3 +326,43 @@ fn a_clone_serves_each_fork() {
     let two = second.handle_answer(peer("m=audio 7000 RTP/AVP 8\r\n")).unwrap();
     assert_eq!((one.remote_rtp.port(), two.remote_rtp.port()), (5000, 7000));
 }
+
+#[test]
+fn redundant_audio_is_answered_with_the_types_that_are_accepted() {
+    let red = |pt, rate, channels| CodecDescription { channels, ..codec(pt, "red", rate) };
+    let mut local = plain();
+    local.codecs.insert(0, CodecDescription { channels: 2, ..codec(111, "opus", 48000) });
+    local.codecs.extend([red(121, 8000, 1), red(63, 48000, 2)]);
+    let offer = |red: &str| {
+        peer(&format!(
+            "m=audio 5000 RTP/AVP 96 0 18 98\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:98 red/{red}\r\n"
+        ))
+    };
+    for (offered, list, rate) in [
+        ("48000/2\r\na=fmtp:98 96/96", "96/96", 48_000),
+        ("48000\r\na=fmtp:98 96/96", "96/96", 48_000),
+        ("8000\r\na=fmtp:98 0/18/0", "0/0", 8_000),
+        ("8000", "0/0", 8_000),
+    ] {
+        let (answer, media) = answer(offer(offered), &local).unwrap();
+        let line = wire(&answer).media.remove(0);
+        let red = line.codecs.iter().find(|c| c.is_red()).unwrap();
+        assert_eq!((red.payload_type, red.fmtp.as_deref()), (98, Some(list)), "{offered}");
+        assert_eq!(red.channels, if offered.contains("/2") { 2 } else { 1 });
+        assert_eq!((media.red.len(), media.red[0].receive_payload_type), (1, 98));
+        assert_eq!((media.red[0].clock_rate, media.codecs.len()), (rate, 2));
+    }
+    for offered in ["8000\r\na=fmtp:98 18/0", "16000\r\na=fmtp:98 0/0", "8000\r\na=fmtp:98 96"] {
+        let (answer, media) = answer(offer(offered), &local).unwrap();
+        assert!(media.red.is_empty() && !answer.media[0].codecs.iter().any(|c| c.is_red()));
+    }
+    // Who does not know it leaves it out; an offer of ours names its first codec of the clock.
+    assert!(answer(offer("8000"), &plain()).unwrap().1.red.is_empty());
+    let (mut ours, mut theirs) = (Negotiator::new(1), Negotiator::new(2));
+    let (here, there) = exchange(&mut ours, &local, &mut theirs, &local);
+    let lists = |media: &NegotiatedMedia| -> Vec<_> {
+        media.red.iter().map(|red| red.send_fmtp.clone().unwrap()).collect()
+    };
+    assert_eq!(lists(&here), ["9/9", "111/111"]);
+    assert_eq!(lists(&there), ["9/9", "111/111"]);
+}
