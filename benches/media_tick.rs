@@ -57,7 +57,7 @@ impl Call {
         let mut buffer = [0; MAX_TRANSMIT];
         let mut packet = [0; MAX_TRANSMIT];
         for end in 0..2 {
-            self.ends[end].write_pcm(self.now, &self.pcm);
+            self.ends[end].write_pcm(self.now, &self.pcm).unwrap();
             self.ends[end].handle_timeout(self.now);
             while let Some(t) = self.ends[end].poll_transmit(self.now, &mut buffer).unwrap() {
                 let bytes = &mut packet[..t.packet.bytes().len()];
@@ -65,7 +65,7 @@ impl Call {
                 let from = self.addresses[end];
                 self.ends[1 - end].handle_datagram(self.now, t.channel, bytes, from);
             }
-            self.ends[end].read_pcm(self.now, &mut self.heard);
+            self.ends[end].read_pcm(self.now, &mut self.heard).unwrap();
         }
         self.now += Duration::from_millis(20);
     }

@@ -531,6 +531,44 @@
 #define SUBROSA_EVENT_CIRCUIT_BREAKER 21
 
 /**
+ * The program, which encodes the audio of `call` by itself, is to encode otherwise:
+ * subrosa_call_encoding.
+ */
+#define SUBROSA_EVENT_ENCODING_CHANGED 22
+
+/**
+ * No payload of a frame is longer, in bytes.
+ */
+#define SUBROSA_MAX_PAYLOAD 1280
+
+/**
+ * Nothing is to be heard now: ask again within a packet's time.
+ */
+#define SUBROSA_FRAME_NONE 0
+
+/**
+ * What follows is of another codec, payload type or source than before, or it is the first: a new
+ * decoder. It lasts no time, ask again at once.
+ */
+#define SUBROSA_FRAME_NEW_CODEC 1
+
+/**
+ * A packet came: decode it.
+ */
+#define SUBROSA_FRAME_AUDIO 2
+
+/**
+ * The packet is missing: conceal it. If the one after it has come, that one's payload is here, for
+ * decoders that find the missing audio in it; it comes again as SUBROSA_FRAME_AUDIO.
+ */
+#define SUBROSA_FRAME_MISSING 3
+
+/**
+ * Nothing is missing, and nothing is said: comfort noise.
+ */
+#define SUBROSA_FRAME_COMFORT_NOISE 4
+
+/**
  * Bytes of a safety number's code to scan.
  */
 #define SUBROSA_SAFETY_NUMBER_SCAN_LEN 65
@@ -699,6 +737,11 @@
  * Nothing is sent any more, because it harms the network: `breaker`.
  */
 #define SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER 11
+
+/**
+ * The program, which encodes by itself, is to encode otherwise: subrosa_media_encoding.
+ */
+#define SUBROSA_MEDIA_EVENT_ENCODING_CHANGED 12
 
 /**
  * None of the others: drop it.
@@ -1081,6 +1124,16 @@
 #define SUBROSA_ERR_MEDIA_TAKEN -20
 
 /**
+ * The call exchanges audio in the other form: encoded frames or PCM.
+ */
+#define SUBROSA_ERR_AUDIO_MODE -21
+
+/**
+ * The frame is not of the codec that was agreed on.
+ */
+#define SUBROSA_ERR_CODEC -22
+
+/**
  * Version of the binary interface; it changes when a program must be compiled anew.
  */
 #define SUBROSA_ABI_VERSION 1
@@ -1414,6 +1467,12 @@ typedef struct subrosa_call_options {
      * How they are used; NULL: as the account says. Copied.
      */
     const struct subrosa_audio_options *audio;
+    /**
+     * 1: the program has the codecs (in a DSP, say) and exchanges encoded frames in place of PCM:
+     * subrosa_call_read_frame, subrosa_call_write_frame. `sample_rate` then only tells the far end
+     * how much of Opus is of use.
+     */
+    int32_t encoded;
 } subrosa_call_options;
 
 /**
@@ -1521,6 +1580,125 @@ typedef struct subrosa_dns_record {
      */
     struct subrosa_str service;
 } subrosa_dns_record;
+
+/**
+ * What the decoder is to play next. Set `size` to sizeof before reading.
+ */
+typedef struct subrosa_encoded_frame {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_FRAME_.
+     */
+    int32_t kind;
+    /**
+     * A SUBROSA_CODEC_.
+     */
+    int32_t codec;
+    /**
+     * The payload type that was negotiated for it.
+     */
+    uint32_t payload_type;
+    /**
+     * The RTP timestamp of its beginning, in the codec's RTP clock; of what is no packet: where
+     * the frame before it ended.
+     */
+    uint32_t timestamp;
+    /**
+     * How long it plays, in samples of the codec.
+     */
+    uint32_t samples;
+    /**
+     * Samples a second of the codec, in Hz: 48000 for Opus, at whatever rate it is decoded.
+     */
+    uint32_t sample_rate;
+    /**
+     * Bytes of the payload, at the start of the buffer that was given; 0 for none.
+     */
+    size_t payload;
+} subrosa_encoded_frame;
+
+/**
+ * A packet's worth of encoded audio to be sent.
+ */
+typedef struct subrosa_frame_to_send {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_CODEC_: that of subrosa_call_encoding.
+     */
+    int32_t codec;
+    /**
+     * How long it lasts, in samples of the codec (at 48 kHz for Opus), up to 120 ms.
+     */
+    uint32_t samples;
+    /**
+     * 1: it begins a talkspurt. The first one after a pause does anyway.
+     */
+    int32_t talkspurt;
+    /**
+     * The payload of one packet; may be NULL if `payload_len` is 0.
+     */
+    const uint8_t *payload;
+    /**
+     * Bytes of it, at most SUBROSA_MAX_PAYLOAD. 0: nothing is to be sent for this time.
+     */
+    size_t payload_len;
+} subrosa_frame_to_send;
+
+/**
+ * What the encoder has to do. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_encoding {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_CODEC_.
+     */
+    int32_t codec;
+    /**
+     * The payload type that was negotiated for it.
+     */
+    uint32_t payload_type;
+    /**
+     * Length of a packet, in ms, as the far end asks for it.
+     */
+    uint32_t ptime_ms;
+    /**
+     * Mean bitrate, in bit/s, for codecs that have a choice; so are those that follow.
+     */
+    uint32_t bitrate;
+    /**
+     * 1: each packet as long as its audio needs; 0: all have one length.
+     */
+    int32_t variable_bitrate;
+    /**
+     * 1: each packet remembers the one before it, once packets are lost.
+     */
+    int32_t fec;
+    /**
+     * 1: nothing is sent in silence but a packet now and then.
+     */
+    int32_t dtx;
+    /**
+     * Packets that are expected to be lost, in percent: what the far end reports, if it is more.
+     */
+    uint32_t expected_loss_percent;
+    /**
+     * Effort of the encoder, 0 to 10.
+     */
+    uint32_t complexity;
+    /**
+     * Nothing above half of this sampling rate, in Hz, is of use to the far end.
+     */
+    uint32_t max_bandwidth;
+} subrosa_encoding;
 
 /**
  * One candidate that was tried. It stays as it is as long as SUBROSA_ABI_VERSION does.
@@ -3345,6 +3523,73 @@ subrosa_status subrosa_engine_handle_network_changed(struct subrosa_engine *engi
 subrosa_status subrosa_engine_handle_wall_clock(struct subrosa_engine *engine,
                                                 uint64_t now_us,
                                                 uint64_t unix_time_us);
+
+/**
+ * As subrosa_call_early_media, with encoded frames in place of PCM; the sample rate tells the far
+ * end how much of Opus is of use.
+ */
+subrosa_status subrosa_call_early_media_encoded(struct subrosa_engine *engine,
+                                                uint64_t now_us,
+                                                uint64_t call,
+                                                uint32_t sample_rate);
+
+/**
+ * What the decoder is to play next, of a call with encoded frames (`encoded` in
+ * subrosa_call_options): each item once, in order. Ask when the one before has been played, by the
+ * clock of who plays it. The payload is written into `buffer`, of SUBROSA_MAX_PAYLOAD bytes at
+ * least. SUBROSA_ERR_AUDIO_MODE if the call exchanges PCM.
+ */
+subrosa_status subrosa_call_read_frame(struct subrosa_engine *engine,
+                                       uint64_t now_us,
+                                       uint64_t call,
+                                       uint8_t *buffer,
+                                       size_t buffer_room,
+                                       struct subrosa_encoded_frame *out);
+
+/**
+ * A packet's worth of encoded audio to send, of a call with encoded frames. Write in real time, in
+ * silence too, with an empty payload: timestamps and key presses follow it. SUBROSA_ERR_CODEC if
+ * another codec is agreed on.
+ */
+subrosa_status subrosa_call_write_frame(struct subrosa_engine *engine,
+                                        uint64_t now_us,
+                                        uint64_t call,
+                                        const struct subrosa_frame_to_send *frame);
+
+/**
+ * What the encoder of a call has to do, for programs that encode by themselves.
+ * SUBROSA_EVENT_ENCODING_CHANGED tells when something else was agreed on.
+ */
+subrosa_status subrosa_call_encoding(const struct subrosa_engine *engine,
+                                     uint64_t call,
+                                     struct subrosa_encoding *out);
+
+/**
+ * As subrosa_call_read_frame, of a session that was taken.
+ */
+subrosa_status subrosa_media_read_frame(struct subrosa_media *media,
+                                        uint64_t now_us,
+                                        uint8_t *buffer,
+                                        size_t buffer_room,
+                                        struct subrosa_encoded_frame *out);
+
+/**
+ * As subrosa_call_write_frame, of a session that was taken.
+ */
+subrosa_status subrosa_media_write_frame(struct subrosa_media *media,
+                                         uint64_t now_us,
+                                         const struct subrosa_frame_to_send *frame);
+
+/**
+ * As subrosa_call_encoding, of a session that was taken.
+ */
+subrosa_status subrosa_media_encoding(const struct subrosa_media *media,
+                                      struct subrosa_encoding *out);
+
+/**
+ * 1 if the session exchanges encoded frames, 0 if PCM.
+ */
+subrosa_status subrosa_media_is_encoded(const struct subrosa_media *media, int32_t *out);
 
 /**
  * How much louder the far end hears us, in dB: up to +24; -90 or less is silence. A change takes 10 ms. It holds

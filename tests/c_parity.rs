@@ -33,6 +33,10 @@ const HELD: &[(&str, &str)] = &[
     ("src/crypto/srtp", "SourceCounters"),
     ("src/media/session", "Channel"),
     ("src/media/session", "MediaEvent"),
+    ("src/media/session", "EncodedFrame"),
+    ("src/media/session", "FrameToSend"),
+    ("src/media/session", "FrameKind"),
+    ("src/media/session", "Encoding"),
     ("src/media", "BreakerReason"),
     ("src/media/quality", "Quality"),
     ("src/media/tones", "ToneKind"),
@@ -92,6 +96,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("SourceCounters", "subrosa_srtp_progress."),
     ("Verdict", "subrosa_verdict."),
     ("ProcessingStats", "subrosa_processing_stats."),
+    ("EncodedFrame", "subrosa_encoded_frame."),
+    ("FrameToSend", "subrosa_frame_to_send."),
+    ("Encoding", "subrosa_encoding."),
 ];
 
 /// Rust enums whose variants are C constants, or functions.
@@ -122,6 +129,7 @@ const VARIANTS: &[(&str, &str)] = &[
     ("BreakerReason", "SUBROSA_BREAKER_"),
     ("ToneKind", "SUBROSA_TONE_"),
     ("PacketKind", "SUBROSA_PACKET_"),
+    ("FrameKind", "SUBROSA_FRAME_"),
 ];
 
 /// The C names that a Rust item has by convention; any of them will do.
@@ -162,6 +170,10 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("Engine::call", &["subrosa_call_get_info"], "a call is its id in C"),
     ("Engine::write_pcm", &["subrosa_call_write_pcm"], "it names a call"),
     ("Engine::read_pcm", &["subrosa_call_read_pcm"], "it names a call"),
+    ("Engine::read_frame", &["subrosa_call_read_frame"], "it names a call"),
+    ("Engine::write_frame", &["subrosa_call_write_frame"], "it names a call"),
+    ("Engine::encoding", &["subrosa_call_encoding"], "it names a call"),
+    ("Encoding.tuning", &["subrosa_encoding.bitrate", "subrosa_encoding.variable_bitrate", "subrosa_encoding.fec", "subrosa_encoding.dtx", "subrosa_encoding.expected_loss_percent", "subrosa_encoding.complexity", "subrosa_encoding.max_bandwidth"], "its fields"),
     ("Call::id", &[], "C has nothing but the id"),
     ("Call::state", &["subrosa_call_info.state"], "a fact"),
     ("Call::direction", &["subrosa_call_info.outgoing"], "a fact"),
@@ -516,6 +528,10 @@ const DONE_BY_THE_PHONE: &[&str] = &[
     "Engine::accept_stream",
     "Engine::write_pcm",
     "Engine::read_pcm",
+    "Engine::write_frame",
+    "Engine::read_frame",
+    "Engine::encoding",
+    "Call::early_media_encoded",
     "Engine::shut_down",
     "Engine::poll_log",
     "Engine::set_log_level",

@@ -48,7 +48,7 @@ impl Pair {
                 .map(|n| ((n as f64 / 64.0 * std::f64::consts::TAU).sin() * 4_000.0) as i16)
                 .collect();
             self.phase += FRAME;
-            self.ends[0].write_pcm(self.now, &sine);
+            self.ends[0].write_pcm(self.now, &sine).unwrap();
             let mut buf = [0; MAX_TRANSMIT];
             while let Some(t) = self.ends[0].poll_transmit(self.now, &mut buf).unwrap() {
                 let mut bytes = t.packet.bytes().to_vec();
@@ -56,7 +56,7 @@ impl Pair {
                 self.ends[1].handle_datagram(self.now, Channel::Rtp, &mut bytes, from);
             }
             let mut pcm = [0; FRAME];
-            self.ends[1].read_pcm(self.now, &mut pcm);
+            self.ends[1].read_pcm(self.now, &mut pcm).unwrap();
             heard.extend_from_slice(&pcm);
         }
         heard

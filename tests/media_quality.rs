@@ -68,8 +68,8 @@ impl Scene {
             let now = self.now();
             if self.ms.is_multiple_of(20) {
                 for end in &mut self.ends {
-                    end.write_pcm(now, &[400; 320]);
-                    end.read_pcm(now, &mut [0; 320]);
+                    end.write_pcm(now, &[400; 320]).unwrap();
+                    end.read_pcm(now, &mut [0; 320]).unwrap();
                 }
             }
             let due: Vec<_> = self.wire.extract_if(.., |(at, ..)| *at <= now).collect();

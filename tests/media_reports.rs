@@ -113,7 +113,7 @@ impl Talk {
         for ms in ms {
             let now = self.start + MS * ms;
             if ms.is_multiple_of(20) {
-                self.ends[0].write_pcm(now, &[500; 160]);
+                self.ends[0].write_pcm(now, &[500; 160]).unwrap();
             }
             let due: Vec<_> = self.wire.extract_if(.., |(at, ..)| *at <= now).collect();
             for (at, to, channel, mut bytes) in due {

@@ -110,7 +110,7 @@ impl World {
     fn step(&mut self, pcm: [&[i16]; 2]) {
         let now = self.now;
         for (end, pcm) in pcm.into_iter().enumerate() {
-            self.ends[end].write_pcm(now, pcm);
+            self.ends[end].write_pcm(now, pcm).unwrap();
             if self.ends[end].next_timeout().is_some_and(|at| at <= now) {
                 self.ends[end].handle_timeout(now);
             }
@@ -131,7 +131,7 @@ impl World {
         }
         for (end, said) in pcm.iter().enumerate() {
             let mut out = vec![0; said.len()];
-            self.ends[end].read_pcm(now, &mut out);
+            self.ends[end].read_pcm(now, &mut out).unwrap();
             self.heard[end].extend(out);
             while let Some(event) = self.ends[end].poll_event() {
                 self.events[end].push(event);
@@ -358,7 +358,7 @@ fn only_an_authentic_packet_moves_the_address_and_forgeries_are_counted() {
     world.addresses[0] = addr("192.0.2.1:4444");
     (0..20).for_each(|_| {
         let now = world.now;
-        world.ends[0].write_pcm(now, &[0; 80]);
+        world.ends[0].write_pcm(now, &[0; 80]).unwrap();
         let mut buf = [0; MAX_TRANSMIT];
         while let Some(t) = world.ends[0].poll_transmit(now, &mut buf).unwrap() {
             let mut bytes = t.packet.bytes().to_vec();
@@ -425,7 +425,7 @@ fn under_srtp_a_collision_changes_our_ssrc_and_sender_reports_count_from_0() {
     let mut heard = std::collections::BTreeMap::<u32, u32>::new();
     for tick in 0..1_500_u64 {
         let now = start + Duration::from_millis(tick * 20);
-        session.write_pcm(now, &[0; 160]);
+        session.write_pcm(now, &[0; 160]).unwrap();
         if session.next_timeout().is_some_and(|at| at <= now) {
             session.handle_timeout(now);
         }

@@ -19,7 +19,9 @@ use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
 use subrosa::engine::Input;
 use subrosa::media::codec::CodecId;
 use subrosa::media::dsp::{Processing, ProcessingConfig};
-use subrosa::media::session::{MAX_TRANSMIT, MediaConfig, MediaSecurity, MediaSession, Payload};
+use subrosa::media::session::{
+    FrameToSend, MAX_TRANSMIT, MediaConfig, MediaSecurity, MediaSession, MediaUpdate, Payload,
+};
 use subrosa::time::{Duration, Instant};
 use subrosa::util::SeededRng;
 
@@ -104,7 +106,7 @@ fn a_session_that_was_taken_and_its_feedback_allocate_nothing() {
         let (mut allocated, mut packets) = (0, 0);
         for tick in 0..550 {
             let before = allocations();
-            session.write_pcm(now, &[1_000; 320]);
+            session.write_pcm(now, &[1_000; 320]).unwrap();
             session.handle_timeout(now);
             while let Ok(Some(transmit)) = session.poll_transmit(now, &mut buffer) {
                 packets += usize::from(!transmit.packet.bytes().is_empty());
@@ -123,6 +125,67 @@ fn a_session_that_was_taken_and_its_feedback_allocate_nothing() {
     let (allocated, packets) = counted.unwrap();
     assert!(packets >= 550, "{packets}");
     assert_eq!(allocated, 0);
+}
+
+/// Frames of a host that encodes and decodes by itself, with loss and a change of codecs.
+#[test]
+fn encoded_frames_allocate_nothing() {
+    let mut rng = SeededRng::new(3);
+    let suite = Suite::AeadAes128Gcm;
+    let keys = [0, 1].map(|_| MasterKey::generate(suite, &mut rng));
+    let address = |end: usize| std::net::SocketAddr::from(([192, 0, 2, end as u8 + 1], 4_000));
+    let payloads = [(0, CodecId::Pcmu), (9, CodecId::G722)]
+        .map(|(payload_type, codec)| Payload { payload_type, codec });
+    let mut ends = [0, 1].map(|end: usize| {
+        let security = MediaSecurity::Srtp {
+            sender: SrtpSender::new(&keys[end]).unwrap(),
+            receiver: SrtpReceiver::new(&keys[1 - end]).unwrap(),
+        };
+        let mut config = MediaConfig::new(payloads[0], address(1 - end), security);
+        (config.encoded, config.receive) = (true, payloads.to_vec());
+        MediaSession::new(Instant::from_millis(1), config, &mut rng).unwrap()
+    });
+    let mut now = Instant::from_millis(1);
+    let (mut buf, mut packet) = ([0; MAX_TRANSMIT], [0; MAX_TRANSMIT]);
+    let (mut counted, mut kinds) = (0, [0; 4]);
+    for tick in 0..550 {
+        if tick == 300 {
+            let update = MediaUpdate::new().send(payloads[1]);
+            ends[0].handle_update(now, update).unwrap();
+        }
+        let before = allocations();
+        for end in 0..2 {
+            let codec = ends[end].encoding().codec;
+            let samples = codec.description().samples_in_ms(20);
+            let frame =
+                FrameToSend { codec, payload: &[tick as u8; 160], samples, talkspurt: false };
+            ends[end].write_frame(now, &frame).unwrap();
+            ends[end].handle_timeout(now);
+            while let Some(t) = ends[end].poll_transmit(now, &mut buf).unwrap() {
+                let n = t.packet.bytes().len();
+                packet[..n].copy_from_slice(t.packet.bytes());
+                if tick % 17 != 16 {
+                    ends[1 - end].handle_datagram(now, t.channel, &mut packet[..n], address(end));
+                }
+            }
+            // An item that lasts no time is followed by one that does.
+            for _ in 0..2 {
+                let Some(item) = ends[end].read_frame(now).unwrap() else { break };
+                kinds[item.kind as usize] += 1;
+                if item.samples > 0 {
+                    break;
+                }
+            }
+            while ends[end].poll_event().is_some() {}
+        }
+        if tick >= 50 {
+            counted += allocations() - before;
+        }
+        now += Duration::from_millis(20);
+    }
+    let [new, audio, missing, _] = kinds;
+    assert!(new == 3 && audio > 1_000 && missing > 50, "{kinds:?}");
+    assert_eq!(counted, 0);
 }
 
 /// Allocations of ten seconds after the first second, RTCP, loss and drift of delay included; and
@@ -169,7 +232,7 @@ fn run_with(
             pcm.iter_mut().enumerate().for_each(|(i, s)| {
                 *s = ((i as f32 * 0.05).sin() * 9_000.0) as i16;
             });
-            ends[end].write_pcm(now, &pcm);
+            ends[end].write_pcm(now, &pcm).unwrap();
             ends[end].handle_timeout(now);
             while let Some(t) = ends[end].poll_transmit(now, &mut buf).unwrap() {
                 let n = t.packet.bytes().len();
@@ -179,7 +242,7 @@ fn run_with(
                     ends[1 - end].handle_datagram(now, t.channel, &mut packet[..n], from);
                 }
             }
-            ends[end].read_pcm(now, &mut pcm);
+            ends[end].read_pcm(now, &mut pcm).unwrap();
             while ends[end].poll_event().is_some() {}
             received = ends[end].stats().packets_received;
         }

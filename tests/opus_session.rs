@@ -50,8 +50,8 @@ fn say(
     let (mut heard, mut sent) = (Vec::new(), 0);
     for chunk in pcm.chunks_exact(rate as usize / 50) {
         let mut out = vec![0; chunk.len()];
-        ends[0].write_pcm(now, chunk);
-        ends[1].write_pcm(now, &out);
+        ends[0].write_pcm(now, chunk).unwrap();
+        ends[1].write_pcm(now, &out).unwrap();
         for side in 0..2 {
             ends[side].handle_timeout(now);
             let mut buffer = [0; MAX_TRANSMIT];
@@ -64,7 +64,7 @@ fn say(
                 }
             }
         }
-        ends[1].read_pcm(now, &mut out);
+        ends[1].read_pcm(now, &mut out).unwrap();
         heard.extend(out);
         now += Duration::from_millis(20);
     }
@@ -211,7 +211,7 @@ fn timestamps_count_in_the_clock_of_opus() {
     let mut stamps = Vec::new();
     for n in 1..20_u64 {
         let now = Instant::from_millis(n * 20);
-        ends[0].write_pcm(now, &[500; 320]);
+        ends[0].write_pcm(now, &[500; 320]).unwrap();
         while let Some(t) = ends[0].poll_transmit(now, &mut buffer).unwrap() {
             if matches!(classify(t.packet.bytes()), PacketKind::Rtp) {
                 stamps.push(RtpPacket::parse(t.packet.bytes()).unwrap().header.timestamp);

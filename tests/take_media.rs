@@ -288,7 +288,7 @@ fn the_session_of_a_call_runs_on_a_thread_of_its_own() {
     let thread = std::thread::spawn(move || {
         let (mut buffer, mut now, mut packets) = ([0; MAX_TRANSMIT], now, 0);
         for _ in 0..50 {
-            session.write_pcm(now, &[1_000; 320]);
+            session.write_pcm(now, &[1_000; 320]).unwrap();
             while let Ok(Some(transmit)) = session.poll_transmit(now, &mut buffer) {
                 assert!(!transmit.packet.bytes().is_empty());
                 packets += 1;

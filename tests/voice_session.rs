@@ -53,7 +53,7 @@ impl Line {
     fn tick(&mut self, said: [&[i16]; 2]) -> [Vec<i16>; 2] {
         let (mut buffer, mut packet) = ([0; MAX_TRANSMIT], [0; MAX_TRANSMIT]);
         for (side, said) in said.into_iter().enumerate() {
-            self.ends[side].write_pcm(self.now, said);
+            self.ends[side].write_pcm(self.now, said).unwrap();
             self.ends[side].handle_timeout(self.now);
             while let Some(t) = self.ends[side].poll_transmit(self.now, &mut buffer).unwrap() {
                 let bytes = &mut packet[..t.packet.bytes().len()];
@@ -64,7 +64,7 @@ impl Line {
         }
         let heard = [0, 1].map(|side: usize| {
             let mut pcm = vec![0; 320];
-            self.ends[side].read_pcm(self.now, &mut pcm);
+            self.ends[side].read_pcm(self.now, &mut pcm).unwrap();
             pcm
         });
         self.now += Duration::from_millis(20);

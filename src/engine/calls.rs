@@ -221,7 +221,8 @@ impl Engine {
             return Err(CallError::BadTarget(to.to_string()));
         }
         check_rate(options.sample_rate)?;
-        check_codecs(&options.codecs)?;
+        check_codecs(&options.codecs, options.encoded)?;
+        self.check_mode(options.encoded)?;
         if self.live_calls() >= self.config.max_calls {
             return Err(CallError::TooManyCalls);
         }
@@ -230,7 +231,7 @@ impl Engine {
         let policy = effective.policy;
         let codecs =
             if options.codecs.is_empty() { config.codecs.clone() } else { options.codecs.clone() };
-        let codecs = self.config.usable(codecs);
+        let codecs = self.config.usable(codecs, options.encoded);
         if codecs.is_empty() {
             return Err(CallError::NoCodecs);
         }
@@ -303,6 +304,11 @@ impl Engine {
             // A call that is not up yet follows with its answer.
             let _ = entry.machine.renew_keys(&mut self.rng);
         }
+    }
+
+    /// Who keeps the media of calls in the engine exchanges PCM.
+    pub(super) fn check_mode(&self, encoded: bool) -> Result<(), CallError> {
+        if encoded && self.media_kept { Err(CallError::PcmOnly) } else { Ok(()) }
     }
 
     pub(super) fn live_calls(&self) -> usize {
@@ -428,8 +434,8 @@ impl Engine {
     }
 }
 
-pub(super) fn check_codecs(codecs: &[Codec]) -> Result<(), CallError> {
-    let absent = codecs.iter().find(|codec| !codec.id().is_available());
+pub(super) fn check_codecs(codecs: &[Codec], encoded: bool) -> Result<(), CallError> {
+    let absent = codecs.iter().find(|codec| !codec.will_do(encoded));
     absent.map_or(Ok(()), |codec| Err(CallError::CodecNotBuilt(*codec)))
 }
 

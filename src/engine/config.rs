@@ -220,9 +220,9 @@ pub enum Codec {
 }
 
 impl Config {
-    /// Those of `codecs` that calls may use.
-    pub(super) fn usable(&self, mut codecs: Vec<Codec>) -> Vec<Codec> {
-        codecs.retain(|codec| self.codecs.contains(codec) && codec.id().is_available());
+    /// Those of `codecs` that calls may use, where the host encodes or this build does.
+    pub(super) fn usable(&self, mut codecs: Vec<Codec>, encoded: bool) -> Vec<Codec> {
+        codecs.retain(|codec| self.codecs.contains(codec) && codec.will_do(encoded));
         codecs
     }
 }
@@ -243,6 +243,11 @@ impl Codec {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
         }
+    }
+
+    /// Whether this build, or (with `encoded`) the host, has it.
+    pub(super) fn will_do(self, encoded: bool) -> bool {
+        encoded || self.id().is_available()
     }
 
     /// The codec of the media layer.
@@ -267,6 +272,12 @@ impl Codec {
     }
 }
 
+impl From<Codec> for CodecId {
+    fn from(codec: Codec) -> Self {
+        codec.id()
+    }
+}
+
 /// Options of one call.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -280,8 +291,13 @@ pub struct CallOptions {
     /// How they are used; `None`: as the account says.
     pub audio: Option<AudioOptions>,
     /// Sample rate of the PCM that the host writes and reads, Hz: 8000, 16000, 24000, 32000,
-    /// 44100 or 48000.
+    /// 44100 or 48000. With `encoded` it only tells the far end how much of Opus is of use.
     pub sample_rate: u32,
+    /// The host has the codecs (in a DSP, say) and exchanges encoded frames in place of PCM:
+    /// [`Engine::read_frame`](super::Engine::read_frame),
+    /// [`Engine::write_frame`](super::Engine::write_frame). `codecs` and [`Config::codecs`] may
+    /// then name those too that this build does not have.
+    pub encoded: bool,
     /// Give up if nobody answers within this time.
     pub ring_timeout: Duration,
     /// What is done to the audio before it is sent. `None`: what [`Config`] says, which is nothing
@@ -297,6 +313,7 @@ impl Default for CallOptions {
             codecs: vec![],
             audio: None,
             sample_rate: 16_000,
+            encoded: false,
             ring_timeout: Duration::from_secs(180),
             processing: None,
         }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use super::{AccountId, CallId, Codec};
+use crate::media::session::FrameError;
 use crate::sip::{ListenerId, SocketId, StreamId};
 
 /// The configuration cannot be used.
@@ -134,12 +135,18 @@ pub enum CallError {
     /// The session was taken.
     #[error("the media of this call was taken: use its session")]
     MediaTaken,
+    /// The call exchanges encoded frames.
+    #[error("the call exchanges encoded frames: gain and processing are left to who decodes them")]
+    Encoded,
+    /// Encoded frames where only PCM is exchanged ([`Engine::keep_media`](super::Engine::keep_media)).
+    #[error("whoever runs this engine exchanges PCM for its calls: leave CallOptions::encoded off")]
+    PcmOnly,
     /// An earlier hold or resume is still under way.
     #[error("an earlier change of the call is still under way: wait for CallMediaChanged")]
     Busy,
 }
 
-/// PCM cannot be exchanged, or a session not be taken.
+/// Audio cannot be exchanged, or a session not be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaError {
@@ -156,4 +163,10 @@ pub enum MediaError {
     /// The call has no media (yet, or any more).
     #[error("the call has no media now")]
     NoMedia,
+    /// PCM for a call with encoded frames.
+    #[error("call {0} exchanges encoded frames: use read_frame and write_frame")]
+    Encoded(CallId),
+    /// An encoded frame that the call does not take, or a call that exchanges PCM.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
 }

@@ -152,6 +152,13 @@ pub enum Event {
         /// The call.
         call: CallId,
     },
+    /// The host, which encodes the call's audio by itself
+    /// ([`CallOptions::encoded`](super::CallOptions::encoded)), is to encode otherwise from now on:
+    /// [`Engine::encoding`](super::Engine::encoding).
+    EncodingChanged {
+        /// The call.
+        call: CallId,
+    },
     /// The call's media is not sent any more, because it harms the network, or nobody can tell
     /// whether it does (RFC 8083); the far end is still heard.
     /// [`Call::restart_sending`](super::Call::restart_sending) tries again when a person wants to.

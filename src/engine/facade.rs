@@ -144,7 +144,17 @@ impl Call<'_> {
     /// [`CallError::WrongState`] unless the call is incoming, not answered, and came with an
     /// offer; [`CallError::BadSampleRate`].
     pub fn early_media(&mut self, now: Instant, sample_rate: u32) -> Result<(), CallError> {
-        let result = self.engine.early_media(self.id, sample_rate);
+        let result = self.engine.early_media(self.id, sample_rate, false);
+        self.engine.deliver(now);
+        result
+    }
+    /// The same with encoded frames in place of PCM ([`CallOptions::encoded`]); `sample_rate` tells
+    /// the far end how much of Opus is of use.
+    ///
+    /// # Errors
+    /// As [`early_media`](Self::early_media); [`CallError::PcmOnly`].
+    pub fn early_media_encoded(&mut self, now: Instant, sample_rate: u32) -> Result<(), CallError> {
+        let result = self.engine.early_media(self.id, sample_rate, true);
         self.engine.deliver(now);
         result
     }
@@ -192,8 +202,9 @@ impl Call<'_> {
     /// [`CallError::NoCodecs`], [`CallError::CodecNotBuilt`], [`CallError::WrongState`],
     /// [`CallError::Busy`].
     pub fn set_codecs(&mut self, now: Instant, codecs: &[Codec]) -> Result<(), CallError> {
-        super::calls::check_codecs(codecs)?;
-        let codecs = self.engine.config.usable(codecs.to_vec());
+        let encoded = self.entry().is_some_and(|e| e.machine.options.encoded);
+        super::calls::check_codecs(codecs, encoded)?;
+        let codecs = self.engine.config.usable(codecs.to_vec(), encoded);
         if codecs.is_empty() {
             return Err(CallError::NoCodecs);
         }
@@ -272,7 +283,7 @@ impl Call<'_> {
     /// session that was taken hears of it by an update.
     ///
     /// # Errors
-    /// [`CallError::WrongState`] if the call is over.
+    /// [`CallError::WrongState`] if the call is over; [`CallError::Encoded`].
     pub fn set_processing(
         &mut self,
         now: Instant,
@@ -283,13 +294,16 @@ impl Call<'_> {
                 let state = e.machine.state().as_str();
                 return Err(CallError::WrongState { command: "switch processing in", state });
             }
+            if e.machine.options.encoded {
+                return Err(CallError::Encoded);
+            }
             e.machine.options.processing = Some(config);
             let suites = e.media.suites();
             e.media.update(now, MediaUpdate::new().processing(config), suites);
             Ok(())
         })
     }
-    /// Silences what is sent, or ends that.
+    /// Silences what is sent, or ends that. With encoded frames nothing is sent meanwhile.
     ///
     /// # Errors
     /// [`CallError::WrongState`] without media.
@@ -310,14 +324,14 @@ impl Call<'_> {
     /// and may be set before there is media.
     ///
     /// # Errors
-    /// [`CallError::MediaTaken`]: set it at the session.
+    /// [`CallError::MediaTaken`]: set it at the session; [`CallError::Encoded`].
     pub fn set_send_gain(&mut self, now: Instant, db: f32) -> Result<(), CallError> {
         self.set_gains(now, Some(db), None)
     }
     /// How much louder the far end is heard, in dB, as [`set_send_gain`](Self::set_send_gain).
     ///
     /// # Errors
-    /// [`CallError::MediaTaken`]: set it at the session.
+    /// [`CallError::MediaTaken`]: set it at the session; [`CallError::Encoded`].
     pub fn set_receive_gain(&mut self, now: Instant, db: f32) -> Result<(), CallError> {
         self.set_gains(now, None, Some(db))
     }
@@ -331,6 +345,9 @@ impl Call<'_> {
         self.command(now, |e, _| {
             if e.media.is_away() {
                 return Err(CallError::MediaTaken);
+            }
+            if e.machine.options.encoded {
+                return Err(CallError::Encoded);
             }
             let (former_send, former_receive) = e.gains;
             e.gains = (send.unwrap_or(former_send), receive.unwrap_or(former_receive));

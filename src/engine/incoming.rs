@@ -156,7 +156,7 @@ impl Engine {
             Some(a) => a.config.codecs.clone(),
             None => super::Codec::ALL.to_vec(),
         };
-        let codecs = self.config.usable(codecs);
+        let codecs = self.config.usable(codecs, false);
         let audio = account.and_then(|a| self.accounts.get(a)).map(|a| a.config.audio.clone());
         let (tag, trust, leg) = (self.token(), self.trust(flow), self.signalling_leg(flow));
         // Without any policy only a caller who asks for DTLS makes an identity needed.
@@ -252,7 +252,8 @@ impl Engine {
         options: CallOptions,
     ) -> Result<(), CallError> {
         check_rate(options.sample_rate)?;
-        check_codecs(&options.codecs)?;
+        check_codecs(&options.codecs, options.encoded)?;
+        self.check_mode(options.encoded)?;
         let entry = self.calls.get_mut(id).ok_or(CallError::UnknownCall(id))?;
         if entry.machine.state() != CallState::Incoming || entry.accept_wanted {
             return Err(CallError::WrongState {
@@ -261,7 +262,8 @@ impl Engine {
             });
         }
         if !options.codecs.is_empty() {
-            entry.machine.media.set_codecs(self.config.usable(options.codecs.clone()));
+            let usable = self.config.usable(options.codecs.clone(), options.encoded);
+            entry.machine.media.set_codecs(usable);
         }
         if let Some(audio) = &options.audio {
             entry.machine.media.set_audio(audio.clone());
@@ -270,15 +272,24 @@ impl Engine {
         let policy = entry.report.policy.tightened(options.policy, PolicySource::Call);
         entry.report.policy = policy;
         entry.machine.policy = policy.policy;
-        entry.machine.options = options;
+        // Early media goes on as it began.
+        let began = entry.early_wanted || entry.machine.media.is_running();
+        let encoded = if began { entry.machine.options.encoded } else { options.encoded };
+        entry.machine.options = CallOptions { encoded, ..options };
         entry.accept_wanted = true;
         self.try_accept(now, id);
         Ok(())
     }
 
     /// Starts early media, as soon as the media ports are bound.
-    pub(super) fn early_media(&mut self, id: CallId, sample_rate: u32) -> Result<(), CallError> {
+    pub(super) fn early_media(
+        &mut self,
+        id: CallId,
+        sample_rate: u32,
+        encoded: bool,
+    ) -> Result<(), CallError> {
         check_rate(sample_rate)?;
+        self.check_mode(encoded)?;
         let entry = self.calls.get_mut(id).ok_or(CallError::UnknownCall(id))?;
         let state = entry.machine.state();
         if state != CallState::Incoming || entry.machine.pending_offer().is_none() {
@@ -286,6 +297,7 @@ impl Engine {
             return Err(CallError::WrongState { command, state: state.as_str() });
         }
         entry.machine.options.sample_rate = sample_rate;
+        entry.machine.options.encoded = encoded;
         entry.machine.media.set_sample_rate(sample_rate);
         entry.early_wanted = true;
         self.try_early(id);

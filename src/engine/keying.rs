@@ -218,6 +218,7 @@ impl Engine {
             config.direction = direction;
             config.write_rate = entry.machine.options.sample_rate;
             config.read_rate = entry.machine.options.sample_rate;
+            config.encoded = entry.machine.options.encoded;
             config.processing = entry.machine.options.processing.unwrap_or(self.config.processing);
             config.remote_rtcp = rtcp;
             config.rtcp_mux = agreed.rtcp_mux;

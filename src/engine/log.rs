@@ -186,7 +186,9 @@ impl Engine {
             Event::MediaSocketsChanged { call, .. } => {
                 self.note(Info, "call", || format!("call {call}: its media has other sockets"));
             }
-            Event::CallProgress { .. } | Event::CallMediaChanged { .. } => {}
+            Event::CallProgress { .. }
+            | Event::CallMediaChanged { .. }
+            | Event::EncodingChanged { .. } => {}
             // A digit may be part of a PIN.
             Event::DtmfReceived { .. } => {}
         }

@@ -7,7 +7,9 @@ use super::event::Event;
 use super::ports::{PortAction, PortProgress};
 use super::{CallId, Engine, HostAction};
 use crate::crypto::dtls::is_dtls;
-use crate::media::session::{Channel, MediaEvent, MediaSession};
+use crate::media::session::{
+    Channel, EncodedFrame, Encoding, FrameToSend, MediaEvent, MediaSession,
+};
 use crate::sip::{SocketId, Transport};
 use crate::time::Instant;
 
@@ -132,18 +134,18 @@ impl Engine {
     /// Audio to send, at the call's sample rate; any number of samples.
     ///
     /// # Errors
-    /// [`MediaError`]: no such call, or it has no media.
+    /// [`MediaError`]: no such call, it has no media, or it exchanges encoded frames.
     pub fn write_pcm(&mut self, now: Instant, id: CallId, pcm: &[i16]) -> Result<(), MediaError> {
         self.now = now;
-        self.session(id)?.write_pcm(now, pcm);
-        Ok(())
+        self.session(id)?.write_pcm(now, pcm).map_err(|_| MediaError::Encoded(id))
     }
 
     /// Fills `pcm` with what is to be heard now, at the call's sample rate: silence while an
     /// [`Event::SecurityChanged`] of the call waits to be polled.
     ///
     /// # Errors
-    /// [`MediaError`]: no such call, or it has no media (`pcm` is left alone).
+    /// [`MediaError`]: no such call, it has no media, or it exchanges encoded frames (`pcm` is left
+    /// alone).
     pub fn read_pcm(
         &mut self,
         now: Instant,
@@ -152,10 +154,56 @@ impl Engine {
     ) -> Result<(), MediaError> {
         let untold = self.calls.get(id).is_some_and(|entry| entry.untold);
         match self.session(id)? {
+            session if session.is_encoded() => return Err(MediaError::Encoded(id)),
             _ if untold => pcm.fill(0),
-            session => session.read_pcm(now, pcm),
+            session => session.read_pcm(now, pcm).map_err(|_| MediaError::Encoded(id))?,
         }
         Ok(())
+    }
+
+    /// What the host's decoder is to play next, of a call with encoded frames
+    /// ([`CallOptions::encoded`](super::CallOptions::encoded)): each item once, in order. Ask when
+    /// the one before has been played, by the clock of who plays it; the jitter buffer follows.
+    /// `None`: nothing is to be heard now, ask again within a packet's time. So it is while an
+    /// [`Event::SecurityChanged`] of the call waits to be polled. Allocates nothing.
+    ///
+    /// # Errors
+    /// [`MediaError`]: no such call, it has no media, or it exchanges PCM.
+    pub fn read_frame(
+        &mut self,
+        now: Instant,
+        id: CallId,
+    ) -> Result<Option<EncodedFrame<'_>>, MediaError> {
+        let untold = self.calls.get(id).is_some_and(|entry| entry.untold);
+        let session = self.session(id)?;
+        if untold && session.is_encoded() {
+            return Ok(None);
+        }
+        Ok(session.read_frame(now)?)
+    }
+
+    /// A packet's worth of encoded audio to send, of a call with encoded frames. Write in real
+    /// time, in silence too (with an empty payload): timestamps and key presses follow it.
+    ///
+    /// # Errors
+    /// [`MediaError`]: no such call, it has no media, or the frame is not what it takes.
+    pub fn write_frame(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        frame: &FrameToSend<'_>,
+    ) -> Result<(), MediaError> {
+        self.now = now;
+        Ok(self.session(id)?.write_frame(now, frame)?)
+    }
+
+    /// What the encoder of a call has to do: for hosts that encode by themselves.
+    /// [`Event::EncodingChanged`] tells when something else was agreed on.
+    ///
+    /// # Errors
+    /// [`MediaError`]: no such call, or it has no media.
+    pub fn encoding(&mut self, id: CallId) -> Result<Encoding, MediaError> {
+        Ok(self.session(id)?.encoding())
     }
 
     pub(super) fn session(&mut self, id: CallId) -> Result<&mut MediaSession, MediaError> {
@@ -177,6 +225,7 @@ impl Engine {
                     MediaEvent::Dtmf(digit) => Event::DtmfReceived { call, digit: digit.to_char() },
                     MediaEvent::NoMedia { reason } => Event::NoMedia { call, reason },
                     MediaEvent::MediaResumed => Event::MediaResumed { call },
+                    MediaEvent::EncodingChanged => Event::EncodingChanged { call },
                     MediaEvent::CircuitBreaker { reason } => Event::CircuitBreaker { call, reason },
                     _ => continue,
                 };

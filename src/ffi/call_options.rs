@@ -59,6 +59,10 @@ pub struct subrosa_call_options {
     pub processing: u32,
     /// How they are used; NULL: as the account says. Copied.
     pub audio: *const subrosa_audio_options,
+    /// 1: the program has the codecs (in a DSP, say) and exchanges encoded frames in place of PCM:
+    /// subrosa_call_read_frame, subrosa_call_write_frame. `sample_rate` then only tells the far end
+    /// how much of Opus is of use.
+    pub encoded: i32,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -82,6 +86,7 @@ impl Default for subrosa_call_options {
             media_offer: media_offer_number(options.media_offer),
             processing: options.processing.map_or(SUBROSA_PROCESSING_DEFAULT, bits),
             audio: core::ptr::null(),
+            encoded: options.encoded.into(),
         }
     }
 }
@@ -101,6 +106,7 @@ pub(super) unsafe fn options(pointer: *const subrosa_call_options) -> Result<Cal
     options.policy = policy(given.policy)?;
     options.media_offer = media_offer(given.media_offer)?;
     options.sample_rate = given.sample_rate;
+    options.encoded = given.encoded != 0;
     options.processing = match given.processing {
         SUBROSA_PROCESSING_DEFAULT => None,
         parts => Some(processing(parts)?),
@@ -171,12 +177,14 @@ mod tests {
             codecs,
             media_offer: SUBROSA_MEDIA_OFFER_SECURE_FIRST,
             processing: SUBROSA_PROCESSING_GAIN_CONTROL | SUBROSA_PROCESSING_HIGH_PASS,
+            encoded: 1,
             ..Default::default()
         };
         // SAFETY: a whole struct.
         let options = unsafe { options(&given) }.unwrap();
         assert_eq!(options.policy, SecurityPolicy::Preferred);
         assert_eq!((options.sample_rate, options.media_offer), (48_000, MediaOffer::SecureFirst));
+        assert!(options.encoded && !CallOptions::default().encoded);
         assert_eq!(options.ring_timeout, Duration::from_millis(1_234));
         assert_eq!(options.codecs, [Codec::Pcmu, Codec::G722]);
         let config =

@@ -63,6 +63,9 @@ pub const SUBROSA_EVENT_INCOMING_REFUSED: i32 = 19;
 pub const SUBROSA_EVENT_MEDIA_SOCKETS_CHANGED: i32 = 20;
 /// The media of `call` is not sent any more, because it harms the network: `breaker`.
 pub const SUBROSA_EVENT_CIRCUIT_BREAKER: i32 = 21;
+/// The program, which encodes the audio of `call` by itself, is to encode otherwise:
+/// subrosa_call_encoding.
+pub const SUBROSA_EVENT_ENCODING_CHANGED: i32 = 22;
 
 const EMPTY: subrosa_str = subrosa_str::borrowed("");
 
@@ -260,6 +263,7 @@ impl subrosa_event {
                 breaker: breaker_number(Some(*reason)),
                 ..Self::of_call(SUBROSA_EVENT_CIRCUIT_BREAKER, *call)
             },
+            Event::EncodingChanged { call } => Self::of_call(SUBROSA_EVENT_ENCODING_CHANGED, *call),
             Event::MediaResumed { call } => Self::of_call(SUBROSA_EVENT_MEDIA_RESUMED, *call),
             Event::CallEnded { call, reason } => {
                 let mut out = Self::of_call(SUBROSA_EVENT_CALL_ENDED, *call);
@@ -420,6 +424,7 @@ mod tests {
                 "call 1, breaker 2",
             ),
             told(Event::MediaResumed { call }, "call 1"),
+            told(Event::EncodingChanged { call }, "call 1"),
             told(
                 Event::CertificateRejected { domain: "b".into(), problem: "expired".into() },
                 "from b, text expired",

@@ -368,7 +368,7 @@ mod tests {
     fn a_session_that_ends_has_no_timer_and_is_drained_once_its_goodbye_was_polled() {
         let mut session = session();
         // RTCP may say goodbye alone only after a packet was sent.
-        session.write_pcm(Instant::from_millis(1), &[0; 320]);
+        session.write_pcm(Instant::from_millis(1), &[0; 320]).unwrap();
         let handle = media_handle(session);
         let told = || {
             let (mut at, mut closed, mut drained) = (0, -1, -1);

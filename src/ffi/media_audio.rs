@@ -33,8 +33,7 @@ pub unsafe extern "C" fn subrosa_media_write_pcm(
     // SAFETY: the caller's promise.
     unsafe {
         with(media, Access::Change, |session| {
-            session.write_pcm(Instant::from_micros(now_us), slice(samples, count)?);
-            Ok(())
+            Ok(session.write_pcm(Instant::from_micros(now_us), slice(samples, count)?)?)
         })
     }
 }
@@ -50,8 +49,7 @@ pub unsafe extern "C" fn subrosa_media_read_pcm(
     // SAFETY: the caller's promise.
     unsafe {
         with(media, Access::Change, |session| {
-            session.read_pcm(Instant::from_micros(now_us), slice_mut(samples, count)?);
-            Ok(())
+            Ok(session.read_pcm(Instant::from_micros(now_us), slice_mut(samples, count)?)?)
         })
     }
 }

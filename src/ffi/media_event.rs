@@ -30,6 +30,8 @@ pub const SUBROSA_MEDIA_EVENT_SEND_BLOCKED: i32 = 9;
 pub const SUBROSA_MEDIA_EVENT_OTHER: i32 = 10;
 /// Nothing is sent any more, because it harms the network: `breaker`.
 pub const SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER: i32 = 11;
+/// The program, which encodes by itself, is to encode otherwise: subrosa_media_encoding.
+pub const SUBROSA_MEDIA_EVENT_ENCODING_CHANGED: i32 = 12;
 
 /// What happened in a media session; which fields count depends on the kind, the others are 0.
 /// Set `size` to sizeof before polling.
@@ -99,6 +101,7 @@ impl subrosa_media_event {
             }
             MediaEvent::MediaResumed => Self::new(SUBROSA_MEDIA_EVENT_MEDIA_RESUMED),
             MediaEvent::SendBlocked => Self::new(SUBROSA_MEDIA_EVENT_SEND_BLOCKED),
+            MediaEvent::EncodingChanged => Self::new(SUBROSA_MEDIA_EVENT_ENCODING_CHANGED),
             MediaEvent::CircuitBreaker { reason } => {
                 let breaker = breaker_number(Some(reason));
                 Self { breaker, ..Self::new(SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER) }
@@ -132,6 +135,7 @@ mod tests {
             (MediaEvent::NoMedia { reason }, (0, 0), (0, 0), 0, no_media_number(reason)),
             (MediaEvent::MediaResumed, (0, 0), (0, 0), 0, 0),
             (MediaEvent::SendBlocked, (0, 0), (0, 0), 0, 0),
+            (MediaEvent::EncodingChanged, (0, 0), (0, 0), 0, 0),
             (MediaEvent::CircuitBreaker { reason: breaker }, (0, 0), (0, 0), 0, 0),
         ];
         assert_eq!(cases.len(), count("SUBROSA_MEDIA_EVENT_"));

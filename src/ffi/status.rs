@@ -51,6 +51,10 @@ pub const SUBROSA_ERR_FILE: i32 = -18;
 pub const SUBROSA_ERR_MISMATCH: i32 = -19;
 /// The call's media was taken with subrosa_engine_take_media: use its session.
 pub const SUBROSA_ERR_MEDIA_TAKEN: i32 = -20;
+/// The call exchanges audio in the other form: encoded frames or PCM.
+pub const SUBROSA_ERR_AUDIO_MODE: i32 = -21;
+/// The frame is not of the codec that was agreed on.
+pub const SUBROSA_ERR_CODEC: i32 = -22;
 
 /// Version of the binary interface; it changes when a program must be compiled anew.
 pub const SUBROSA_ABI_VERSION: u32 = 1;
@@ -97,6 +101,8 @@ pub extern "C" fn subrosa_status_text(status: subrosa_status) -> *const c_char {
         SUBROSA_ERR_FILE => c"a file cannot be read, written or played",
         SUBROSA_ERR_MISMATCH => c"the safety numbers differ",
         SUBROSA_ERR_MEDIA_TAKEN => c"the call's media was taken",
+        SUBROSA_ERR_AUDIO_MODE => c"the call exchanges encoded frames, or PCM",
+        SUBROSA_ERR_CODEC => c"the frame is not of the codec agreed on",
         _ => c"unknown status",
     };
     guard(|| text().as_ptr(), c"unknown status".as_ptr())
@@ -152,6 +158,7 @@ impl From<CallError> for Failure {
             CallError::NoDtmf | CallError::CodecNotBuilt(_) => SUBROSA_ERR_NOT_SUPPORTED,
             CallError::TooManyCalls => SUBROSA_ERR_LIMIT,
             CallError::MediaTaken => SUBROSA_ERR_MEDIA_TAKEN,
+            CallError::Encoded | CallError::PcmOnly => SUBROSA_ERR_AUDIO_MODE,
             _ => SUBROSA_ERR_INVALID,
         };
         Self::new(status, error)
@@ -161,6 +168,8 @@ impl From<CallError> for Failure {
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
         let status = match error {
+            MediaError::Frame(error) => return error.into(),
+            MediaError::Encoded(_) => SUBROSA_ERR_AUDIO_MODE,
             MediaError::UnknownCall(_) => SUBROSA_ERR_UNKNOWN_ID,
             MediaError::Taken(_) => SUBROSA_ERR_MEDIA_TAKEN,
             MediaError::Kept => SUBROSA_ERR_WRONG_STATE,
@@ -183,6 +192,7 @@ mod tests {
     use super::super::named::constants;
     use super::*;
     use crate::engine::{AccountId, CallId};
+    use crate::media::session::FrameError;
     use crate::sip::{ListenerId, SocketId, StreamId};
 
     fn check<E: std::fmt::Debug + Clone>(cases: &[(E, subrosa_status)])
@@ -214,6 +224,8 @@ mod tests {
             (CallError::BadSampleRate(1), SUBROSA_ERR_INVALID),
             (CallError::NoSafetyNumber, SUBROSA_ERR_WRONG_STATE),
             (CallError::MediaTaken, SUBROSA_ERR_MEDIA_TAKEN),
+            (CallError::Encoded, SUBROSA_ERR_AUDIO_MODE),
+            (CallError::PcmOnly, SUBROSA_ERR_AUDIO_MODE),
             (CallError::Busy, SUBROSA_ERR_WRONG_STATE),
         ]);
         check(&[
@@ -243,6 +255,8 @@ mod tests {
             (MediaError::Taken(call), SUBROSA_ERR_MEDIA_TAKEN),
             (MediaError::Kept, SUBROSA_ERR_WRONG_STATE),
             (MediaError::NoMedia, SUBROSA_ERR_NO_MEDIA),
+            (MediaError::Encoded(call), SUBROSA_ERR_AUDIO_MODE),
+            (MediaError::Frame(FrameError::Pcm), SUBROSA_ERR_AUDIO_MODE),
         ]);
         check(&[
             (ConfigError::BadIdentity(text()), SUBROSA_ERR_CERTIFICATE),

@@ -344,9 +344,10 @@ impl EngineHost {
             *said = said.saturating_add(u64::from(samples));
             // Between two session descriptions a call may be without media.
             if let Some(session) = self.taken.session(*call) {
-                session.write_pcm(now, &pcm);
-                session.read_pcm(now, &mut pcm);
-                audio.heard.entry(*call).or_default().extend_from_slice(&pcm);
+                let _ = session.write_pcm(now, &pcm);
+                if session.read_pcm(now, &mut pcm).is_ok() {
+                    audio.heard.entry(*call).or_default().extend_from_slice(&pcm);
+                }
                 continue;
             }
             let _ = self.engine.write_pcm(now, *call, &pcm);

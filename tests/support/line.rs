@@ -78,7 +78,7 @@ impl Line {
     pub fn say(&mut self, pcm: &[i16], mut lost: impl FnMut(usize) -> bool) {
         let step = self.rate as usize / 50;
         for said in pcm.chunks_exact(step) {
-            self.ends[0].write_pcm(self.now, said);
+            self.ends[0].write_pcm(self.now, said).unwrap();
             for side in 0..2 {
                 self.ends[side].handle_timeout(self.now);
                 let mut buffer = [0; MAX_TRANSMIT];
@@ -95,7 +95,7 @@ impl Line {
                 }
             }
             let mut out = vec![0; step];
-            self.ends[1].read_pcm(self.now, &mut out);
+            self.ends[1].read_pcm(self.now, &mut out).unwrap();
             self.heard.extend(out);
             self.now += Duration::from_millis(20);
         }
@@ -149,7 +149,7 @@ impl Listener {
     /// What is to be heard then.
     pub fn hear(&mut self, ms: u64, samples: usize) -> Vec<i16> {
         let mut pcm = vec![0; samples];
-        self.session.read_pcm(Instant::from_millis(1_000 + ms), &mut pcm);
+        self.session.read_pcm(Instant::from_millis(1_000 + ms), &mut pcm).unwrap();
         pcm
     }
 }

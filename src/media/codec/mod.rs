@@ -195,6 +195,22 @@ impl CodecId {
         lengths.iter().copied().rfind(|ms| *ms <= wanted).unwrap_or(10)
     }
 
+    /// How many samples `payload` holds, at the rate of [`description`](Self::description): by its
+    /// length, for Opus by its first bytes. Nothing is decoded, so that this works for codecs too
+    /// that this build does not have.
+    ///
+    /// # Errors
+    /// [`CodecError::BadPayload`] if it is empty or not a frame of this codec.
+    pub fn payload_samples(self, payload: &[u8]) -> Result<usize, CodecError> {
+        match self {
+            _ if payload.is_empty() => Err(CodecError::BadPayload),
+            Self::Pcmu | Self::Pcma => Ok(payload.len()),
+            Self::G722 => Ok(payload.len().saturating_mul(2)),
+            Self::Opus => opus::packet_samples(payload).ok_or(CodecError::BadPayload),
+            Self::TelephoneEvent => Err(CodecError::BadPayload),
+        }
+    }
+
     /// The codec of an `a=rtpmap` entry, by name (without case) and RTP clock.
     pub fn from_rtpmap(name: &str, clock_rate: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|id| {
@@ -267,6 +283,20 @@ mod tests {
         assert_eq!(CodecId::from_rtpmap("telephone-event", 8_000), Some(CodecId::TelephoneEvent));
         assert_eq!(CodecId::from_static_payload_type(8), Some(CodecId::Pcma));
         assert_eq!(CodecId::from_static_payload_type(101), None);
+    }
+
+    #[test]
+    fn the_length_of_a_payload_is_known_without_a_decoder() {
+        assert_eq!(CodecId::Pcma.payload_samples(&[0; 160]), Ok(160));
+        assert_eq!(CodecId::G722.payload_samples(&[0; 160]), Ok(320));
+        // One CELT frame of 20 ms, one of SILK of 60 ms.
+        assert_eq!(CodecId::Opus.payload_samples(&[31 << 3, 1, 2]), Ok(960));
+        assert_eq!(CodecId::Opus.payload_samples(&[3 << 3, 1, 2]), Ok(2_880));
+        for id in CodecId::ALL {
+            assert_eq!(id.payload_samples(&[]), Err(CodecError::BadPayload));
+        }
+        assert_eq!(CodecId::TelephoneEvent.payload_samples(&[0; 4]), Err(CodecError::BadPayload));
+        assert_eq!(CodecId::Opus.payload_samples(&[3, 0]), Err(CodecError::BadPayload));
     }
 
     #[test]

@@ -357,12 +357,21 @@ impl JitterBuffer {
         let delay = self.delay.playout_delay(now, timestamp)?;
         let lack = self.target().saturating_sub(delay);
         let lack = ticks(lack, self.config.clock_rate);
-        (lack > 0).then(|| lack.min(self.frame_ticks))
+        let whole = self.config.whole_frames;
+        (lack > 0).then(|| if whole { self.frame_ticks } else { lack.min(self.frame_ticks) })
+    }
+
+    /// What is concealed at once where no packet says how much is missing, in ticks.
+    fn starved_step(&self) -> u32 {
+        if self.config.whole_frames {
+            return self.frame_ticks;
+        }
+        ticks(STARVED_STEP, self.config.clock_rate).clamp(1, self.frame_ticks)
     }
 
     /// Nothing waits: conceal without moving on, so that a packet that is only late still plays.
     fn starve(&mut self) -> Playout<'_> {
-        let step = ticks(STARVED_STEP, self.config.clock_rate).clamp(1, self.frame_ticks);
+        let step = self.starved_step();
         self.starved = self.starved.saturating_add(step);
         self.doubtful = self.doubtful.saturating_add(step);
         self.excess = (0, Duration::MAX);
@@ -413,7 +422,7 @@ impl JitterBuffer {
         self.stats.overflowed = self.stats.overflowed.saturating_add(dropped);
         (self.next_sequence, self.next_timestamp) = (next.sequence, next.timestamp);
         self.starved = 0;
-        let step = ticks(STARVED_STEP, self.config.clock_rate).clamp(1, self.frame_ticks);
+        let step = self.starved_step();
         self.count_concealed(step);
         Some(step)
     }

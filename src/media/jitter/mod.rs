@@ -37,6 +37,9 @@ pub struct JitterConfig {
     pub initial_delay: Duration,
     /// Longest payload that is kept; longer ones are refused.
     pub max_payload: usize,
+    /// What is concealed or waited for while nothing is there has the length of a frame, for hosts
+    /// that play nothing shorter. Otherwise an empty buffer is asked again after 10 ms.
+    pub whole_frames: bool,
 }
 
 impl JitterConfig {
@@ -48,6 +51,7 @@ impl JitterConfig {
             max_delay: Duration::from_millis(400),
             initial_delay: Duration::from_millis(40),
             max_payload: super::codec::MAX_PAYLOAD,
+            whole_frames: false,
         }
     }
 }

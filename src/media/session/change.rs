@@ -1,8 +1,8 @@
 //! A renegotiation, carried out.
 
-use super::MediaSession;
 use super::config::{Direction, MediaConfigError, MediaUpdate, SourceLock};
 use super::outbound::check_payload_type;
+use super::{MediaEvent, MediaSession};
 use crate::time::Instant;
 
 impl MediaSession {
@@ -17,7 +17,11 @@ impl MediaSession {
         }
         let send = update.send.unwrap_or(self.outbound.payload());
         let ptime_ms = update.ptime_ms.unwrap_or(self.outbound.ptime_ms());
+        let before = self.encoding();
         self.outbound.change(send, ptime_ms, update.tuning.unwrap_or(self.outbound.tuning()))?;
+        if self.is_encoded() && self.encoding() != before {
+            self.events.push(MediaEvent::EncodingChanged);
+        }
         if let Some(payloads) = update.receive {
             self.inbound.change(&payloads)?;
         }

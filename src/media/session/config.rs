@@ -99,6 +99,11 @@ pub struct MediaConfig {
     pub tuning: EncoderTuning,
     /// Which implementation of Opus is used; `None`: the preferred one of this build.
     pub opus_backend: Option<OpusBackend>,
+    /// The host decodes and encodes, and exchanges frames
+    /// ([`read_frame`](super::MediaSession::read_frame),
+    /// [`write_frame`](super::MediaSession::write_frame)) in place of PCM: then the rates, the
+    /// processing and the backend do not matter, and codecs that this build does not have will do.
+    pub encoded: bool,
     /// Which way media flows.
     pub direction: Direction,
     /// Rate of [`write_pcm`](super::MediaSession::write_pcm), in Hz.
@@ -146,6 +151,7 @@ impl MediaConfig {
             ptime_ms: 20,
             tuning: EncoderTuning::default(),
             opus_backend: None,
+            encoded: false,
             direction: Direction::SendRecv,
             write_rate: rate,
             read_rate: rate,

@@ -1,4 +1,7 @@
-//! From packets to the loudspeaker: jitter buffer, decoding, concealment, time scaling, resampling.
+//! From packets to the loudspeaker: jitter buffer, decoding, concealment, time scaling, resampling;
+//! or to a host that decodes by itself (`frames`).
+
+mod frames;
 
 use super::config::{MAX_RECEIVE, MediaConfigError, Payload};
 use super::outbound::{check_payload_type, follow_level};
@@ -30,41 +33,77 @@ const MAX_COMFORT: u32 = 2 * COMMON_CLOCK;
 struct Chain {
     payload: Payload,
     description: CodecDescription,
-    decoder: Box<dyn Decoder>,
-    conceal: Box<dyn Conceal>,
-    scale: Box<dyn TimeScale>,
-    resampler: Resampler,
+    /// `None`: the host decodes.
+    sound: Option<Sound>,
     /// Renegotiated away: what waits or is on its way is still played.
     retired: bool,
 }
 
+/// What makes sound of a codec's frames.
+#[derive(Debug)]
+struct Sound {
+    decoder: Box<dyn Decoder>,
+    conceal: Box<dyn Conceal>,
+    scale: Box<dyn TimeScale>,
+    resampler: Resampler,
+}
+
+/// Whom the frames are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listener {
+    /// Somebody who hears PCM at this rate, decoded by this implementation of Opus.
+    Pcm(u32, Option<OpusBackend>),
+    /// The host's own decoder.
+    Encoded,
+}
+
+impl Listener {
+    /// The rate of PCM, Hz; for frames it does not matter.
+    const fn rate(self) -> u32 {
+        match self {
+            Self::Pcm(rate, _) => rate,
+            Self::Encoded => COMMON_CLOCK,
+        }
+    }
+}
+
 impl Chain {
+    fn new(payload: Payload, listener: Listener) -> Result<Self, MediaConfigError> {
+        check_payload_type(payload.payload_type)?;
+        if payload.codec == CodecId::TelephoneEvent {
+            return Err(MediaConfigError::NoAudio(payload.codec));
+        }
+        let (description, sound) = match listener {
+            Listener::Encoded => (payload.codec.description(), None),
+            Listener::Pcm(rate, backend) => (
+                payload.codec.description_at(rate),
+                Some(Sound::new(payload.codec, rate, backend)?),
+            ),
+        };
+        Ok(Self { payload, description, sound, retired: false })
+    }
+
+    fn reset(&mut self) {
+        if let Some(sound) = &mut self.sound {
+            sound.reset();
+        }
+    }
+}
+
+impl Sound {
     fn new(
-        payload: Payload,
+        codec: CodecId,
         host_rate: u32,
         backend: Option<OpusBackend>,
     ) -> Result<Self, MediaConfigError> {
-        check_payload_type(payload.payload_type)?;
-        let description = payload.codec.description_at(host_rate);
-        let rate = description.sample_rate;
-        let decoder = payload.codec.decoder_at(host_rate, backend);
+        let rate = codec.description_at(host_rate).sample_rate;
+        let decoder = codec.decoder_at(host_rate, backend);
         Ok(Self {
-            payload,
-            description,
-            decoder: decoder.ok_or(MediaConfigError::NoAudio(payload.codec))?,
+            decoder: decoder.ok_or(MediaConfigError::NoAudio(codec))?,
             conceal: Box::new(PitchRepeat::new(rate)),
             scale: Box::new(OverlapAdd::new(rate)),
             resampler: Resampler::new(rate, host_rate)?,
-            retired: false,
         })
-    }
-
-    /// Samples in ticks of the common clock.
-    fn samples(&self, ticks: u32) -> usize {
-        let rate = u64::from(self.description.sample_rate);
-        // 32 bits times 32 bits.
-        let samples = u64::from(ticks).saturating_mul(rate).checked_div(COMMON_CLOCK.into());
-        (samples.unwrap_or(0) as usize).min(self.description.samples_in_ms(MAX_FRAME_MS))
     }
 
     /// Fills a gap: by the next payload if it remembers, by the codec's own concealment, or by ours.
@@ -96,8 +135,9 @@ pub(super) struct Inbound {
     joint: Joint,
     /// Comfort noise since the last frame, in ticks of the common clock.
     comfort: u32,
-    host_rate: u32,
-    backend: Option<OpusBackend>,
+    listener: Listener,
+    /// For a host that decodes by itself.
+    frames: Option<Box<frames::Frames>>,
     level: f32,
     gain: Gain,
     bad_payloads: u64,
@@ -107,26 +147,24 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
-    pub(super) fn new(
-        payloads: &[Payload],
-        host_rate: u32,
-        backend: Option<OpusBackend>,
-    ) -> Result<Self, MediaConfigError> {
-        let chains = chains(payloads, host_rate, backend)?;
-        let pcm = vec![0; longest(&chains)];
+    pub(super) fn new(payloads: &[Payload], listener: Listener) -> Result<Self, MediaConfigError> {
+        let chains = chains(payloads, listener)?;
+        let encoded = listener == Listener::Encoded;
+        let host_rate = listener.rate();
+        let usual = (host_rate / 1_000).saturating_mul(USUAL_READY_MS) as usize;
+        let jitter = JitterConfig { whole_frames: encoded, ..JitterConfig::new(COMMON_CLOCK) };
+        let pcm = if encoded { vec![] } else { vec![0; longest(&chains)] };
         Ok(Self {
-            jitter: JitterBuffer::new(JitterConfig::new(COMMON_CLOCK)),
+            jitter: JitterBuffer::new(jitter),
             timeline: Timeline::default(),
             chains,
             current: 0,
             pcm,
-            ready: VecDeque::with_capacity(
-                (host_rate / 1_000).saturating_mul(USUAL_READY_MS) as usize
-            ),
+            ready: VecDeque::with_capacity(if encoded { 0 } else { usual }),
             joint: Joint::new(host_rate),
             comfort: MAX_COMFORT,
-            host_rate,
-            backend,
+            listener,
+            frames: encoded.then(Box::default),
             level: 0.0,
             gain: Gain::new(host_rate),
             bad_payloads: 0,
@@ -138,7 +176,7 @@ impl Inbound {
     /// Other payload types. Those that stay keep their state, and the one that is heard is played
     /// until another one is.
     pub(super) fn change(&mut self, payloads: &[Payload]) -> Result<(), MediaConfigError> {
-        let mut new = chains(payloads, self.host_rate, self.backend)?;
+        let mut new = chains(payloads, self.listener)?;
         let playing = self.chains.get(self.current).map(|c| c.payload);
         for chain in &mut new {
             if let Some(old) = self.chains.iter_mut().find(|c| c.payload == chain.payload) {
@@ -163,7 +201,9 @@ impl Inbound {
                 new.len().saturating_sub(1)
             }
         };
-        self.pcm.resize(longest(&new), 0);
+        if self.frames.is_none() {
+            self.pcm.resize(longest(&new), 0);
+        }
         self.chains = new;
         Ok(())
     }
@@ -183,13 +223,16 @@ impl Inbound {
         payload_type: u8,
         payload: &[u8],
     ) -> Option<Insert> {
-        let Some((chain, ticks)) = self.measure(payload_type, payload) else {
+        let Some((clock_rate, ticks)) = self.measure(payload_type, payload) else {
             self.bad_payloads = self.bad_payloads.saturating_add(1);
             return None;
         };
-        let clock_rate = chain.description.clock_rate;
-        let timestamp = self.timeline.place(sequence, timestamp, clock_rate, ticks);
-        Some(self.jitter.insert(now, Packet { sequence, timestamp, payload_type, ticks, payload }))
+        let place = self.timeline.place(sequence, timestamp, clock_rate, ticks);
+        if let Some(frames) = &mut self.frames {
+            frames.note(sequence, place, timestamp);
+        }
+        let packet = Packet { sequence, timestamp: place, payload_type, ticks, payload };
+        Some(self.jitter.insert(now, packet))
     }
 
     /// The audio packets carry copies of those that begin so many ticks of their clock earlier.
@@ -207,8 +250,8 @@ impl Inbound {
         block: &RedBlock<'_>,
     ) -> Result<(u16, u32, Fill), RedFault> {
         let (payload_type, payload) = (block.payload_type, block.payload);
-        let (chain, ticks) = self.measure(payload_type, payload).ok_or(RedFault::BadPayload)?;
-        let clock_rate = chain.description.clock_rate;
+        let (clock_rate, ticks) =
+            self.measure(payload_type, payload).ok_or(RedFault::BadPayload)?;
         // All frames between are as long as this one, or else nobody knows which packet it is of.
         let factor = COMMON_CLOCK.checked_div(clock_rate).unwrap_or(0);
         let offset = u32::from(block.offset).saturating_mul(factor);
@@ -217,18 +260,22 @@ impl Inbound {
         let sequence = sequence.wrapping_sub(back.ok_or(RedFault::Misplaced)?);
         let timestamp = timestamp.wrapping_sub(block.offset.into());
         let at = self.timeline.place(sequence, timestamp, clock_rate, ticks);
+        if let Some(frames) = &mut self.frames {
+            frames.note(sequence, at, timestamp);
+        }
         let packet = Packet { sequence, timestamp: at, payload_type, ticks, payload };
         Ok((sequence, timestamp, self.jitter.insert_copy(packet)))
     }
 
-    /// The chain of a payload, and how many ticks of the common clock it plays; `None` if it is no
-    /// audio of its codec.
-    fn measure(&self, payload_type: u8, payload: &[u8]) -> Option<(&Chain, u32)> {
+    /// The RTP clock of a payload, in Hz, and how many ticks of the common clock it plays; `None` if
+    /// it is no audio of its codec.
+    fn measure(&self, payload_type: u8, payload: &[u8]) -> Option<(u32, u32)> {
         let chain = self.chains.iter().find(|c| c.payload.payload_type == payload_type)?;
-        let samples = chain.decoder.samples(payload).ok();
-        let samples = samples.filter(|n| *n <= chain.description.samples_in_ms(MAX_FRAME_MS))?;
-        let factor = COMMON_CLOCK.checked_div(chain.description.sample_rate).unwrap_or(1);
-        Some((chain, (samples as u32).saturating_mul(factor)))
+        let codec = chain.payload.codec.description();
+        let samples = codec.id.payload_samples(payload).ok();
+        let samples = samples.filter(|n| *n <= codec.samples_in_ms(MAX_FRAME_MS))?;
+        let factor = COMMON_CLOCK.checked_div(codec.sample_rate).unwrap_or(1);
+        Some((codec.clock_rate, (samples as u32).saturating_mul(factor)))
     }
 
     /// Another source: nothing of the old one is played any more.
@@ -237,6 +284,9 @@ impl Inbound {
         self.timeline.reset();
         self.comfort = MAX_COMFORT;
         self.chains.iter_mut().for_each(Chain::reset);
+        if let Some(frames) = &mut self.frames {
+            frames.reset();
+        }
     }
 
     /// Fills `out` with what is to be heard at `now`.
@@ -244,7 +294,8 @@ impl Inbound {
         // Each step gives at least the shortest frame sooner or later; the bound only makes sure
         // that no garbage could ever make this loop long.
         let mut steps = (out.len() / 8).saturating_add(16);
-        let (rate, block) = (self.host_rate, lasts(out.len(), self.host_rate));
+        let rate = self.listener.rate();
+        let block = lasts(out.len(), rate);
         for (at, sample) in out.iter_mut().enumerate() {
             while self.ready.is_empty() && steps > 0 {
                 self.step(now, block, lasts(at, rate));
@@ -270,7 +321,7 @@ impl Inbound {
     fn step(&mut self, now: Instant, block: Duration, place: Duration) {
         let Self { jitter, chains, current, pcm, ready, joint, comfort, bad_payloads, .. } = self;
         let (shrunk, stretched) = (&mut self.shrunk, &mut self.stretched);
-        let host_rate = &self.host_rate;
+        let host_rate = self.listener.rate();
         let playout = jitter.pop_within(now, block, place);
         if let Playout::Frame { payload_type, .. } = playout
             && let Some(at) = chains.iter().position(|c| c.payload.payload_type == payload_type)
@@ -280,22 +331,26 @@ impl Inbound {
             let heard = *comfort < MAX_COMFORT;
             *current = change_over(chains, *current, at, pcm, heard.then_some(&mut *joint));
         }
-        let Some(chain) = chains.get_mut(*current) else { return };
-        let own = chain.payload.payload_type;
+        let Some(Chain { payload: playing, description, sound: Some(sound), .. }) =
+            chains.get_mut(*current)
+        else {
+            return;
+        };
+        let own = playing.payload_type;
         let len = match playout {
             Playout::Frame { payload_type, payload, adjust, .. } => {
                 *comfort = 0;
                 // A type that was renegotiated away meanwhile is no payload of this decoder.
                 let payload = if payload_type == own { payload } else { &[] };
-                match chain.decoder.decode(payload, pcm) {
+                match sound.decoder.decode(payload, pcm) {
                     Ok(len) => {
-                        chain.conceal.good(pcm.get_mut(..len).unwrap_or_default());
+                        sound.conceal.good(pcm.get_mut(..len).unwrap_or_default());
                         let scaled = match adjust {
                             Adjust::Keep => len,
-                            Adjust::Shrink(by) => chain.scale.shrink(pcm, len, by),
-                            Adjust::Grow(by) => chain.scale.grow(pcm, len, by),
+                            Adjust::Shrink(by) => sound.scale.shrink(pcm, len, by),
+                            Adjust::Grow(by) => sound.scale.grow(pcm, len, by),
                         };
-                        let rate = chain.description.sample_rate;
+                        let rate = description.sample_rate;
                         let less = lasts(len.saturating_sub(scaled), rate);
                         let more = lasts(scaled.saturating_sub(len), rate);
                         *shrunk = shrunk.saturating_add(less);
@@ -304,35 +359,35 @@ impl Inbound {
                     }
                     Err(_) => {
                         *bad_payloads = bad_payloads.saturating_add(1);
-                        let len = chain.description.samples_in_ms(20);
-                        chain.fill(None, pcm.get_mut(..len).unwrap_or_default());
+                        let len = description.samples_in_ms(20);
+                        sound.fill(None, pcm.get_mut(..len).unwrap_or_default());
                         len
                     }
                 }
             }
             Playout::Missing { ticks, next } => {
-                let len = chain.samples(ticks);
+                let len = samples_in(ticks, description);
                 let next = next.filter(|(pt, _)| *pt == own).map(|(_, payload)| payload);
-                chain.fill(next, pcm.get_mut(..len).unwrap_or_default());
+                sound.fill(next, pcm.get_mut(..len).unwrap_or_default());
                 len
             }
             Playout::Waiting { ticks } => {
-                let len = chain.samples(ticks);
+                let len = samples_in(ticks, description);
                 let pcm = pcm.get_mut(..len).unwrap_or_default();
-                if chain.payload.codec == CodecId::Opus && *comfort < MAX_COMFORT {
+                if playing.codec == CodecId::Opus && *comfort < MAX_COMFORT {
                     *comfort = comfort.saturating_add(ticks);
-                    chain.fill(None, pcm);
+                    sound.fill(None, pcm);
                 } else {
-                    chain.conceal.pause(pcm);
+                    sound.conceal.pause(pcm);
                 }
                 len
             }
         };
-        chain.scale.heard(pcm.get(..len).unwrap_or_default());
-        let own = if chain.payload.codec == CodecId::Opus { OPUS_DELAY_MS } else { 0 };
-        let own = (*host_rate / 1_000).saturating_mul(own) as usize;
-        let delay = chain.resampler.delay().saturating_add(own);
-        chain.resampler.process(pcm.get(..len).unwrap_or_default(), |block| {
+        sound.scale.heard(pcm.get(..len).unwrap_or_default());
+        let own = if playing.codec == CodecId::Opus { OPUS_DELAY_MS } else { 0 };
+        let own = (host_rate / 1_000).saturating_mul(own) as usize;
+        let delay = sound.resampler.delay().saturating_add(own);
+        sound.resampler.process(pcm.get(..len).unwrap_or_default(), |block| {
             ready.extend(block.iter().map(|s| joint.blend(*s, delay)));
         });
     }
@@ -348,7 +403,7 @@ impl Inbound {
 
     /// Audio decoded and not read yet.
     pub(super) fn ready(&self) -> Duration {
-        lasts(self.ready.len(), self.host_rate)
+        lasts(self.ready.len(), self.listener.rate())
     }
 
     /// Audio that was left out so far.
@@ -372,6 +427,14 @@ impl Inbound {
     }
 }
 
+/// Samples in ticks of the common clock.
+fn samples_in(ticks: u32, description: &CodecDescription) -> usize {
+    let rate = u64::from(description.sample_rate);
+    // 32 bits times 32 bits.
+    let samples = u64::from(ticks).saturating_mul(rate).checked_div(COMMON_CLOCK.into());
+    (samples.unwrap_or(0) as usize).min(description.samples_in_ms(MAX_FRAME_MS))
+}
+
 /// How long so many samples last.
 fn lasts(samples: usize, rate: u32) -> Duration {
     let us = (samples as u64).saturating_mul(1_000_000);
@@ -393,22 +456,28 @@ fn change_over(
     pcm: &mut [i16],
     joint: Option<&mut Joint>,
 ) -> usize {
-    let mut to = to;
-    if let Some(old) = chains.get_mut(from) {
-        if let Some(joint) = joint {
-            let len = old.description.samples_in_ms(JOINT_MS);
-            let tail = pcm.get_mut(..len).unwrap_or_default();
-            old.fill(None, tail);
-            joint.clear();
-            old.resampler.process(tail, |block| joint.extend(block));
-        }
-        if old.retired {
-            chains.remove(from);
-            to = if to > from { to.saturating_sub(1) } else { to };
-        }
+    if let Some(Chain { description, sound: Some(old), .. }) = chains.get_mut(from)
+        && let Some(joint) = joint
+    {
+        let len = description.samples_in_ms(JOINT_MS);
+        let tail = pcm.get_mut(..len).unwrap_or_default();
+        old.fill(None, tail);
+        joint.clear();
+        old.resampler.process(tail, |block| joint.extend(block));
     }
+    let to = part_with(chains, from, to);
     chains.iter_mut().for_each(Chain::reset);
     to
+}
+
+/// Nothing more comes of the chain at `from`: if it was renegotiated away it has served. Where the
+/// one at `to` is then.
+fn part_with(chains: &mut Vec<Chain>, from: usize, to: usize) -> usize {
+    if !chains.get(from).is_some_and(|old| old.retired) {
+        return to;
+    }
+    chains.remove(from);
+    if to > from { to.saturating_sub(1) } else { to }
 }
 
 /// What the codec before would have said, while the next one begins.
@@ -444,13 +513,9 @@ impl Joint {
     }
 }
 
-fn chains(
-    payloads: &[Payload],
-    host_rate: u32,
-    backend: Option<OpusBackend>,
-) -> Result<Vec<Chain>, MediaConfigError> {
+fn chains(payloads: &[Payload], listener: Listener) -> Result<Vec<Chain>, MediaConfigError> {
     if payloads.is_empty() || payloads.len() > MAX_RECEIVE {
         return Err(MediaConfigError::ReceiveCount(payloads.len()));
     }
-    payloads.iter().map(|p| Chain::new(*p, host_rate, backend)).collect()
+    payloads.iter().map(|p| Chain::new(*p, listener)).collect()
 }

@@ -13,6 +13,7 @@ mod change;
 mod config;
 mod control;
 mod dtmf;
+mod encoded;
 mod facts;
 mod guard;
 mod inbound;
@@ -31,6 +32,7 @@ pub use config::{
     BufferTooSmall, Direction, DtmfError, MAX_RECEIVE, MediaConfig, MediaConfigError,
     MediaSecurity, MediaUpdate, Payload, SourceLock,
 };
+pub use encoded::{EncodedFrame, Encoding, FrameError, FrameKind, FrameToSend, PcmError};
 pub use redundancy::RedFault;
 pub use stats::{MediaEvent, MediaStats, NoMediaReason, SrtpProgress};
 pub(crate) use taken::MediaFacts;
@@ -48,8 +50,8 @@ use control::Control;
 use core::net::SocketAddr;
 use dtmf::DtmfReceiver;
 use guard::Guard;
-use inbound::Inbound;
-use outbound::{Outbound, check_payload_type};
+use inbound::{Inbound, Listener};
+use outbound::{Coding, Outbound, check_payload_type};
 
 /// No packet of a session is longer: give [`MediaSession::poll_transmit`] such a buffer.
 pub const MAX_TRANSMIT: usize = 1_500;
@@ -172,7 +174,10 @@ impl MediaSession {
             check_payload_type(*payload_type)?;
         }
         let first_timestamp = rng.next_u32();
-        let coding = (config.tuning, config.opus_backend);
+        let (tuning, backend, encoded) = (config.tuning, config.opus_backend, config.encoded);
+        let coding = Coding { tuning, backend, encoded };
+        let listener =
+            if encoded { Listener::Encoded } else { Listener::Pcm(config.read_rate, backend) };
         let (rate, ptime_ms) = (config.write_rate, config.ptime_ms);
         let mut outbound = Outbound::new(config.send, ptime_ms, rate, first_timestamp, coding)?;
         outbound.set_dtmf_payload_type(config.dtmf_send);
@@ -181,7 +186,9 @@ impl MediaSession {
         let mut breaker = CircuitBreaker::new(now);
         breaker.restart(now, config.direction.sends());
         outbound.voice.set_render_rate(config.read_rate);
-        outbound.voice.configure(config.processing);
+        if !encoded {
+            outbound.voice.configure(config.processing);
+        }
         let latch_until = latch_until(now, config.source_lock);
         Ok(Self {
             ssrc: config.ssrc.unwrap_or_else(|| rng.next_u32()),
@@ -189,7 +196,7 @@ impl MediaSession {
             sequence: rng.next_u16() & 0x7fff,
             direction: config.direction,
             outbound,
-            inbound: Inbound::new(&config.receive, config.read_rate, config.opus_backend)?,
+            inbound: Inbound::new(&config.receive, listener)?,
             guard: Guard::new(config.security),
             path: Path {
                 signalled: config.remote_rtp,
@@ -234,30 +241,44 @@ impl MediaSession {
     /// Takes PCM at the host's rate, any number of samples, to be encoded and sent. Write in real
     /// time (10 or 20 ms at once are usual): each full packet waits for
     /// [`poll_transmit`](Self::poll_transmit), and only sixteen packets wait.
-    pub fn write_pcm(&mut self, now: Instant, pcm: &[i16]) {
+    ///
+    /// # Errors
+    /// [`PcmError::Encoded`]; nothing is sent.
+    pub fn write_pcm(&mut self, now: Instant, pcm: &[i16]) -> Result<(), PcmError> {
+        if self.is_encoded() {
+            return Err(PcmError::Encoded);
+        }
         if !self.closed {
             self.outbound.write(now, pcm);
         }
+        Ok(())
     }
 
     /// Fills `pcm` with what is to be heard now, at the host's rate. Silence if nothing is.
-    pub fn read_pcm(&mut self, now: Instant, pcm: &mut [i16]) {
+    ///
+    /// # Errors
+    /// [`PcmError::Encoded`]; `pcm` is left alone.
+    pub fn read_pcm(&mut self, now: Instant, pcm: &mut [i16]) -> Result<(), PcmError> {
+        if self.is_encoded() {
+            return Err(PcmError::Encoded);
+        }
         if self.closed || !self.direction.receives() {
             pcm.fill(0);
         } else {
             self.inbound.read(now, pcm);
         }
         self.outbound.voice.render(pcm);
+        Ok(())
     }
 
     /// Silences what is sent without the peer noticing more than silence; packets go on. It fades
-    /// out and in within 10 ms.
+    /// out and in within 10 ms. With encoded frames nothing is sent meanwhile.
     pub fn set_muted(&mut self, muted: bool) {
         self.outbound.gain_mut().set_muted(muted);
     }
 
     /// How much louder what is sent is than what was written, in dB: up to +24, what is too loud
-    /// saturates; -90 or less is silence. A change takes 10 ms.
+    /// saturates; -90 or less is silence. A change takes 10 ms. Encoded frames are not changed.
     pub fn set_send_gain(&mut self, db: f32) {
         self.outbound.gain_mut().set_db(db);
     }

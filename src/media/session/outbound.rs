@@ -1,4 +1,7 @@
-//! From the microphone to packets: resampling, framing, encoding, and a short queue.
+//! From the microphone to packets: resampling, framing, encoding, and a short queue; or from a host
+//! that encodes by itself (`frames`).
+
+mod frames;
 
 use super::config::{MediaConfigError, Payload};
 use super::dtmf::DtmfSender;
@@ -102,13 +105,21 @@ impl PacketRing {
     }
 }
 
+/// What encodes, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coding {
+    pub(super) tuning: EncoderTuning,
+    pub(super) backend: Option<OpusBackend>,
+    /// The host encodes.
+    pub(super) encoded: bool,
+}
+
 /// The sending side of a session.
 #[derive(Debug)]
 pub(super) struct Outbound {
     payload: Payload,
     ptime_ms: u32,
-    tuning: EncoderTuning,
-    backend: Option<OpusBackend>,
+    coding: Coding,
     /// Loss that the far end reports, in percent.
     reported_loss: u8,
     resampler: Resampler,
@@ -121,7 +132,8 @@ pub(super) struct Outbound {
 struct Framer {
     payload_type: u8,
     dtmf_payload_type: Option<u8>,
-    encoder: Box<dyn Encoder>,
+    /// `None`: the host encodes.
+    encoder: Option<Box<dyn Encoder>>,
     frame: Vec<i16>,
     filled: usize,
     sample_rate: u32,
@@ -142,21 +154,29 @@ impl Outbound {
         ptime_ms: u32,
         host_rate: u32,
         first_timestamp: u32,
-        (tuning, backend): (EncoderTuning, Option<OpusBackend>),
+        coding: Coding,
     ) -> Result<Self, MediaConfigError> {
         check_payload_type(payload.payload_type)?;
+        let absent = MediaConfigError::NoAudio(payload.codec);
+        if payload.codec == CodecId::TelephoneEvent {
+            return Err(absent);
+        }
         if payload.codec.packet_ms(ptime_ms) != ptime_ms {
             return Err(MediaConfigError::Ptime(ptime_ms));
         }
+        // A host that encodes has no rate of its own here.
+        let host_rate =
+            if coding.encoded { payload.codec.description().sample_rate } else { host_rate };
         let description = payload.codec.description_at(host_rate);
-        let encoder = payload.codec.encoder_at(host_rate, backend);
-        let mut encoder = encoder.ok_or(MediaConfigError::NoAudio(payload.codec))?;
-        encoder.tune(&tuning);
+        let mut encoder = None;
+        if !coding.encoded {
+            let own = payload.codec.encoder_at(host_rate, coding.backend);
+            encoder.insert(own.ok_or(absent)?).tune(&coding.tuning);
+        }
         Ok(Self {
             payload,
             ptime_ms,
-            tuning,
-            backend,
+            coding,
             reported_loss: 0,
             resampler: Resampler::new(host_rate, description.sample_rate)?,
             voice: Voice::new(description.sample_rate),
@@ -173,14 +193,15 @@ impl Outbound {
         tuning: EncoderTuning,
     ) -> Result<(), MediaConfigError> {
         if (payload, ptime_ms) == (self.payload, self.ptime_ms) {
-            if tuning != self.tuning {
-                self.tuning = tuning;
+            if tuning != self.coding.tuning {
+                self.coding.tuning = tuning;
                 self.retune();
             }
             return Ok(());
         }
         let (host_rate, timestamp) = (self.resampler.input_rate(), self.framer.timestamp);
-        let mut new = Self::new(payload, ptime_ms, host_rate, timestamp, (tuning, self.backend))?;
+        let coding = Coding { tuning, ..self.coding };
+        let mut new = Self::new(payload, ptime_ms, host_rate, timestamp, coding)?;
         let old = &mut self.framer;
         core::mem::swap(&mut new.framer.dtmf, &mut old.dtmf);
         core::mem::swap(&mut new.framer.ring, &mut old.ring);
@@ -199,11 +220,13 @@ impl Outbound {
         }
         // What was said already and fills no packet yet is the beginning of the next one.
         let begun = old.frame.get(..old.filled).unwrap_or_default();
-        let mut bridge = Resampler::new(old.sample_rate, new.framer.sample_rate)?;
-        bridge.process(begun, |block| new.framer.push(block));
+        if !begun.is_empty() {
+            let mut bridge = Resampler::new(old.sample_rate, new.framer.sample_rate)?;
+            bridge.process(begun, |block| new.framer.push(block));
+        }
         new.written = self.written;
         core::mem::swap(&mut new.voice, &mut self.voice);
-        new.voice.set_rate(payload.codec.description_at(host_rate).sample_rate);
+        new.voice.set_rate(new.framer.sample_rate);
         new.reported_loss = self.reported_loss;
         new.set_red_payload_type(old.copies.payload_type());
         new.retune();
@@ -220,19 +243,32 @@ impl Outbound {
         }
     }
 
-    fn retune(&mut self) {
-        let expected = self.tuning.expected_loss_percent.max(self.reported_loss);
-        let mut tuning = EncoderTuning { expected_loss_percent: expected, ..self.tuning };
-        if self.framer.copies.follow(expected) {
+    fn expected_loss(&self) -> u8 {
+        self.coding.tuning.expected_loss_percent.max(self.reported_loss)
+    }
+
+    /// The settings with the loss that is reported.
+    fn tuning_now(&self) -> EncoderTuning {
+        let mut tuning = self.coding.tuning;
+        tuning.expected_loss_percent = self.expected_loss();
+        if self.framer.copies.envelope().is_some() {
             // A whole copy is better than the coarse one of FEC, and all is sent twice.
             tuning.fec = false;
             tuning.bitrate = (tuning.bitrate / 3).saturating_mul(2).max(EncoderTuning::MIN_BITRATE);
         }
-        self.framer.encoder.tune(&tuning);
+        tuning
+    }
+
+    fn retune(&mut self) {
+        self.framer.copies.follow(self.expected_loss());
+        let tuning = self.tuning_now();
+        if let Some(encoder) = &mut self.framer.encoder {
+            encoder.tune(&tuning);
+        }
     }
 
     pub(super) fn tuning(&self) -> EncoderTuning {
-        self.tuning
+        self.coding.tuning
     }
 
     pub(super) fn payload(&self) -> Payload {
@@ -252,9 +288,8 @@ impl Outbound {
         let before = self.framer.copies.payload_type();
         self.framer.copies.set_payload_type(payload_type);
         if payload_type.is_some() {
-            self.framer
-                .ring
-                .widen(payload_room(self.payload.codec).saturating_add(CopySender::ROOM));
+            let room = payload_room(self.payload.codec, self.framer.encoder.is_some());
+            self.framer.ring.widen(room.saturating_add(CopySender::ROOM));
         }
         if payload_type != before {
             self.retune();
@@ -288,18 +323,22 @@ impl Outbound {
 
     /// Takes PCM at the host's rate.
     pub(super) fn write(&mut self, now: Instant, pcm: &[i16]) {
+        let us = (pcm.len() as u64).saturating_mul(1_000_000);
+        let us = us.checked_div(self.resampler.input_rate().into());
+        self.note_written(now, Duration::from_micros(us.unwrap_or(0)));
+        let Self { resampler, voice, framer, .. } = self;
+        resampler.process(pcm, |block| voice.capture(block, |pcm| framer.push(pcm)));
+    }
+
+    /// The host writes audio of this length: what it left out before shows in the timestamps.
+    fn note_written(&mut self, now: Instant, length: Duration) {
         let silent = self.written.map_or(Duration::ZERO, |at| now - at);
         if silent > PAUSE {
             self.framer.skip(silent, self.payload.codec.description().clock_rate);
         }
-        let us = (pcm.len() as u64).saturating_mul(1_000_000);
-        let us = us.checked_div(self.resampler.input_rate().into());
-        let length = Duration::from_micros(us.unwrap_or(0));
         // A host that writes in bursts is ahead of the clock for a while.
         let end = self.written.filter(|at| *at > now).unwrap_or(now) + length;
         self.written = Some(end.min(now + length + PAUSE));
-        let Self { resampler, voice, framer, .. } = self;
-        resampler.process(pcm, |block| voice.capture(block, |pcm| framer.push(pcm)));
     }
 
     /// The next packet to send.
@@ -335,15 +374,16 @@ impl Framer {
         payload: Payload,
         description: CodecDescription,
         ptime_ms: u32,
-        encoder: Box<dyn Encoder>,
+        encoder: Option<Box<dyn Encoder>>,
         timestamp: u32,
     ) -> Self {
         let samples = description.samples_in_ms(ptime_ms);
+        let encodes = encoder.is_some();
         Self {
             payload_type: payload.payload_type,
             dtmf_payload_type: None,
             encoder,
-            frame: vec![0; samples],
+            frame: vec![0; if encodes { samples } else { 0 }],
             filled: 0,
             sample_rate: description.sample_rate,
             ticks: description.ticks(samples),
@@ -354,7 +394,7 @@ impl Framer {
             level: 0.0,
             dtmf: DtmfSender::new(),
             copies: CopySender::default(),
-            ring: PacketRing::new(payload_room(payload.codec)),
+            ring: PacketRing::new(payload_room(payload.codec, encodes)),
         }
     }
 
@@ -385,47 +425,54 @@ impl Framer {
     fn emit(&mut self) {
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(self.ticks);
-        if !self.sending {
+        if !self.sending || self.emit_event(timestamp, self.ticks) {
             self.gain.settle();
-            return;
-        }
-        let event = self.dtmf_payload_type.zip(self.dtmf.next(timestamp, self.ticks));
-        if let Some((payload_type, event)) = event {
-            self.gain.settle();
-            let head = Queued {
-                payload_type,
-                marker: event.marker,
-                timestamp: event.timestamp,
-                len: event.payload.len(),
-            };
-            self.ring.push(head, |out| {
-                out.get_mut(..event.payload.len())?.copy_from_slice(&event.payload);
-                Some(event.payload.len())
-            });
             return;
         }
         self.gain.apply(&mut self.frame);
         self.level = follow_level(self.level, &self.frame);
         let Self { ring, encoder, frame, copies, payload_type, ticks, .. } = self;
-        let envelope = copies.envelope();
-        let head = Queued {
-            payload_type: envelope.unwrap_or(*payload_type),
-            marker: self.marker,
-            timestamp,
-            len: 0,
-        };
-        let mut encode = |out: &mut [u8]| encoder.encode(frame, out).ok();
+        let (payload_type, marker) = (*payload_type, self.marker);
+        let head = Queued { payload_type, marker, timestamp, len: 0 };
         // In silence the codec may have nothing to send: the next packet begins a talkspurt.
-        self.marker = !ring.push(head, |out| match envelope {
-            Some(_) => copies.write(*payload_type, timestamp, *ticks, out, encode),
-            None => encode(out),
+        self.marker =
+            !queue(ring, copies, head, *ticks, |out| encoder.as_mut()?.encode(frame, out).ok());
+    }
+
+    /// An event packet goes out in place of audio. False if there is none.
+    fn emit_event(&mut self, timestamp: u32, ticks: u32) -> bool {
+        let event = self.dtmf_payload_type.zip(self.dtmf.next(timestamp, ticks));
+        let Some((payload_type, event)) = event else { return false };
+        let len = event.payload.len();
+        let (marker, timestamp) = (event.marker, event.timestamp);
+        self.ring.push(Queued { payload_type, marker, timestamp, len }, |out| {
+            out.get_mut(..len)?.copy_from_slice(&event.payload);
+            Some(len)
         });
+        true
     }
 }
 
-/// Room for a payload of the codec.
-fn payload_room(codec: CodecId) -> usize {
-    if codec == CodecId::Opus { MAX_PAYLOAD } else { USUAL_PAYLOAD }
+/// Room for a payload of the codec, of our own encoder or of the host's.
+fn payload_room(codec: CodecId, own: bool) -> usize {
+    if own && codec != CodecId::Opus { USUAL_PAYLOAD } else { MAX_PAYLOAD }
+}
+
+/// Queues what `encode` writes, in an envelope with a copy of the frame before it where the peer is
+/// to have that. False if there is nothing to be sent.
+fn queue(
+    ring: &mut PacketRing,
+    copies: &mut CopySender,
+    head: Queued,
+    ticks: u32,
+    encode: impl FnOnce(&mut [u8]) -> Option<usize>,
+) -> bool {
+    let envelope = copies.envelope();
+    let outer = Queued { payload_type: envelope.unwrap_or(head.payload_type), ..head };
+    ring.push(outer, |out| match envelope {
+        Some(_) => copies.write(head.payload_type, head.timestamp, ticks, out, encode),
+        None => encode(out),
+    })
 }
 
 /// Rises at once to the mean amplitude of a frame, falls by a tenth of the difference.

@@ -105,8 +105,11 @@ impl Voice {
 impl MediaSession {
     /// Switches parts of the processing of what is sent on and off; [`read_pcm`](Self::read_pcm)
     /// is what the loudspeaker plays. The first part that is switched on adds 10 ms of delay; from
-    /// then on changes are soft.
+    /// then on changes are soft. Encoded frames are not processed.
     pub fn set_processing(&mut self, config: ProcessingConfig) {
+        if self.is_encoded() {
+            return;
+        }
         self.outbound.voice.configure(config);
     }
 

@@ -67,6 +67,9 @@ pub enum MediaEvent {
     MediaResumed,
     /// The SRTP key is used up or the context refuses: nothing can be sent until new keys come.
     SendBlocked,
+    /// The host, which encodes by itself, is to encode otherwise from now on:
+    /// [`MediaSession::encoding`](super::MediaSession::encoding).
+    EncodingChanged,
     /// No media is sent any more: it harms the network, or nobody can tell whether it does
     /// (RFC 8083). [`MediaSession::restart_sending`](super::MediaSession::restart_sending) tries
     /// again; so does an agreement on media, after 15 s or with another address.
@@ -184,9 +187,9 @@ pub struct MediaStats {
     pub buffer_target: Duration,
     /// Mean delay that the jitter buffer added, since each packet's earliest possible arrival.
     pub buffer_delay: Duration,
-    /// Level of what is sent, in dB of full scale (-127 to 0).
+    /// Level of what is sent, in dB of full scale (-127 to 0); -127 with encoded frames.
     pub level_sent: f32,
-    /// Level of what is heard, in dB of full scale (-127 to 0).
+    /// Level of what is heard, in dB of full scale (-127 to 0); -127 with encoded frames.
     pub level_received: f32,
     /// How good the peer sounds; `None` before it was heard.
     pub quality: Option<Quality>,

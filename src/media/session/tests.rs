@@ -1,6 +1,7 @@
 //! Plain RTP (for which tests outside the crate have no permit), and what needs a look inside.
 
 mod dtmf;
+mod frames;
 mod outbound;
 mod playout;
 mod reports;
@@ -145,7 +146,7 @@ fn mute_sends_silence_and_a_pause_of_the_host_shows_in_the_timestamps() {
     let mut buf = [0; MAX_TRANSMIT];
     let mut send = |s: &mut MediaSession, ms: u64| {
         let now = Instant::from_millis(ms);
-        s.write_pcm(now, &[9_000; 160]);
+        s.write_pcm(now, &[9_000; 160]).unwrap();
         let t = s.poll_transmit(now, &mut buf).unwrap().unwrap();
         let rtp = RtpPacket::parse(t.packet.bytes()).unwrap();
         // Mute takes 10 ms: the end of the packet counts.
@@ -203,7 +204,7 @@ proptest! {
                 bytes[8..12].copy_from_slice(&[0, 0, 0, 7]);
             }
             s.handle_datagram(now, Channel::Rtp, &mut bytes, addr(4_000));
-            s.read_pcm(now, &mut pcm);
+            s.read_pcm(now, &mut pcm).unwrap();
             s.handle_timeout(now);
             while s.poll_event().is_some() {}
             now += Duration::from_millis(20);

@@ -138,8 +138,8 @@ pub fn talk(setup: Setup, pcm: &[i16], arrivals: &[Arrival], seed: u64) -> Heard
         for (at, to, channel, mut bytes) in control.extract_if(.., |c| c.0 <= now) {
             pair.deliver(to, at, channel, &mut bytes);
         }
-        pair.ends[0].write_pcm(now, said);
-        pair.ends[1].write_pcm(now, &quiet);
+        pair.ends[0].write_pcm(now, said).unwrap();
+        pair.ends[1].write_pcm(now, &quiet).unwrap();
         let mut out: Vec<(usize, Channel, Vec<u8>)> = Vec::new();
         for end in 0..2 {
             pair.transmit(end, now, |channel, bytes| out.push((end, channel, bytes.to_vec())));
@@ -156,7 +156,7 @@ pub fn talk(setup: Setup, pcm: &[i16], arrivals: &[Arrival], seed: u64) -> Heard
         }
         let from = heard.pcm.len();
         heard.pcm.resize(from + step, 0);
-        pair.ends[1].read_pcm(now, &mut heard.pcm[from..]);
+        pair.ends[1].read_pcm(now, &mut heard.pcm[from..]).unwrap();
         let stats = pair.ends[1].stats();
         heard.moments.push(Moment {
             at_ms: (now.as_micros() as f64 - zero as f64) / 1e3,

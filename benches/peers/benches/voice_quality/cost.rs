@@ -43,7 +43,7 @@ impl Direct {
     fn tick(&mut self, said: &[i16], heard: &mut [Vec<i16>; 2]) {
         let mut packets = [[0u8; MAX_TRANSMIT]; 4];
         for end in 0..2 {
-            self.pair.ends[end].write_pcm(self.now, said);
+            self.pair.ends[end].write_pcm(self.now, said).unwrap();
             let mut lengths = [(0, Channel::Rtp); 4];
             let mut count = 0;
             self.pair.transmit(end, self.now, |channel, bytes| {
@@ -56,7 +56,7 @@ impl Direct {
             }
         }
         for (end, heard) in heard.iter_mut().enumerate() {
-            self.pair.ends[end].read_pcm(self.now, heard);
+            self.pair.ends[end].read_pcm(self.now, heard).unwrap();
         }
         self.now += Duration::from_millis(20);
     }

@@ -91,6 +91,11 @@ trait RawDecoder: Send {
     fn reset(&mut self);
 }
 
+/// Samples at 48 kHz of a packet; `None` if it is none (RFC 6716 §3.4).
+pub(super) fn packet_samples(packet: &[u8]) -> Option<usize> {
+    packet::samples(packet).and_then(|samples| usize::try_from(samples).ok())
+}
+
 /// A packet of up to this many bytes says only that nothing is sent (DTX).
 const DTX_BYTES: usize = 2;
 

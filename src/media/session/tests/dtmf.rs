@@ -30,7 +30,7 @@ impl Left {
 fn speak(s: &mut MediaSession, now: &mut Instant, frames: usize, rate: usize) -> Vec<Left> {
     let (mut left, mut buf) = (Vec::new(), [0; MAX_TRANSMIT]);
     for _ in 0..frames {
-        s.write_pcm(*now, &vec![5_000; rate / 50]);
+        s.write_pcm(*now, &vec![5_000; rate / 50]).unwrap();
         while let Some(t) = s.poll_transmit(*now, &mut buf).unwrap() {
             let rtp = RtpPacket::parse(t.packet.bytes()).unwrap();
             left.push(Left {

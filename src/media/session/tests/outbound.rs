@@ -19,7 +19,7 @@ fn poll(s: &mut MediaSession, now: Instant) -> Vec<Left> {
 
 fn say(s: &mut MediaSession, ms: u64, pcm: &[i16]) -> Vec<Left> {
     let now = Instant::from_millis(ms);
-    s.write_pcm(now, pcm);
+    s.write_pcm(now, pcm).unwrap();
     poll(s, now)
 }
 
@@ -57,7 +57,7 @@ fn another_codec_keeps_mute_hold_what_waits_and_the_clock() {
     let mut s = session(config());
     let first = say(&mut s, 0, &voice(0, 8_000));
     s.set_muted(true);
-    s.write_pcm(Instant::from_millis(20), &voice(1, 8_000));
+    s.write_pcm(Instant::from_millis(20), &voice(1, 8_000)).unwrap();
     let pcma = Payload { payload_type: 8, codec: CodecId::Pcma };
     s.handle_update(Instant::from_millis(20), MediaUpdate::new().send(pcma)).unwrap();
     assert!(s.is_muted());
@@ -77,7 +77,7 @@ fn another_codec_keeps_mute_hold_what_waits_and_the_clock() {
 #[test]
 fn a_hold_drops_what_waits() {
     let mut s = session(config());
-    s.write_pcm(Instant::ZERO, &voice(0, 8_000));
+    s.write_pcm(Instant::ZERO, &voice(0, 8_000)).unwrap();
     assert!(s.has_output());
     s.set_direction(Instant::ZERO, Direction::Inactive);
     s.set_direction(Instant::ZERO, Direction::SendRecv);
@@ -119,7 +119,7 @@ fn who_does_not_poll_loses_the_oldest_and_it_is_counted() {
     let mut s = session(config());
     let mut all = Vec::new();
     for n in 0..20 {
-        s.write_pcm(Instant::from_millis(n as u64 * 20), &voice(n, 8_000));
+        s.write_pcm(Instant::from_millis(n as u64 * 20), &voice(n, 8_000)).unwrap();
     }
     all.extend(poll(&mut s, Instant::from_millis(400)));
     assert_eq!((all.len(), s.stats().send_overflow), (16, 4));
@@ -143,7 +143,7 @@ fn levels_are_in_db_of_full_scale_rise_at_once_and_fall_slowly() {
     assert!((-21.5..-20.5).contains(&after), "a tenth less: {after}");
     feed(&mut s, 1, 0..8, addr(4_000));
     let mut pcm = [0; 160];
-    (0..4).for_each(|n| s.read_pcm(Instant::from_millis(160 + n * 20), &mut pcm));
+    (0..4).for_each(|n| s.read_pcm(Instant::from_millis(160 + n * 20), &mut pcm).unwrap());
     // 0x11 is -16 764 in mu-law.
     assert!((s.stats().level_received + 6.0).abs() < 1.0, "{}", s.stats().level_received);
 }
@@ -174,7 +174,7 @@ fn packets_of_more_than_60_ms_are_refused_and_sequences_begin_low() {
     // RFC 3711 §3.3.1: a first wrap that is missed would lose the stream.
     for seed in 0..20 {
         let mut s = MediaSession::new(Instant::ZERO, config(), &mut SeededRng::new(seed)).unwrap();
-        s.write_pcm(Instant::ZERO, &[900; 160]);
+        s.write_pcm(Instant::ZERO, &[900; 160]).unwrap();
         let mut buf = [0; MAX_TRANSMIT];
         let t = s.poll_transmit(Instant::ZERO, &mut buf).unwrap().unwrap();
         assert!(RtpPacket::parse(t.packet.bytes()).unwrap().header.sequence_number < 0x8000);

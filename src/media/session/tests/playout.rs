@@ -34,7 +34,7 @@ fn listen(s: &mut MediaSession, arrivals: &[(Instant, u32)], ms: u32) -> (Vec<i1
             s.handle_datagram(*at, Channel::Rtp, &mut packet(*number), addr(4_000));
         }
         let mut pcm = [0; 80];
-        s.read_pcm(now, &mut pcm);
+        s.read_pcm(now, &mut pcm).unwrap();
         heard.extend(pcm);
         levels.push(s.stats().buffer_level);
     }
@@ -123,7 +123,7 @@ fn on_a_clean_path_the_time_axis_stays_whatever_the_blocks_of_the_host() {
             while let Some((at, number)) = next.next_if(|(at, _)| *at <= now) {
                 s.handle_datagram(*at, Channel::Rtp, &mut packet(*number), addr(4_000));
             }
-            s.read_pcm(now, &mut vec![0; block as usize]);
+            s.read_pcm(now, &mut vec![0; block as usize]).unwrap();
             let (stats, now) = (s.stats(), tick * block);
             if now < 16_000 {
                 settled = (stats.shrunk, stats.stretched);
@@ -178,7 +178,7 @@ fn each_fault_of_the_order_has_a_counter_of_its_own() {
     assert_eq!((stats.reordered, stats.duplicate, stats.late), (1, 1, 0));
     assert_eq!((stats.lost, stats.packets_received, stats.out_of_sequence), (-1, 6, 1));
     let mut pcm = [0; 160];
-    (0..20).for_each(|n| s.read_pcm(at(n * 20), &mut pcm));
+    (0..20).for_each(|n| s.read_pcm(at(n * 20), &mut pcm).unwrap());
     // 7 comes in time; what was played is over.
     take(&mut s, 400, &[7, 2]);
     let stats = s.stats();
