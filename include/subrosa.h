@@ -205,6 +205,42 @@
 #define SUBROSA_MAX_CODECS 8
 
 /**
+ * A microphone.
+ */
+#define SUBROSA_DEVICE_INPUT 1
+
+/**
+ * A loudspeaker.
+ */
+#define SUBROSA_DEVICE_OUTPUT 2
+
+/**
+ * Nothing happened.
+ */
+#define SUBROSA_DEVICE_EVENT_NONE 0
+
+/**
+ * The device in use is gone: it was unplugged, broke, or stalled. `replacement` is used instead;
+ * if that is empty, there is silence.
+ */
+#define SUBROSA_DEVICE_EVENT_LOST 1
+
+/**
+ * There was silence, and now the default device is used: `id`.
+ */
+#define SUBROSA_DEVICE_EVENT_REPLACED 2
+
+/**
+ * The chosen device is back and in use.
+ */
+#define SUBROSA_DEVICE_EVENT_RESTORED 3
+
+/**
+ * Devices were connected or disconnected: ask for the lists again to show them.
+ */
+#define SUBROSA_DEVICE_EVENT_LIST_CHANGED 4
+
+/**
  * NAPTR records.
  */
 #define SUBROSA_DNS_NAPTR 1
@@ -1534,14 +1570,130 @@ typedef struct subrosa_device_info {
      */
     int32_t is_default;
     /**
-     * What the system calls it, for subrosa_audio_device_open_named.
+     * What the system calls it, for subrosa_audio_device_open_named and _choose. It stays the same
+     * while the device is unplugged.
      */
     struct subrosa_str id;
     /**
      * What people call it.
      */
     struct subrosa_str name;
+    /**
+     * SUBROSA_DEVICE_INPUT or _OUTPUT; a headset is in both lists.
+     */
+    int32_t direction;
+    /**
+     * The rate that it is used at, in Hz; 0 if that is unknown because somebody else uses it.
+     */
+    uint32_t sample_rate;
+    /**
+     * The lowest and the highest rate that it can do, in Hz; 0 if unknown.
+     */
+    uint32_t min_rate;
+    /**
+     * See `min_rate`.
+     */
+    uint32_t max_rate;
 } subrosa_device_info;
+
+/**
+ * What happened to the devices. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_device_event {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * SUBROSA_DEVICE_EVENT_.
+     */
+    int32_t kind;
+    /**
+     * SUBROSA_DEVICE_INPUT or _OUTPUT; 0 if it is about neither.
+     */
+    int32_t direction;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * The device.
+     */
+    struct subrosa_str id;
+    /**
+     * What is used instead of it; empty: silence.
+     */
+    struct subrosa_str replacement;
+} subrosa_device_event;
+
+/**
+ * How well a device and the call keep pace. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_device_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * By how much the device's clock is faster than ours, in parts per million, as far as the
+     * correction knows it.
+     */
+    float drift_ppm;
+    /**
+     * Times that the store between device and call ran dry: a gap each.
+     */
+    uint64_t underruns;
+    /**
+     * Times that too much was in store, and some of it was cut.
+     */
+    uint64_t overruns;
+    /**
+     * What is in store: the delay that this adds.
+     */
+    uint64_t delay_us;
+    /**
+     * Gaps that the system tells of: its own buffer ran dry, or over.
+     */
+    uint64_t xruns;
+    /**
+     * Times that the stream broke, and the same device was opened again.
+     */
+    uint64_t restarts;
+} subrosa_device_stats;
+
+/**
+ * What an echo test has found. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_echo_measurement {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * Something came back: 1 or 0.
+     */
+    int32_t came_back;
+    /**
+     * The way through both devices and the air; 0 if nothing came back.
+     */
+    uint64_t delay_us;
+    /**
+     * How much louder it came back than it was sent, in dB.
+     */
+    float level_db;
+    /**
+     * How alike what came back is to what was sent, from 0 to 1.
+     */
+    float likeness;
+    /**
+     * The loudest sample that the microphone heard, in dBFS: at -96 it heard nothing at all.
+     */
+    float peak_dbfs;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+} subrosa_echo_measurement;
 
 /**
  * One DNS record; which fields count depends on its kind.
@@ -2770,6 +2922,34 @@ typedef struct subrosa_security_report {
 } subrosa_security_report;
 
 /**
+ * How loud a call is at this end, in dB of full scale: -96 is silence, 0 the loudest that there
+ * is. A peak falls by 11.8 dB a second; RMS is over about 0.3 s, and a full-scale sine has -3. Set
+ * `size` to sizeof before asking.
+ */
+typedef struct subrosa_call_levels {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * What the call's source gives, before it is processed, muted or made louder: its peak.
+     */
+    float sent_peak_dbfs;
+    /**
+     * Its RMS.
+     */
+    float sent_rms_dbfs;
+    /**
+     * What the call's sink gets: its peak.
+     */
+    float received_peak_dbfs;
+    /**
+     * Its RMS.
+     */
+    float received_rms_dbfs;
+} subrosa_call_levels;
+
+/**
  * One SIP message of the trace. Set `size` to sizeof before asking.
  */
 typedef struct subrosa_sip_trace {
@@ -3306,11 +3486,11 @@ subrosa_status subrosa_config_set_circuit_breaker(struct subrosa_config *config,
 subrosa_status subrosa_config_set_upgrade_running_calls(struct subrosa_config *config, int32_t on);
 
 /**
- * Opens the default microphone and loudspeaker and starts them. SUBROSA_ERR_SYSTEM if one is missing or refused.
- * Only in a library built with the feature `audio-device`.
+ * Opens the default microphone and loudspeaker and starts them, for calls of this sample rate (Hz);
+ * whatever the devices' own rates are, they are converted. SUBROSA_ERR_SYSTEM if one is missing or
+ * refused. Only in a library built with the feature `audio-device`.
  */
-subrosa_status subrosa_audio_device_open(uint32_t sample_rate,
-                                         struct subrosa_audio_device **out);
+subrosa_status subrosa_audio_device_open(uint32_t sample_rate, struct subrosa_audio_device **out);
 
 /**
  * Opens the devices with these ids, or with names that contain these words, and starts them; empty
@@ -3355,10 +3535,91 @@ void subrosa_audio_device_free(struct subrosa_audio_device *device);
 
 /**
  * The call says what the microphone hears, and its far end is heard on the loudspeaker. The
- * device must be open at the audio's sample rate.
+ * device must be open at the audio's sample rate. One call has it at a time: the one whose audio
+ * was set last; the one before hears and says silence from then on.
  */
 subrosa_status subrosa_call_audio_set_device(struct subrosa_call_audio *audio,
                                              const struct subrosa_audio_device *device);
+
+/**
+ * What the last failing function on this handle had to say, as a sentence.
+ */
+subrosa_status subrosa_audio_device_last_error(const struct subrosa_audio_device *device,
+                                               struct subrosa_str *out);
+
+/**
+ * Uses the device with this id, or with a name that contains these words, from now on, also in the
+ * calls that run; empty is the default one. The old device is used until the new one is ready. It
+ * stays chosen while it is away. SUBROSA_ERR_SYSTEM if it cannot be used: then the one before is.
+ */
+subrosa_status subrosa_audio_device_choose(struct subrosa_audio_device *device,
+                                           int32_t direction,
+                                           struct subrosa_str name);
+
+/**
+ * The id of the device in use; empty is silence, because there is none.
+ */
+subrosa_status subrosa_audio_device_in_use(const struct subrosa_audio_device *device,
+                                           int32_t direction,
+                                           struct subrosa_str *out);
+
+/**
+ * What happened to the devices, waiting for it up to `timeout_ms` (0: does not wait);
+ * SUBROSA_DEVICE_EVENT_NONE if nothing did. The handle is busy while this waits.
+ */
+subrosa_status subrosa_audio_device_next_event(struct subrosa_audio_device *device,
+                                               uint32_t timeout_ms,
+                                               struct subrosa_device_event *out);
+
+/**
+ * How loud a device is, in dBFS: what a call hears from the microphone, before any processing, or
+ * plays on the loudspeaker; -96 if no call uses it. See subrosa_call_levels.
+ */
+subrosa_status subrosa_audio_device_level(const struct subrosa_audio_device *device,
+                                          int32_t direction,
+                                          float *out_peak_dbfs,
+                                          float *out_rms_dbfs);
+
+/**
+ * How well a device and the call keep pace, since the handle was opened.
+ */
+subrosa_status subrosa_audio_device_stats(const struct subrosa_audio_device *device,
+                                          int32_t direction,
+                                          struct subrosa_device_stats *out);
+
+/**
+ * Plays a SUBROSA_TONE_ of a country without a call, for so long, in place of what was played
+ * before: busy or congestion after a call, for example. A call that begins meanwhile silences it.
+ */
+subrosa_status subrosa_audio_device_play_tone(struct subrosa_audio_device *device,
+                                              struct subrosa_str country,
+                                              int32_t tone,
+                                              uint32_t length_ms);
+
+/**
+ * An echo test without a call: the loudspeaker plays what the microphone heard so long ago (at
+ * most 10 s), until subrosa_audio_device_stop_playing. Use a headset, or it howls.
+ */
+subrosa_status subrosa_audio_device_play_microphone(struct subrosa_audio_device *device,
+                                                    uint32_t delay_ms);
+
+/**
+ * Ends what is played without a call.
+ */
+subrosa_status subrosa_audio_device_stop_playing(struct subrosa_audio_device *device);
+
+/**
+ * Whether something is played without a call: 1 or 0.
+ */
+subrosa_status subrosa_audio_device_is_playing(const struct subrosa_audio_device *device,
+                                               int32_t *out);
+
+/**
+ * An echo test without a call: sends short sweeps of sound out of the loudspeaker and looks for
+ * them in what the microphone hears. It takes some seconds and returns then.
+ */
+subrosa_status subrosa_audio_device_measure_echo(struct subrosa_audio_device *device,
+                                                 struct subrosa_echo_measurement *out);
 
 /**
  * Answers a SUBROSA_OUTPUT_RESOLVE: `result` says whether there are records.
@@ -4544,6 +4805,14 @@ subrosa_status subrosa_phone_play_ring(struct subrosa_phone *phone,
 subrosa_status subrosa_phone_record_ring(struct subrosa_phone *phone,
                                          uint64_t call,
                                          const struct subrosa_audio_ring *ring);
+
+/**
+ * How loud a call is at this end. SUBROSA_ERR_UNKNOWN_ID if no audio is attached to it: it is over,
+ * or not answered yet.
+ */
+subrosa_status subrosa_phone_levels(const struct subrosa_phone *phone,
+                                    uint64_t call,
+                                    struct subrosa_call_levels *out);
 
 /**
  * As subrosa_engine_export_peers.

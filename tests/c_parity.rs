@@ -91,6 +91,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("LadderStep", "subrosa_ladder_step."),
     ("SipTraceRecord", "subrosa_sip_trace."),
     ("DeviceInfo", "subrosa_device_info."),
+    ("StreamStats", "subrosa_device_stats."),
+    ("EchoMeasurement", "subrosa_echo_measurement."),
+    ("CallLevels", "subrosa_call_levels."),
     ("EngineLoad", "subrosa_engine_load."),
     ("SrtpProgress", "subrosa_srtp_progress."),
     ("SourceCounters", "subrosa_srtp_progress."),
@@ -130,6 +133,8 @@ const VARIANTS: &[(&str, &str)] = &[
     ("ToneKind", "SUBROSA_TONE_"),
     ("PacketKind", "SUBROSA_PACKET_"),
     ("FrameKind", "SUBROSA_FRAME_"),
+    ("DeviceDirection", "SUBROSA_DEVICE_"),
+    ("DeviceEvent", "SUBROSA_DEVICE_EVENT_"),
 ];
 
 /// The C names that a Rust item has by convention; any of them will do.
@@ -354,6 +359,11 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("AudioRing::is_empty", &["subrosa_audio_ring_len"], SHORTHAND),
     ("AudioDevice::source", &["subrosa_call_audio_set_device"], "both ends"),
     ("AudioDevice::sink", &["subrosa_call_audio_set_device"], "both ends"),
+    ("AudioDevice::try_event", &["subrosa_audio_device_next_event"], "with a timeout of 0"),
+    ("DeviceDirection::as_str", &[], WORDS),
+    ("DeviceInfo.rates", &["subrosa_device_info.min_rate", "subrosa_device_info.max_rate"], "both ends"),
+    ("CallLevels.sent", &["subrosa_call_levels.sent_peak_dbfs", "subrosa_call_levels.sent_rms_dbfs"], "its fields"),
+    ("CallLevels.received", &["subrosa_call_levels.received_peak_dbfs", "subrosa_call_levels.received_rms_dbfs"], "its fields"),
     ("Player::new", &["subrosa_audio_ring_push"], "a ring takes samples"),
     ("Player::open", &["subrosa_call_audio_set_source_wav"], "the same"),
     ("Player::looping", &["subrosa_call_audio_set_source_wav"], "an argument"),

@@ -38,7 +38,7 @@ fn help_documents_every_option_and_every_exit_status() {
             options += 1;
         }
     }
-    assert_eq!(options, 36, "options found in the source");
+    assert_eq!(options, 38, "options found in the source");
     // And no text promises an option that there is not.
     let others = source.split("match name.as_str() {").nth(1).unwrap();
     let others = others.split("_ if options").next().unwrap();
@@ -63,7 +63,7 @@ fn help_documents_every_option_and_every_exit_status() {
 
 #[test]
 fn wrong_options_are_told_apart_from_everything_else() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 16] = [
         (&["--colour"], "there is no option --colour"),
         (&["extra"], "extra"),
         (&["--call"], "call"),
@@ -75,6 +75,8 @@ fn wrong_options_are_told_apart_from_everything_else() {
         (&["--rate", "12345"], "give 8000"),
         (&["--codec", "g722,mp3"], "g722, pcmu and pcma"),
         (&["--dtmf", "12x"], "digits are"),
+        (&["--tones", "atlantis"], "give a country"),
+        (&["--echo", "11"], "from 0 to 10"),
         (&["--listen-tls", "0"], "needs --cert and --key"),
         (&["--cert", "c.pem"], "go together"),
         (&["--call", "sip:bob@example.com", "--auto-answer"], "only one of"),
@@ -83,7 +85,13 @@ fn wrong_options_are_told_apart_from_everything_else() {
         assert_fails(arguments, 2, part);
     }
     if cfg!(not(feature = "audio-device")) {
-        for option in [&["--device"][..], &["--input", "x"], &["--list-devices"]] {
+        for option in [
+            &["--device"][..],
+            &["--input", "x"],
+            &["--list-devices"],
+            &["--echo-test"],
+            &["--echo", "1"],
+        ] {
             assert_fails(option, 2, "--features audio-device");
         }
     }

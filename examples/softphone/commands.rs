@@ -13,8 +13,10 @@ pub(crate) const HELP: &str = "\
   hangup          end the call              report       how secure the call is, and why
   hold, resume    the far end               play FILE    play a WAV file to the far end
   mute, unmute    our microphone            record FILE  record the far end, as WAV
-  dtmf DIGITS     press keys                quit         hang up, un-register and end
-  resend          send again after a stop   help         this";
+  dtmf DIGITS     press keys                levels       how loud both ends are
+  devices         list them                 input NAME   another microphone, also in a call
+  resend          send again after a stop   output NAME  another loudspeaker (or: default)
+  help            this                      quit         hang up, un-register and end";
 
 /// A command.
 #[derive(Debug)]
@@ -30,6 +32,13 @@ pub(crate) enum Command {
     Dtmf(String),
     Play(String),
     Record(String),
+    Devices,
+    /// `None`: the system's default.
+    Device {
+        output: bool,
+        name: Option<String>,
+    },
+    Levels,
     Status,
     Stats,
     Report,
@@ -65,6 +74,13 @@ pub(crate) fn parse(line: &str) -> Command {
         "play" => Command::Play(rest.to_owned()),
         "record" if rest.is_empty() => needs("a file name"),
         "record" => Command::Record(rest.to_owned()),
+        "devices" => Command::Devices,
+        "input" | "output" if rest.is_empty() => needs("the name of a device, or default"),
+        "input" | "output" => {
+            let name = (rest != "default").then(|| rest.to_owned());
+            Command::Device { output: word == "output", name }
+        }
+        "levels" => Command::Levels,
         "status" => Command::Status,
         "stats" => Command::Stats,
         "report" => Command::Report,

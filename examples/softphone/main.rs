@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod commands;
+#[cfg_attr(not(feature = "audio-device"), path = "no_devices.rs")]
+mod devices;
 mod display;
 mod failure;
 mod meter;
@@ -14,10 +16,10 @@ mod setup;
 
 use std::process::ExitCode;
 
+use devices::Devices;
 use failure::Failure;
 use options::{HELP, Options, Request};
 use session::Session;
-use setup::Microphone;
 
 fn main() -> ExitCode {
     let outcome = match options::parse() {
@@ -29,7 +31,8 @@ fn main() -> ExitCode {
             println!("softphone {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
-        Ok(Request::ListDevices) => setup::list_devices(),
+        Ok(Request::ListDevices) => devices::list().map(|list| println!("{list}")),
+        Ok(Request::Echo(options)) => devices::echo(&options),
         Ok(Request::Run(options)) => run(*options),
         Err(failure) => Err(failure),
     };
@@ -43,10 +46,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<(), Failure> {
-    let microphone = Microphone::open(&options)?;
+    let devices = Devices::open(&options)?;
     let mut options = options;
     let (phone, account, watch) = setup::start(&mut options)?;
-    let outcome = Session::new(phone.clone(), account, options, microphone, watch).run();
+    let outcome = Session::new(phone.clone(), account, options, devices, watch).run();
     phone.stop();
     outcome
 }

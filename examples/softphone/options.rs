@@ -52,6 +52,9 @@ pub(crate) struct Options {
     pub(crate) device: bool,
     pub(crate) input: Option<String>,
     pub(crate) output: Option<String>,
+    pub(crate) echo_test: bool,
+    pub(crate) echo: Option<Duration>,
+    no_tones: bool,
     pub(crate) sip_trace: bool,
     pub(crate) quiet: bool,
 }
@@ -62,6 +65,8 @@ pub(crate) enum Request {
     Help,
     Version,
     ListDevices,
+    /// An echo test without a call.
+    Echo(Box<Options>),
     Run(Box<Options>),
 }
 
@@ -101,6 +106,9 @@ impl Options {
             device: false,
             input: None,
             output: None,
+            echo_test: false,
+            echo: None,
+            no_tones: false,
             sip_trace: false,
             quiet: false,
         })
@@ -146,6 +154,9 @@ pub(crate) fn parse() -> Result<Request, Failure> {
         }
     }
     options.check_consistency()?;
+    if options.echo_test || options.echo.is_some() {
+        return Ok(Request::Echo(Box::new(options)));
+    }
     Ok(Request::Run(Box::new(options)))
 }
 
@@ -158,6 +169,7 @@ impl Options {
             "auto-answer" => &mut self.auto_answer,
             "loop" => &mut self.looping,
             "device" => &mut self.device,
+            "echo-test" => &mut self.echo_test,
             "sip-trace" => &mut self.sip_trace,
             "quiet" => &mut self.quiet,
             _ => return false,
@@ -202,6 +214,8 @@ impl Options {
             "input" => self.input = Some(value),
             "output" => self.output = Some(value),
             "play" => self.play = Some(value.into()),
+            "echo" => self.echo = Some(echo_delay(&value).map_err(wrong)?),
+            "tones" if value == "off" => self.no_tones = true,
             "tones" => self.tones = Some(plan(&value).map_err(wrong)?),
             "record" => self.record = Some(value.into()),
             _ => self.rate = rate(&value).map_err(wrong)?,
@@ -220,9 +234,15 @@ impl Options {
         if self.listen_tls.is_some() && self.cert.is_none() {
             return Err(Failure::usage("--listen-tls needs --cert and --key"));
         }
-        self.device |= self.input.is_some() || self.output.is_some();
+        let echo = self.echo_test || self.echo.is_some();
+        self.device |= self.input.is_some() || self.output.is_some() || echo;
         if self.device {
-            needs_devices("device")?;
+            needs_devices(if echo { "echo-test" } else { "device" })?;
+            // Somebody listens: a telephone has tones.
+            self.tones.get_or_insert(TonePlan::DEFAULT);
+        }
+        if self.no_tones {
+            self.tones = None;
         }
         self.register |= self.check;
         Ok(())
@@ -246,7 +266,7 @@ fn needs_provisioning() -> Result<(), Failure> {
 }
 
 /// Options that take a value.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 30] = [
     "provision",
     "aor",
     "name",
@@ -267,6 +287,7 @@ const KNOWN: [&str; 29] = [
     "listen-tls",
     "call",
     "duration",
+    "echo",
     "timeout",
     "dtmf",
     "codec",
@@ -313,6 +334,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .filter(|s| (0.0..=86_400.0).contains(s))
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "give seconds, from 0 to 86400".into())
+}
+
+fn echo_delay(text: &str) -> Result<Duration, String> {
+    let delay = seconds(text).ok().filter(|delay| *delay <= Duration::from_secs(10));
+    delay.ok_or_else(|| "give seconds, from 0 to 10".into())
 }
 
 fn port(text: &str) -> Result<u16, String> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use subrosa::driver::{CallInfo, DriverStats};
+use subrosa::driver::{CallInfo, CallLevels, DriverStats};
 use subrosa::engine::{
     AccountState, AccountStatus, CallState, Padlock, SipDirection, SipTraceRecord, StepOutcome,
 };
@@ -11,7 +11,7 @@ use subrosa::media::session::MediaStats;
 use subrosa::wire::rtcp::{UNAVAILABLE, VoipMetrics};
 
 use crate::display::Paint;
-use crate::meter::Meters;
+use crate::meter;
 
 const RED: u8 = 31;
 const GREEN: u8 = 32;
@@ -48,7 +48,7 @@ pub(crate) fn live(
     info: &CallInfo,
     seconds: Option<u64>,
     muted: bool,
-    meters: &Meters,
+    levels: CallLevels,
     paint: Paint,
 ) -> String {
     let padlock = info.security.padlock();
@@ -65,14 +65,20 @@ pub(crate) fn live(
         let _ = write!(line, ", {}", paint.color(YELLOW, "muted"));
     }
     if let (Some(media), Some(codec)) = (&info.media, info.codec) {
-        let (spoken, heard) = (meters.spoken.level(), meters.heard.level());
-        let _ = write!(line, "  {} {spoken}{heard}  lost {}", codec.as_str(), media.lost);
+        let (we, they) = (meter::bar(levels.sent), meter::bar(levels.received));
+        let _ = write!(line, "  {} we {we} they {they}  lost {}", codec.as_str(), media.lost);
         let _ = match media.quality {
             Some(quality) => write!(line, "  MOS {:.1}", quality.mos_cq),
             None => Ok(()),
         };
     }
     line
+}
+
+/// How loud both ends are.
+pub(crate) fn levels(levels: CallLevels) -> String {
+    let (we, they) = (meter::figures(levels.sent), meter::figures(levels.received));
+    rows(&[("we", we), ("they", they)])
 }
 
 /// The account in one line.

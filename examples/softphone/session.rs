@@ -11,13 +11,12 @@ use subrosa::engine::{AccountId, CallId, CallOptions};
 use subrosa::wire::sip::Uri;
 
 use crate::commands;
+use crate::devices::Devices;
 use crate::display::Display;
 use crate::failure::{Failure, Status};
-use crate::meter::Meters;
 use crate::options::Options;
 use crate::provision::Watch;
 use crate::report;
-use crate::setup::Microphone;
 
 /// How long one DTMF digit lasts, and the pause after it.
 const DIGIT: Duration = Duration::from_millis(120);
@@ -44,11 +43,10 @@ pub(crate) struct Session {
     phone: Phone,
     account: AccountId,
     options: Options,
-    microphone: Option<Microphone>,
+    devices: Option<Devices>,
     /// The document of --provision.
     watch: Option<Watch>,
     display: Display<Stdout>,
-    meters: Meters,
     call: Option<Current>,
     /// The last call that ended, for its report and figures.
     last: Option<CallId>,
@@ -66,7 +64,7 @@ impl Session {
         phone: Phone,
         account: AccountId,
         options: Options,
-        microphone: Option<Microphone>,
+        devices: Option<Devices>,
         watch: Option<Watch>,
     ) -> Self {
         Self {
@@ -74,9 +72,8 @@ impl Session {
             account,
             display: Display::terminal(options.quiet),
             options,
-            microphone,
+            devices,
             watch,
-            meters: Meters::default(),
             call: None,
             last: None,
             registered: false,
@@ -95,6 +92,9 @@ impl Session {
     pub(crate) fn run(&mut self) -> Result<(), Failure> {
         let outcome = self.work();
         self.display.close();
+        if let Some(devices) = self.devices.as_ref().filter(|_| self.options.is_one_shot()) {
+            devices.finish_tone();
+        }
         outcome
     }
 
@@ -111,6 +111,7 @@ impl Session {
                 self.handle_event(event)?;
             }
             self.show_trace()?;
+            self.show_device_news();
             self.obey(&typed)?;
             self.provision();
             self.pass_time()?;
@@ -128,6 +129,12 @@ impl Session {
             traced.iter().for_each(|record| self.display.answer(&report::traced(record)));
         }
         Ok(())
+    }
+
+    /// What happened to microphone and loudspeaker.
+    fn show_device_news(&mut self) {
+        let news = self.devices.as_ref().map(Devices::news).unwrap_or_default();
+        news.iter().for_each(|sentence| self.say(sentence));
     }
 
     /// A document that changed is applied; a mistake in it changes nothing.
@@ -166,8 +173,8 @@ impl Session {
     /// The audio that the options ask for, and how to see the end of the file.
     fn audio(&self) -> Result<(CallAudio, Option<Progress>), Failure> {
         let mut audio = CallAudio::new(self.options.rate);
-        if let Some(microphone) = &self.microphone {
-            audio = microphone.attach(audio, &self.meters);
+        if let Some(devices) = &self.devices {
+            audio = devices.attach(audio);
         }
         if let Some(plan) = self.options.tones {
             audio = audio.tones(plan);
@@ -177,11 +184,11 @@ impl Session {
             let player = Player::open(path, self.options.rate)?;
             let player = if self.options.looping { player.looping() } else { player };
             progress = (!self.options.looping).then(|| player.progress());
-            audio = audio.source(self.meters.spoken.source(player));
+            audio = audio.source(player);
         }
         if let Some(path) = &self.options.record {
             let recorder = WavRecorder::create(path, self.options.rate)?;
-            audio = audio.sink(self.meters.heard.sink(recorder));
+            audio = audio.sink(recorder);
         }
         Ok((audio, progress))
     }
@@ -228,7 +235,8 @@ impl Session {
                 Some(info) => {
                     let seconds = call.answered.map(|at| at.elapsed().as_secs());
                     let paint = self.display.paint();
-                    report::live(&info, seconds, call.muted, &self.meters, paint)
+                    let levels = self.phone.levels(call.id)?.unwrap_or_default();
+                    report::live(&info, seconds, call.muted, levels, paint)
                 }
             },
         };

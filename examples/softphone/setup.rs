@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use subrosa::crypto::tls::{TlsIdentity, TrustAnchors};
-use subrosa::driver::{CallAudio, Phone};
+use subrosa::driver::Phone;
 use subrosa::engine::{AccountConfig, AccountId, Config};
 
 use crate::failure::{Failure, Status};
-use crate::meter::Meters;
 use crate::options::Options;
 use crate::provision::Watch;
 
@@ -75,73 +74,4 @@ pub(crate) fn start(options: &mut Options) -> Result<(Phone, AccountId, Option<W
     phone.set_domain_policy(options.aor.host_str(), options.policy)?;
     let account = phone.add_account(account(options))?;
     Ok((phone, account, None))
-}
-
-/// Microphone and loudspeaker.
-#[derive(Debug)]
-pub(crate) struct Microphone {
-    #[cfg(feature = "audio-device")]
-    device: subrosa::driver::AudioDevice,
-}
-
-#[cfg(feature = "audio-device")]
-impl Microphone {
-    /// Opens them, if the options ask for it.
-    pub(crate) fn open(options: &Options) -> Result<Option<Self>, Failure> {
-        if !options.device {
-            return Ok(None);
-        }
-        let (input, output) = (options.input.as_deref(), options.output.as_deref());
-        let device = subrosa::driver::AudioDevice::open_named(options.rate, input, output)
-            .map_err(|e| Failure::new(Status::Start, e.to_string()))?;
-        Ok(Some(Self { device }))
-    }
-
-    /// Speaks and listens through them.
-    pub(crate) fn attach(&self, audio: CallAudio, meters: &Meters) -> CallAudio {
-        let source = meters.spoken.source(self.device.source());
-        audio.source(source).sink(meters.heard.sink(self.device.sink()))
-    }
-}
-
-/// Prints the microphones and loudspeakers of the system.
-#[cfg(feature = "audio-device")]
-pub(crate) fn list_devices() -> Result<(), Failure> {
-    use subrosa::driver::AudioDevice;
-    let lists = [
-        ("microphones (--input)", AudioDevice::microphones()),
-        ("loudspeakers (--output)", AudioDevice::loudspeakers()),
-    ];
-    for (title, devices) in lists {
-        let devices = devices.map_err(|e| Failure::new(Status::Start, e.to_string()))?;
-        println!("{title}");
-        let width = devices.iter().map(|device| device.id.chars().count()).max().unwrap_or(0);
-        for device in &devices {
-            let mark = if device.is_default { '*' } else { ' ' };
-            println!("{mark} {:width$}  {}", device.id, device.name);
-        }
-        if devices.is_empty() {
-            println!("  none");
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(feature = "audio-device"))]
-impl Microphone {
-    /// None in this build: --device is refused as an option.
-    pub(crate) fn open(_: &Options) -> Result<Option<Self>, Failure> {
-        Ok(None)
-    }
-
-    /// Leaves the audio as it is.
-    pub(crate) fn attach(&self, audio: CallAudio, _: &Meters) -> CallAudio {
-        audio
-    }
-}
-
-/// None in this build: --list-devices is refused as an option.
-#[cfg(not(feature = "audio-device"))]
-pub(crate) fn list_devices() -> Result<(), Failure> {
-    Ok(())
 }

@@ -210,7 +210,6 @@ struct Shared {
     capacity: usize,
     /// Samples wanted in store, between a producer and a consumer with clocks of their own.
     target: Option<usize>,
-    processing: ProcessingConfig,
     /// The store ran dry, or was never full: silence until the target is in store, so that what
     /// comes late once does not make a gap in every frame that follows.
     filling: bool,
@@ -232,7 +231,6 @@ impl AudioRing {
             samples,
             capacity,
             target: None,
-            processing: ProcessingConfig::OFF,
             filling: false,
             overflowed: 0,
             underflowed: 0,
@@ -248,14 +246,6 @@ impl AudioRing {
         let mut shared = self.lock();
         (shared.target, shared.filling) = (Some(target), true);
         drop(shared);
-        self
-    }
-
-    /// What is stored comes from a microphone that nobody else processes.
-    #[cfg(any(feature = "audio-device", test))]
-    #[must_use]
-    pub(super) fn microphone(self) -> Self {
-        self.lock().processing = ProcessingConfig::VOICE;
         self
     }
 
@@ -353,10 +343,6 @@ impl AudioSource for AudioRing {
     fn read(&mut self, pcm: &mut [i16]) {
         self.pop(pcm);
     }
-
-    fn processing(&self) -> ProcessingConfig {
-        self.lock().processing
-    }
 }
 
 impl AudioSink for AudioRing {
@@ -371,7 +357,14 @@ mod tests {
 
     #[test]
     fn a_microphone_asks_for_all_processing_and_other_sources_for_none_unless_the_call_says() {
-        let microphone = CallAudio::new(16_000).source(AudioRing::new(3).microphone());
+        struct Microphone;
+        impl AudioSource for Microphone {
+            fn read(&mut self, _: &mut [i16]) {}
+            fn processing(&self) -> ProcessingConfig {
+                ProcessingConfig::VOICE
+            }
+        }
+        let microphone = CallAudio::new(16_000).source(Microphone);
         let asked = |options| microphone.complete(options).processing;
         assert_eq!(asked(CallOptions::default()), Some(ProcessingConfig::VOICE));
         let off = Some(ProcessingConfig::OFF);

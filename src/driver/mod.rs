@@ -31,11 +31,14 @@
 
 mod audio;
 mod clock;
-#[cfg(feature = "audio-device")]
+// Without the feature only what needs no device is built, for its tests.
+#[cfg(any(feature = "audio-device", test))]
+#[cfg_attr(not(feature = "audio-device"), allow(dead_code, unreachable_pub))]
 mod device;
 mod dns;
 mod files;
 mod phone;
+mod phone_audio;
 #[cfg(feature = "platform-roots")]
 mod platform;
 mod pump;
@@ -49,12 +52,16 @@ mod wire;
 pub use audio::{AudioRing, AudioSink, AudioSource, CallAudio, Player, Progress, Silence};
 pub use clock::{Clock, OsRng, wall_clock};
 #[cfg(feature = "audio-device")]
-pub use device::{AudioDevice, DeviceError, DeviceInfo};
+pub use device::{
+    AudioDevice, DeviceDirection, DeviceError, DeviceEvent, DeviceInfo, DeviceSink, DeviceSource,
+    EchoMeasurement, StreamStats,
+};
 pub use dns::{DnsConfig, Hosts};
 pub use files::{AudioFileError, WavRecorder, read_wav};
 pub use phone::{CallInfo, Phone, PhoneBuilder, PhoneError};
 #[cfg(feature = "platform-roots")]
 pub use platform::{PlatformTrustError, platform_trust};
+pub use pump::CallLevels;
 pub use queue::NextEvent;
 pub use run::DriverStats;
 pub use tap::{RecordedBytes, WireBytes, WireDirection, WireRecorder, WireTap, WireTransport};

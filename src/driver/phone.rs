@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle, ThreadId};
 
 use mio::Waker;
 
-use super::audio::{AudioSink, AudioSource, CallAudio};
+use super::audio::CallAudio;
 use super::clock::{Clock, OsRng, wall_clock};
 use super::dns::DnsConfig;
 use super::queue::{EventQueue, NextEvent};
@@ -16,11 +16,10 @@ use super::run::{Command, Driver, DriverStats};
 use super::tap::WireTap;
 use crate::crypto::tls::TrustAnchors;
 use crate::engine::{
-    AccountConfig, AccountError, AccountId, AccountStatus, AudioOptions, CallError, CallId,
-    CallOptions, CallState, Codec, Config, ConfigError, EndReason, Engine, EngineStats, Event,
-    Input, PolicyError, SecurityPolicy, SecurityReport,
+    AccountConfig, AccountError, AccountId, AccountStatus, CallError, CallId, CallOptions,
+    CallState, Codec, Config, ConfigError, EndReason, Engine, EngineStats, Event, Input,
+    PolicyError, SecurityPolicy, SecurityReport,
 };
-use crate::media::dsp::{ProcessingConfig, ProcessingStats};
 use crate::media::session::MediaStats;
 use crate::media::tones::ToneKind;
 use crate::time::{Duration, Instant};
@@ -216,7 +215,13 @@ impl Phone {
         answer.recv().map_err(|_| PhoneError::Stopped)
     }
 
-    fn with_call(
+    /// Gives the driver's thread something to do.
+    pub(super) fn send(&self, command: Command) -> Result<(), PhoneError> {
+        self.shared.send(command)
+    }
+
+    /// As [`with_engine`](Self::with_engine), with a call that exists.
+    pub(super) fn with_call(
         &self,
         id: CallId,
         f: impl FnOnce(crate::engine::Call<'_>, Instant) -> Result<(), CallError> + Send + 'static,
@@ -363,72 +368,12 @@ impl Phone {
         self.with_call(call, move |mut call, now| call.set_codecs(now, &codecs))
     }
 
-    /// Other settings of a call's encoder.
-    ///
-    /// # Errors
-    /// [`PhoneError::Call`] if there is no such call.
-    pub fn set_audio(&self, call: CallId, audio: AudioOptions) -> Result<(), PhoneError> {
-        self.with_call(call, move |mut call, now| call.set_audio(now, audio))
-    }
-
-    /// Sends a DTMF digit of this duration (RFC 4733).
-    ///
-    /// # Errors
-    /// [`PhoneError::Call`] if there is no such call, no such digit, or the far end takes none.
-    pub fn send_dtmf(&self, call: CallId, digit: char, length: Duration) -> Result<(), PhoneError> {
-        self.with_call(call, move |mut call, now| call.send_dtmf(now, digit, length))
-    }
-
     /// Sends media again after [`Event::CircuitBreaker`], because a person wants to.
     ///
     /// # Errors
     /// [`PhoneError::Call`] if nothing was stopped, or less than 15 s ago.
     pub fn restart_sending(&self, call: CallId) -> Result<(), PhoneError> {
         self.with_call(call, move |mut call, now| call.restart_sending(now))
-    }
-
-    /// How much louder the far end hears us, in dB ([`Call::set_send_gain`](crate::engine::Call::set_send_gain)).
-    ///
-    /// # Errors
-    /// [`PhoneError::Call`] if there is no such call.
-    pub fn set_send_gain(&self, call: CallId, db: f32) -> Result<(), PhoneError> {
-        self.with_call(call, move |mut call, now| call.set_send_gain(now, db))
-    }
-
-    /// How much louder the far end is heard, in dB.
-    ///
-    /// # Errors
-    /// [`PhoneError::Call`] if there is no such call.
-    pub fn set_receive_gain(&self, call: CallId, db: f32) -> Result<(), PhoneError> {
-        self.with_call(call, move |mut call, now| call.set_receive_gain(now, db))
-    }
-
-    /// Mutes our end, so that the far end hears silence, or unmutes it.
-    ///
-    /// # Errors
-    /// [`PhoneError::Call`] if there is no such call, or not in this state.
-    pub fn mute(&self, call: CallId, muted: bool) -> Result<(), PhoneError> {
-        self.with_call(call, move |mut call, now| call.mute(now, muted))
-    }
-
-    /// Switches parts of the processing of what is sent on and off.
-    ///
-    /// # Errors
-    /// [`PhoneError::Call`] if there is no such call, or it is over already.
-    pub fn set_processing(&self, call: CallId, config: ProcessingConfig) -> Result<(), PhoneError> {
-        self.with_call(call, move |mut call, now| call.set_processing(now, config))
-    }
-
-    /// What the processing of a call's audio knows; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`PhoneError::Call`] if there is no such call.
-    pub fn processing_stats(&self, call: CallId) -> Result<Option<ProcessingStats>, PhoneError> {
-        let stats = move |engine: &mut Engine, _| match engine.call(call) {
-            Some(call) => Ok(call.processing_stats()),
-            None => Err(CallError::UnknownCall(call)),
-        };
-        Ok(self.with_engine(stats)??)
     }
 
     /// What there is to know about a call; `None` if there is no such call.
@@ -464,30 +409,6 @@ impl Phone {
     /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].
     pub fn stats(&self) -> Result<EngineStats, PhoneError> {
         self.with_engine(|engine, _| engine.stats())
-    }
-
-    /// Attaches audio to a call, in place of what was attached.
-    ///
-    /// # Errors
-    /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].
-    pub fn attach_audio(&self, call: CallId, audio: CallAudio) -> Result<(), PhoneError> {
-        self.shared.send(Command::Attach(call, audio))
-    }
-
-    /// Replaces what the far end hears, at the sample rate of the audio that is attached.
-    ///
-    /// # Errors
-    /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].
-    pub fn play(&self, call: CallId, source: impl AudioSource + 'static) -> Result<(), PhoneError> {
-        self.shared.send(Command::Play(call, Box::new(source)))
-    }
-
-    /// Replaces where the far end's voice goes, at the sample rate of the audio that is attached.
-    ///
-    /// # Errors
-    /// [`PhoneError::Stopped`], [`PhoneError::OnDriverThread`].
-    pub fn record(&self, call: CallId, sink: impl AudioSink + 'static) -> Result<(), PhoneError> {
-        self.shared.send(Command::Record(call, Box::new(sink)))
     }
 
     /// The address of this host from now on ([`Engine::set_local_ip`]); then say

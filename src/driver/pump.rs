@@ -3,6 +3,7 @@
 
 use super::audio::{AudioSink, AudioSource, CallAudio};
 use crate::engine::{CallId, CallState, Engine};
+use crate::media::level::{Level, LevelMeter};
 use crate::media::tones::ToneKind;
 use crate::time::{Duration, Instant};
 
@@ -13,10 +14,29 @@ const TICKS_PER_SECOND: u32 = 50;
 /// Ticks made up for after a late wake-up; what is later than that is skipped, and counted.
 const MAX_CATCH_UP: u32 = 10;
 
+/// How loud a call is, at this end's source and sink.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[non_exhaustive]
+pub struct CallLevels {
+    /// What the source gives, before it is processed, muted or made louder.
+    pub sent: Level,
+    /// What the sink gets.
+    pub received: Level,
+}
+
+/// One call's audio, and its meters.
+#[derive(Debug)]
+struct Attached {
+    call: CallId,
+    audio: CallAudio,
+    sent: LevelMeter,
+    received: LevelMeter,
+}
+
 /// The audio of all calls.
 #[derive(Debug, Default)]
 pub(super) struct Pump {
-    calls: Vec<(CallId, CallAudio)>,
+    calls: Vec<Attached>,
     next_tick: Option<Instant>,
     pcm: Vec<i16>,
     /// Ticks that were skipped because the thread woke up too late.
@@ -27,20 +47,28 @@ impl Pump {
     /// Attaches audio to a call; it replaces what was attached.
     pub(super) fn attach(&mut self, now: Instant, call: CallId, audio: CallAudio) {
         self.detach(call);
-        self.calls.push((call, audio));
+        let meter = LevelMeter::new(audio.sample_rate);
+        self.calls.push(Attached { call, audio, sent: meter.clone(), received: meter });
         self.next_tick.get_or_insert(now);
     }
 
     /// Lets go of a call's audio; its sink is finished by that.
     pub(super) fn detach(&mut self, call: CallId) {
-        self.calls.retain(|(id, _)| *id != call);
+        self.calls.retain(|attached| attached.call != call);
         if self.calls.is_empty() {
             self.next_tick = None;
         }
     }
 
     fn audio(&mut self, call: CallId) -> Option<&mut CallAudio> {
-        self.calls.iter_mut().find(|(id, _)| *id == call).map(|(_, audio)| audio)
+        let attached = self.calls.iter_mut().find(|attached| attached.call == call);
+        attached.map(|attached| &mut attached.audio)
+    }
+
+    /// How loud a call is; `None` if no audio is attached to it.
+    pub(super) fn levels(&self, call: CallId) -> Option<CallLevels> {
+        let attached = self.calls.iter().find(|attached| attached.call == call)?;
+        Some(CallLevels { sent: attached.sent.level(), received: attached.received.level() })
     }
 
     /// Replaces a call's source.
@@ -74,21 +102,17 @@ impl Pump {
             next = now + TICK;
         }
         self.next_tick = Some(next);
-        for (id, audio) in &mut self.calls {
-            exchange(now, engine, *id, audio, &mut self.pcm);
+        for attached in &mut self.calls {
+            exchange(now, engine, attached, &mut self.pcm);
         }
         true
     }
 }
 
 /// One tick of one call.
-fn exchange(
-    now: Instant,
-    engine: &mut Engine,
-    id: CallId,
-    audio: &mut CallAudio,
-    pcm: &mut Vec<i16>,
-) {
+fn exchange(now: Instant, engine: &mut Engine, attached: &mut Attached, pcm: &mut Vec<i16>) {
+    let Attached { call: id, audio, sent, received } = attached;
+    let id = *id;
     let call = engine.call(id);
     let ringing = call.as_ref().and_then(|call| call.tone()) == Some(ToneKind::Ringback);
     let state = call.map(|call| call.state());
@@ -96,18 +120,24 @@ fn exchange(
     pcm.resize(samples, 0);
     if state == Some(CallState::Established) {
         audio.source.read(pcm);
+        sent.measure(pcm);
         // Without media (on hold, or just ended) there is nobody who could hear it.
         drop(engine.write_pcm(now, id, pcm));
+    } else {
+        sent.pass(samples);
     }
     if ringing && let Some(tones) = &mut audio.tones {
         tones.ring(audio.sample_rate, pcm);
-        audio.sink.write(pcm);
     } else if engine.read_pcm(now, id, pcm).is_ok() {
         if let Some(tones) = &mut audio.tones {
             tones.end(pcm);
         }
-        audio.sink.write(pcm);
+    } else {
+        received.pass(samples);
+        return;
     }
+    received.measure(pcm);
+    audio.sink.write(pcm);
 }
 
 #[cfg(test)]
@@ -135,7 +165,8 @@ mod tests {
         // One second late: skipped, and counted.
         assert!(pump.tick(at(3_100), &mut engine));
         assert_eq!((pump.next_timeout(), pump.skipped), (Some(at(3_120)), 49));
+        assert_eq!(pump.levels(call), Some(CallLevels::default()), "silence");
         pump.detach(call);
-        assert_eq!(pump.next_timeout(), None);
+        assert_eq!((pump.next_timeout(), pump.levels(call)), (None, None));
     }
 }

@@ -14,8 +14,8 @@ use crate::util::BoundedQueue;
 const MAX_EVENTS: usize = 1024;
 
 #[derive(Debug)]
-struct State {
-    events: BoundedQueue<Event>,
+struct State<T> {
+    events: BoundedQueue<T>,
     closed: bool,
     /// The tasks that await an event, by the number of their future.
     tasks: Vec<(u64, Waker)>,
@@ -24,24 +24,24 @@ struct State {
 
 /// A bounded queue that can be waited for.
 #[derive(Debug)]
-pub(super) struct EventQueue {
-    state: Mutex<State>,
+pub(super) struct EventQueue<T = Event> {
+    state: Mutex<State<T>>,
     changed: Condvar,
 }
 
-impl EventQueue {
+impl<T> EventQueue<T> {
     pub(super) fn new() -> Self {
         let events = BoundedQueue::new(MAX_EVENTS);
         let state = State { events, closed: false, tasks: Vec::new(), next_task: 0 };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds an event.
-    pub(super) fn push(&self, event: Event) {
+    pub(super) fn push(&self, event: T) {
         let mut state = self.lock();
         state.events.push(event);
         // All of them: one that is woken may be dropped before it takes the event.
@@ -67,12 +67,12 @@ impl EventQueue {
     }
 
     /// The oldest event, if there is one.
-    pub(super) fn try_pop(&self) -> Option<Event> {
+    pub(super) fn try_pop(&self) -> Option<T> {
         self.lock().events.pop()
     }
 
     /// The oldest event, waiting for it up to `timeout`.
-    pub(super) fn pop(&self, timeout: Duration) -> Option<Event> {
+    pub(super) fn pop(&self, timeout: Duration) -> Option<T> {
         let deadline = StdInstant::now().checked_add(timeout);
         let mut state = self.lock();
         loop {

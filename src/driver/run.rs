@@ -10,7 +10,7 @@ use mio::{Events, Poll, Token, Waker};
 use super::audio::{AudioSink, AudioSource, CallAudio};
 use super::clock::{Clock, wall_clock};
 use super::dns::{DnsConfig, Resolver};
-use super::pump::Pump;
+use super::pump::{CallLevels, Pump};
 use super::queue::EventQueue;
 use super::sockets::{Owner, Sockets};
 use super::streams::{StreamChange, StreamRead};
@@ -48,6 +48,7 @@ pub(super) enum Command {
     Attach(CallId, CallAudio),
     Play(CallId, Box<dyn AudioSource>),
     Record(CallId, Box<dyn AudioSink>),
+    Levels(CallId, SyncSender<Option<CallLevels>>),
     Stats(SyncSender<DriverStats>),
     Stop,
 }
@@ -309,6 +310,7 @@ impl Driver {
                 Ok(Command::Play(call, source)) => self.pump.play(call, source),
                 Ok(Command::Record(call, sink)) => self.pump.record(call, sink),
                 // The asker waits for exactly this; if it is gone, so is its interest.
+                Ok(Command::Levels(call, reply)) => drop(reply.send(self.pump.levels(call))),
                 Ok(Command::Stats(reply)) => drop(reply.send(self.stats())),
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                     if self.farewell.is_none() {

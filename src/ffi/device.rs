@@ -3,21 +3,42 @@
 use super::call_audio::{set, subrosa_call_audio};
 use super::guard::{Access, Failure, Handle, enter, free, guard, live};
 use super::pointer::{Out, OutStruct, Versioned, subrosa_str};
-use super::status::{SUBROSA_ERR_PANIC, SUBROSA_ERR_SYSTEM, status_of, subrosa_status};
-use crate::driver::{AudioDevice, DeviceError, DeviceInfo};
+use super::status::{
+    SUBROSA_ERR_INVALID, SUBROSA_ERR_PANIC, SUBROSA_ERR_STOPPED, SUBROSA_ERR_SYSTEM, status_of,
+    subrosa_status,
+};
+use crate::driver::{AudioDevice, DeviceDirection, DeviceError, DeviceInfo};
+
+/// A microphone.
+pub const SUBROSA_DEVICE_INPUT: i32 = 1;
+/// A loudspeaker.
+pub const SUBROSA_DEVICE_OUTPUT: i32 = 2;
 
 impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
-        Self::new(SUBROSA_ERR_SYSTEM, error)
+        let status = match &error {
+            DeviceError::Tone(_) | DeviceError::Rate(_) => SUBROSA_ERR_INVALID,
+            DeviceError::Stopped => SUBROSA_ERR_STOPPED,
+            _ => SUBROSA_ERR_SYSTEM,
+        };
+        Self::new(status, error)
+    }
+}
+
+pub(super) const fn direction_number(direction: DeviceDirection) -> i32 {
+    match direction {
+        DeviceDirection::Input => SUBROSA_DEVICE_INPUT,
+        DeviceDirection::Output => SUBROSA_DEVICE_OUTPUT,
     }
 }
 
 /// A microphone and a loudspeaker, running at a sample rate until they are freed.
 #[derive(Debug)]
-pub struct subrosa_audio_device(Handle<AudioDevice>);
+pub struct subrosa_audio_device(pub(super) Handle<AudioDevice>);
 
-/// Opens the default microphone and loudspeaker and starts them. SUBROSA_ERR_SYSTEM if one is missing or refused.
-/// Only in a library built with the feature `audio-device`.
+/// Opens the default microphone and loudspeaker and starts them, for calls of this sample rate (Hz);
+/// whatever the devices' own rates are, they are converted. SUBROSA_ERR_SYSTEM if one is missing or
+/// refused. Only in a library built with the feature `audio-device`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_audio_device_open(
     sample_rate: u32,
@@ -67,10 +88,19 @@ pub struct subrosa_device_info {
     pub size: u32,
     /// It is taken if none is named: 1 or 0.
     pub is_default: i32,
-    /// What the system calls it, for subrosa_audio_device_open_named.
+    /// What the system calls it, for subrosa_audio_device_open_named and _choose. It stays the same
+    /// while the device is unplugged.
     pub id: subrosa_str,
     /// What people call it.
     pub name: subrosa_str,
+    /// SUBROSA_DEVICE_INPUT or _OUTPUT; a headset is in both lists.
+    pub direction: i32,
+    /// The rate that it is used at, in Hz; 0 if that is unknown because somebody else uses it.
+    pub sample_rate: u32,
+    /// The lowest and the highest rate that it can do, in Hz; 0 if unknown.
+    pub min_rate: u32,
+    /// See `min_rate`.
+    pub max_rate: u32,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -152,6 +182,10 @@ pub unsafe extern "C" fn subrosa_device_list_get(
             is_default: i32::from(device.is_default),
             id: texts.lend(&device.id),
             name: texts.lend(&device.name),
+            direction: direction_number(device.direction),
+            sample_rate: device.sample_rate,
+            min_rate: device.rates.0,
+            max_rate: device.rates.1,
         });
         Ok(())
     })
@@ -165,7 +199,8 @@ pub unsafe extern "C" fn subrosa_audio_device_free(device: *mut subrosa_audio_de
 }
 
 /// The call says what the microphone hears, and its far end is heard on the loudspeaker. The
-/// device must be open at the audio's sample rate.
+/// device must be open at the audio's sample rate. One call has it at a time: the one whose audio
+/// was set last; the one before hears and says silence from then on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_call_audio_set_device(
     audio: *mut subrosa_call_audio,

@@ -28,6 +28,8 @@ mod call_options;
 mod config;
 #[cfg(feature = "audio-device")]
 mod device;
+#[cfg(feature = "audio-device")]
+mod device_control;
 mod dns;
 mod end;
 mod engine;
@@ -54,6 +56,8 @@ mod peers;
 mod phone;
 #[cfg(feature = "driver")]
 mod phone_call;
+#[cfg(feature = "driver")]
+mod phone_levels;
 #[cfg(feature = "driver")]
 mod phone_peers;
 #[cfg(feature = "driver")]
@@ -84,6 +88,8 @@ pub use call_options::*;
 pub use config::*;
 #[cfg(feature = "audio-device")]
 pub use device::*;
+#[cfg(feature = "audio-device")]
+pub use device_control::*;
 pub use dns::*;
 pub use end::*;
 pub use engine::*;
@@ -107,6 +113,8 @@ pub use peers::*;
 pub use phone::*;
 #[cfg(feature = "driver")]
 pub use phone_call::*;
+#[cfg(feature = "driver")]
+pub use phone_levels::*;
 #[cfg(feature = "driver")]
 pub use phone_peers::*;
 #[cfg(feature = "driver")]

@@ -3,7 +3,7 @@
 use super::guard::{Access, Failure, Handle, enter, free, guard, last_error, live};
 use super::pointer::{Out, slice, slice_mut, subrosa_str};
 use super::status::{SUBROSA_ERR_NOT_SUPPORTED, SUBROSA_ERR_PANIC, status_of, subrosa_status};
-use crate::media::tones::{DtmfDetector, ToneError, ToneKind, TonePlan, TonePlayer};
+use crate::media::tones::{DtmfDetector, Tone, ToneError, ToneKind, TonePlan, TonePlayer};
 use crate::time::Duration;
 use crate::wire::dtmf::Digit;
 
@@ -57,6 +57,16 @@ pub(super) unsafe fn plan(country: subrosa_str) -> Result<TonePlan, Failure> {
     Ok(TonePlan::of(country).copied().unwrap_or(TonePlan::DEFAULT))
 }
 
+/// A tone of a country's plan.
+pub(super) unsafe fn tone_of(country: subrosa_str, tone: i32) -> Result<Tone, Failure> {
+    // SAFETY: the caller's promise.
+    let plan = unsafe { plan(country)? };
+    let kind = NUMBERS.into_iter().find(|(_, number)| *number == tone);
+    let (kind, _) = kind.ok_or_else(|| Failure::invalid("not a SUBROSA_TONE_"))?;
+    let none = || Failure::new(SUBROSA_ERR_NOT_SUPPORTED, "the country has no such tone");
+    plan.tone(kind).ok_or_else(none)
+}
+
 /// Plays a SUBROSA_TONE_ of a country (ISO 3166, for example "DE"; one that is not known has the
 /// tones that ITU-T E.180 recommends) at a rate of 8000 to 48000 Hz. SUBROSA_ERR_NOT_SUPPORTED if
 /// the country has no such tone.
@@ -69,11 +79,8 @@ pub unsafe extern "C" fn subrosa_tone_player_new(
 ) -> subrosa_status {
     let make = || {
         // SAFETY: the caller's promise.
-        let (out, plan) = unsafe { (Out::new(out)?, plan(country)?) };
-        let kind = NUMBERS.into_iter().find(|(_, number)| *number == tone);
-        let (kind, _) = kind.ok_or_else(|| Failure::invalid("not a SUBROSA_TONE_"))?;
-        let none = || Failure::new(SUBROSA_ERR_NOT_SUPPORTED, "the country has no such tone");
-        let player = TonePlayer::new(plan.tone(kind).ok_or_else(none)?, sample_rate)?;
+        let (out, tone) = unsafe { (Out::new(out)?, tone_of(country, tone)?) };
+        let player = TonePlayer::new(tone, sample_rate)?;
         out.write(Box::into_raw(Box::new(subrosa_tone_player(Handle::new(player)))));
         Ok(())
     };

@@ -7,6 +7,7 @@ pub mod conceal;
 pub mod dsp;
 pub mod gain;
 pub mod jitter;
+pub mod level;
 pub mod mixer;
 pub mod quality;
 pub mod reception;

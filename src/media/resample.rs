@@ -1,6 +1,10 @@
 //! Streaming sample-rate conversion between the host's rate and a codec's, on rubato's windowed
 //! sinc filters. Nothing is allocated after construction.
 
+mod adaptive;
+
+pub use adaptive::{ADAPTIVE_RATES, AdaptiveResampler, MAX_CORRECTION};
+
 use core::fmt;
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{
@@ -81,18 +85,7 @@ impl Resampler {
         let ratio = f64::from(to) / f64::from(from);
         let inner = Async::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input)
             .map_err(|_| UnsupportedRate(to))?;
-        let max = inner.output_frames_max();
-        Ok(Self {
-            filter: Some(Filter {
-                input: vec![0.0; chunk],
-                filled: 0,
-                output: vec![0.0; max],
-                pcm: vec![0; max],
-                inner,
-            }),
-            from,
-            to,
-        })
+        Ok(Self { filter: Some(Filter::new(inner, chunk)), from, to })
     }
 
     /// The rate of what goes in, in Hz.
@@ -113,37 +106,50 @@ impl Resampler {
     }
 
     /// Takes `input` and gives what is complete to `sink`, in order, in blocks.
-    pub fn process(&mut self, mut input: &[i16], mut sink: impl FnMut(&[i16])) {
-        let Some(filter) = &mut self.filter else {
-            if !input.is_empty() {
-                sink(input);
-            }
-            return;
-        };
-        while !input.is_empty() {
-            let room = filter.input.get_mut(filter.filled..).unwrap_or_default();
-            let n = room.len().min(input.len());
-            let (now, later) = input.split_at(n);
-            room.iter_mut().zip(now).for_each(|(f, s)| *f = f32::from(*s));
-            input = later;
-            filter.filled += n;
-            if filter.filled == filter.input.len() {
-                filter.filled = 0;
-                sink(filter.block());
-            }
+    pub fn process(&mut self, input: &[i16], mut sink: impl FnMut(&[i16])) {
+        match &mut self.filter {
+            Some(filter) => filter.process(input, sink),
+            None if input.is_empty() => {}
+            None => sink(input),
         }
     }
 
     /// Forgets the past.
     pub fn reset(&mut self) {
         if let Some(filter) = &mut self.filter {
-            filter.inner.reset();
-            filter.filled = 0;
+            filter.reset();
         }
     }
 }
 
 impl Filter {
+    /// A filter that takes `chunk` samples at a time.
+    fn new(inner: Async<f32>, chunk: usize) -> Self {
+        let max = inner.output_frames_max();
+        let (input, output, pcm) = (vec![0.0; chunk], vec![0.0; max], vec![0; max]);
+        Self { inner, input, filled: 0, output, pcm }
+    }
+
+    fn process(&mut self, mut input: &[i16], mut sink: impl FnMut(&[i16])) {
+        while !input.is_empty() {
+            let room = self.input.get_mut(self.filled..).unwrap_or_default();
+            let n = room.len().min(input.len());
+            let (now, later) = input.split_at(n);
+            room.iter_mut().zip(now).for_each(|(f, s)| *f = f32::from(*s));
+            input = later;
+            self.filled += n;
+            if self.filled == self.input.len() {
+                self.filled = 0;
+                sink(self.block());
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+        self.filled = 0;
+    }
+
     /// Converts the full input block.
     fn block(&mut self) -> &[i16] {
         let max = self.output.len();

@@ -3,6 +3,7 @@
 Each phone has a microphone (the monitor of a null sink that speech is played into) and a
 loudspeaker (another null sink, whose monitor is recorded). Both speak at once; what comes out at
 each loudspeaker is compared with what went into the other's microphone, and with the wrong one.
+During one call over TLS and SRTP devices are changed, pulled out and put in again.
 """
 import os, pathlib, subprocess, sys, time, wave
 import numpy
@@ -12,7 +13,10 @@ WORK = pathlib.Path(sys.argv[1]).resolve()
 PHONE = pathlib.Path(sys.argv[2]).resolve()
 RATE = 16_000
 SOCKET = WORK / "pulse.socket"
-SINKS = ["alice_mic", "alice_ear", "bob_mic", "bob_ear"]
+# What the system falls back to, and a second set for alice.
+SINKS = ["spare_mic", "spare_ear", "alice_mic", "alice_ear", "bob_mic", "bob_ear",
+         "alice_mic2", "alice_ear2"]
+CERTS = WORK / "certs"
 
 
 def must(condition, text):
@@ -23,8 +27,9 @@ def must(condition, text):
 def environment():
     """The daemon of this run, and ALSA devices that lead to its sinks."""
     pcms = ""
-    for name in SINKS:
-        device = f"{name}.monitor" if name.endswith("mic") else name
+    for name in SINKS + ["alice_back"]:
+        device = {"alice_back": "alice_ear.monitor"}.get(name, name)
+        device = f"{name}.monitor" if "mic" in name else device
         pcms += (f'pcm.{name} {{ type pulse device "{device}" '
                  f'hint {{ show on description "{name} of the test" }} }}\n')
     (WORK / ".asoundrc").write_text(pcms + "pcm.!default { type pulse }\nctl.!default { type pulse }\n")
@@ -35,10 +40,32 @@ def environment():
 ENV = environment()
 
 
+def pactl(*args):
+    done = subprocess.run(["pactl", *args], env=ENV, capture_output=True, text=True)
+    must(done.returncode == 0, f"pactl {args}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def sink(name):
+    """The arguments of a null sink; norewinds keeps it paced."""
+    return ["module-null-sink", f"sink_name={name}", "rate=48000", "channels=1", "norewinds=1"]
+
+
+def unplug(name):
+    """Takes a null sink and its monitor away."""
+    module = next(line.split()[0] for line in pactl("list", "short", "modules").splitlines()
+                  if f"sink_name={name} " in line + " ")
+    pactl("unload-module", module)
+
+
+def plug(name):
+    pactl("load-module", *sink(name))
+
+
 def start_pulse():
     modules = ["-L", f"module-native-protocol-unix socket={SOCKET} auth-anonymous=1"]
     for name in SINKS:
-        modules += ["-L", f"module-null-sink sink_name={name} rate=48000 channels=1 norewinds=1"]
+        modules += ["-L", " ".join(sink(name))]
     daemon = Proc("pulseaudio", ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1",
                                  "--disable-shm=yes", "--use-pid-file=no", "--realtime=no", *modules],
                   WORK, env=ENV)
@@ -46,6 +73,8 @@ def start_pulse():
     while subprocess.run(["pactl", "info"], env=ENV, capture_output=True).returncode:
         must(daemon.p.poll() is None and time.monotonic() < end, "no PulseAudio: " + daemon.text()[-500:])
         time.sleep(0.2)
+    pactl("set-default-sink", "spare_ear")
+    pactl("set-default-source", "spare_mic.monitor")
 
 
 def read(path):
@@ -55,8 +84,8 @@ def read(path):
 
 def likeness(sent, heard):
     """Tenth of a second by tenth: the best correlation of each piece near the place where the whole
-    fits best, weighted by energy. Short pieces, because the correction of the drift between two
-    clocks moves the sound by up to 6 ms a second."""
+    fits best, weighted by energy. Short pieces, because clocks and jitter buffers may move the
+    sound by some milliseconds."""
     def correlate(piece, part):
         both = numpy.correlate(part, piece, "valid")
         energy = numpy.convolve(part ** 2, numpy.ones(len(piece)), "valid")
@@ -79,79 +108,239 @@ def likeness(sent, heard):
 
 
 def phone(name, *args):
-    return Proc(name, [PHONE, "--bind", "127.0.0.1", "--policy", "off", "--rate", RATE, *args], WORK, env=ENV)
+    return Proc(name, [PHONE, "--bind", "127.0.0.1", "--rate", RATE, *args], WORK, env=ENV)
 
 
 def speech():
     clips = sorted((PROJECT / "assets/speech").glob("*.wav"))[:2]
     for name, clip in zip(["alice", "bob"], clips):
         sox("-V1", clip, "-r", RATE, "-c", 1, "-b", 16, WORK / f"{name}.wav", "trim", 0, 3)
+    # Ten seconds without a pause that is worth the name.
+    sox("-V1", clips[0], "-r", RATE, "-c", 1, "-b", 16, WORK / "busy.wav",
+        "silence", "-l", 1, 0.02, "0.5%", -1, 0.05, "0.5%", "repeat", 9, "trim", 0, 10)
     return {name: read(WORK / f"{name}.wav") for name in ["alice", "bob"]}
 
 
+def record(ear):
+    heard = WORK / f"heard-{ear}-{time.monotonic_ns()}.wav"
+    recorder = Proc(f"parec-{ear}", ["parec", "-d", f"{ear}.monitor", "--rate", RATE, "--channels", 1,
+                                     "--format", "s16le", "--latency-msec=50", "--file-format=wav", heard],
+                    WORK, env=ENV)
+    return heard, recorder
+
+
+def play(voice, mic):
+    return Proc(f"paplay-{mic}", ["paplay", "-d", mic, WORK / f"{voice}.wav"], WORK, env=ENV)
+
+
+def talk(title, said, ways):
+    """Voices go into microphones at the same time and come out of ears: (voice, microphone, ear)."""
+    ears = [record(ear) for _, _, ear in ways]
+    time.sleep(0.7)
+    for player in [play(voice, mic) for voice, mic, _ in ways]:
+        must(player.wait(20) == 0, "paplay: " + player.text())
+    time.sleep(1)
+    for (voice, mic, ear), (path, recorder) in zip(ways, ears):
+        recorder.stop()
+        heard = read(path)
+        right = likeness(said[voice], heard)
+        wrong = likeness(said["bob" if voice == "alice" else "alice"], heard)
+        print(f"{title}: {mic} to {ear}: correlation {right:.3f}, with the other voice {wrong:.3f}", flush=True)
+        must(right > 0.8 and wrong < 0.5, f"{ear} does not hear {mic}")
+
+
+def softphone(*args):
+    """To its end: status, output, its own errors (ALSA prints what it could not open)."""
+    done = subprocess.run([PHONE, *args], env=ENV, capture_output=True, text=True, timeout=60)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("softphone: ")]
+    return done.returncode, done.stdout, errors
+
+
 def check_list():
-    out = subprocess.run([PHONE, "--list-devices"], env=ENV, capture_output=True, text=True)
-    must(out.returncode == 0, f"--list-devices: {out.stderr}")
+    status, out, errors = softphone("--list-devices")
+    must(status == 0, f"--list-devices: {errors}")
     for name in SINKS:
-        must(f"{name} of the test" in out.stdout, f"{name} is not in the list:\n{out.stdout}")
-    wrong = subprocess.run([PHONE, "--input", "no such thing", "--check"], env=ENV, capture_output=True, text=True)
-    must(wrong.returncode == 4 and wrong.stderr.count("\n") == 1, f"{wrong.returncode}: {wrong.stderr}")
+        lines = [line for line in out.splitlines() if f"{name} of the test" in line]
+        must(lines and "Hz" in lines[0], f"{name} is not in the list:\n{out}")
+    must(any(line.startswith("* default ") for line in out.splitlines()), f"no default:\n{out}")
+    status, out, errors = softphone("--input", "no such thing", "--check")
+    must(status == 4 and len(errors) == 1, f"{status}: {errors}")
 
 
-def call(said, devices):
-    """One call; `devices` are the options of a phone by its name. Returns what each ear got."""
-    bob = phone("bob", "--auto-answer", *devices("bob"))
+def check_echo(said):
+    status, out, errors = softphone("--echo-test", "--input", "alice_back", "--output", "alice_ear")
+    must(status == 0 and "came back after" in out, f"{status}: {out}{errors}")
+    delay, level = out.split("came back after ")[1].split(" ms, ")
+    delay, level = float(delay), float(level.split(" dB")[0])
+    print(f"echo test: {delay} ms, {level} dB", flush=True)
+    must(20 < delay < 600 and abs(level) < 1, f"echo: {out}")
+    status, out, errors = softphone("--echo-test", "--input", "alice_mic", "--output", "alice_ear")
+    must(status == 16 and "hears nothing" in errors[0], f"{status}: {out}{errors}")
+    echo = Proc("echo", [PHONE, "--echo", "0.5", "--duration", 6, "--input", "alice_mic",
+                         "--output", "alice_ear"], WORK, env=ENV)
+    must(echo.wait_for("speak:"), "no echo: " + echo.text())
+    talk("--echo", said, [("alice", "alice_mic", "alice_ear")])
+    must(echo.wait(20) == 0, "echo: " + echo.text())
+    loud = [float(line.split()[2]) for line in echo.text().splitlines() if line.startswith("microphone ")
+            and "dBFS" in line]
+    must(max(loud) > -40 and min(loud) < -60, f"levels of the microphone: {loud}")
+
+
+def secure_pair():
+    """A call over TLS with SRTP between alice and bob, with devices by name."""
+    subprocess.run([PROJECT / "tests/interop/certs.sh", CERTS], check=True)
+    secure = ["--policy", "required", "--ca", CERTS / "ca.pem"]
+    own = ["--listen-tls", 0, "--cert", CERTS / "phone.crt", "--key", CERTS / "phone.key"]
+    named = lambda name: ["--input", f"{name}_mic", "--output", f"{name}_ear of the test"]
+    bob = phone("bob", *secure, *own, "--aor", "sip:bob@127.0.0.1", *named("bob"), "--auto-answer")
+    must(bob.wait_for("(TLS)"), "bob does not listen: " + bob.text())
+    port = next(line.split()[2].split(":")[1] for line in bob.text().splitlines() if line.endswith("(TLS)"))
+    alice = phone("alice", *secure, "--aor", "sip:alice@127.0.0.1", *named("alice"),
+                  "--call", f"sip:bob@127.0.0.1:{port};transport=tls")
+    must(alice.wait_for("answered"), "no call: " + alice.text())
+    print(next(line for line in alice.text().splitlines() if line.startswith("answered")), flush=True)
+    time.sleep(1)
+    command(alice, "report", "SRTP")
+    must("TLSv1.3" in alice.text() or "TLS 1.3" in alice.text(), alice.text())
+    return alice, bob
+
+
+def command(proc, line, answer, seconds=15):
+    """Types a line and waits for a new answer."""
+    before = proc.text().count(answer)
+    if line:
+        proc.send(line)
+    told = proc.wait_until(lambda text: text.count(answer) > before, seconds)
+    must(told, f"{proc.name}: {line!r} brings no {answer!r}:\n" + proc.text()[-2000:])
+
+
+def gap(heard):
+    """The longest silence in what should be speech without a pause, in ms."""
+    block = RATE // 100
+    loud = [abs(heard[i:i + block]).max() > 60 for i in range(0, len(heard) - block, block)]
+    first, last = loud.index(True), len(loud) - loud[::-1].index(True)
+    longest = run = 0
+    for is_loud in loud[first:last]:
+        run = 0 if is_loud else run + 1
+        longest = max(longest, run)
+    return longest * 10
+
+
+def check_change(alice, said):
+    """Another microphone and loudspeaker during the call, while somebody speaks into both."""
+    path, recorder = record("bob_ear")
+    players = [play("busy", "alice_mic")]
+    time.sleep(3)
+    quiet = [play("busy", "alice_mic2")]
+    time.sleep(1)
+    command(alice, "input alice_mic2", "the microphone is alice_mic2 now")
+    time.sleep(3)
+    for player in players + quiet:
+        must(player.wait(20) == 0, "paplay: " + player.text())
+    recorder.stop()
+    heard = read(path)
+    print(f"change of the microphone: longest silence {gap(heard)} ms", flush=True)
+    must(gap(heard) <= 150, "the change of the microphone makes a hole")
+    command(alice, "output alice_ear2", "the loudspeaker is alice_ear2 now")
+    talk("changed", said, [("alice", "alice_mic2", "bob_ear"), ("bob", "bob_mic", "alice_ear2")])
+
+
+def check_unplug(alice, said):
+    """Both are pulled out: the default ones take over; and put in again."""
+    unplug("alice_mic2")
+    command(alice, "", "the microphone alice_mic2 is gone; using default") if \
+        "microphone alice_mic2 is gone" not in alice.text() else None
+    unplug("alice_ear2")
+    must(alice.wait_for("the loudspeaker alice_ear2 is gone; using default"), alice.text())
+    talk("unplugged", said, [("alice", "spare_mic", "bob_ear"), ("bob", "bob_mic", "spare_ear")])
+    plug("alice_mic2")
+    plug("alice_ear2")
+    must(alice.wait_for("the microphone alice_mic2 is back"), alice.text())
+    must(alice.wait_for("the loudspeaker alice_ear2 is back"), alice.text())
+    time.sleep(1)
+    talk("plugged in", said, [("alice", "alice_mic2", "bob_ear"), ("bob", "bob_mic", "alice_ear2")])
+
+
+def check_levels(alice):
+    """The meters see what is said."""
+    command(alice, "levels", "they  ")
+    player = play("alice", "alice_mic")
+    time.sleep(1.5)
+    command(alice, "levels", "they  ")
+    must(player.wait(20) == 0, "paplay: " + player.text())
+    quiet, loud = [float(line.split()[2]) for line in alice.text().splitlines() if line.startswith("  we")][-2:]
+    print(f"levels: {quiet} dBFS in silence, {loud} dBFS in speech", flush=True)
+    must(quiet < -60 and loud > -45, alice.text()[-500:])
+
+
+def check_call(said):
+    alice, bob = secure_pair()
+    talk("TLS and SRTP", said, [("alice", "alice_mic", "bob_ear"), ("bob", "bob_mic", "alice_ear")])
+    check_levels(alice)
+    check_change(alice, said)
+    check_unplug(alice, said)
+    command(alice, "stats", "loudspeaker alice_ear2")
+    print("\n".join(line for line in alice.text().splitlines() if "in store" in line), flush=True)
+    alice.send("hangup")
+    must(alice.wait(30) == 0 and bob.wait(30) == 0, alice.text() + bob.text())
+
+
+def check_default(said):
+    """The default devices, which PulseAudio chooses."""
+    bob = phone("bob", "--policy", "off", "--auto-answer", "--input", "bob_mic", "--output", "bob_ear")
     must(bob.wait_for("(UDP)"), "bob does not listen: " + bob.text())
     address = next(line.split()[2] for line in bob.text().splitlines() if line.endswith("(UDP)"))
-    ears = {}
-    for name in said:
-        heard = WORK / f"heard-{name}.wav"
-        ears[name] = (heard, Proc(f"parec-{name}", ["parec", "-d", f"{name}_ear.monitor", "--rate", RATE,
-                                                    "--channels", 1, "--format", "s16le",
-                                                    "--file-format=wav", heard], WORK, env=ENV))
-    alice = phone("alice", "--call", f"sip:bob@{address}", "--duration", 7, *devices("alice"))
+    alice = phone("alice", "--policy", "off", "--call", f"sip:bob@{address}", "--duration", 9, "--device")
     must(alice.wait_for("answered"), "no call: " + alice.text())
     time.sleep(1)
-    voices = [Proc(f"paplay-{name}", ["paplay", "-d", f"{name}_mic", WORK / f"{name}.wav"], WORK, env=ENV)
-              for name in said]
-    for voice in voices:
-        must(voice.wait(20) == 0, "paplay: " + voice.text())
+    talk("by --device", said, [("alice", "spare_mic", "bob_ear"), ("bob", "bob_mic", "spare_ear")])
     must(alice.wait(30) == 0 and bob.wait(30) == 0, alice.text() + bob.text())
-    for _, recorder in ears.values():
-        recorder.stop()
-    return {name: read(path) for name, (path, _) in ears.items()}
 
 
-def judge(title, said, ears):
-    for speaker, listener in [("alice", "bob"), ("bob", "alice")]:
-        right = likeness(said[speaker], ears[listener])
-        wrong = likeness(said[listener], ears[listener])
-        print(f"{title}: {speaker} to {listener}: correlation {right:.3f}, "
-              f"with the other voice {wrong:.3f}", flush=True)
-        must(right > 0.8 and wrong < 0.5, f"{listener} does not hear {speaker}")
+def sounding(heard, hertz=425.0):
+    """For each tenth of a second, whether it is a tone of this frequency."""
+    block = RATE // 10
+    wave_ = numpy.exp(-2j * numpy.pi * hertz * numpy.arange(block) / RATE)
+    pieces = [heard[i:i + block] for i in range(0, len(heard) - block, block)]
+    power = lambda piece: 2 * abs((piece * wave_).sum()) ** 2 / block / max((piece ** 2).sum(), 1.0)
+    return [power(piece) > 0.5 and abs(piece).max() > 300 for piece in pieces]
+
+
+def check_tones(more, wanted):
+    """Ringback while bob's phone rings; busy for some seconds when he declines."""
+    bob = phone("bob", "--policy", "off")
+    must(bob.wait_for("(UDP)"), "bob does not listen: " + bob.text())
+    address = next(line.split()[2] for line in bob.text().splitlines() if line.endswith("(UDP)"))
+    path, recorder = record("alice_ear")
+    time.sleep(0.5)
+    alice = phone("alice", "--policy", "off", "--call", f"sip:bob@{address}", "--input", "alice_mic",
+                  "--output", "alice_ear", *more)
+    must(alice.wait_for("ringing (180)"), alice.text())
+    time.sleep(3)
+    bob.send("reject")
+    must(alice.wait(30) == 18, alice.text())
+    recorder.stop()
+    bob.send("quit")
+    must(bob.wait(20) == 0, bob.text())
+    tones = "".join("#" if on else "." for on in sounding(read(path)))
+    print(f"tones {more}: {tones}", flush=True)
+    # ITU-T E.180: one second of ringback, then busy, half a second on and half a second off.
+    bursts = [len(burst) for burst in tones.split(".") if burst]
+    if not wanted:
+        return must(not bursts, "there are tones")
+    must(8 <= bursts[0] <= 11, "no ringback of a second")
+    must(len(bursts) >= 4 and all(3 <= burst <= 6 for burst in bursts[1:-1]), "no busy tone")
 
 
 def main():
     start_pulse()
     said = speech()
     check_list()
-    named = lambda name: ["--input", f"{name}_mic", "--output", f"{name}_ear of the test"]
-    judge("by --input and --output", said, call(said, named))
-    # The default devices, which PulseAudio chooses.
-    ears = {}
-    def default(name):
-        ENV.update(PULSE_SOURCE=f"{name}_mic.monitor", PULSE_SINK=f"{name}_ear")
-        return ["--device"]
-    ears = call_default(said, default)
-    judge("by --device", said, ears)
-
-
-def call_default(said, default):
-    try:
-        return call(said, default)
-    finally:
-        for name in ["PULSE_SOURCE", "PULSE_SINK"]:
-            ENV.pop(name, None)
+    check_echo(said)
+    check_call(said)
+    check_default(said)
+    check_tones([], True)
+    check_tones(["--tones", "off"], False)
 
 
 try:

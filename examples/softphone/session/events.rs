@@ -6,7 +6,6 @@ use subrosa::engine::{CallId, EndReason, Event, FailureReason};
 
 use super::{Session, gone_is_fine};
 use crate::failure::{Failure, Status};
-use crate::meter::Meters;
 use crate::report;
 
 impl Session {
@@ -148,7 +147,9 @@ impl Session {
         }
         self.call = None;
         self.last = Some(id);
-        self.meters = Meters::default();
+        if let Some(devices) = &self.devices {
+            devices.play_end(reason);
+        }
         self.show_figures(id)?;
         let failure = match reason {
             EndReason::Failed(reason) => Some(self.because("the call failed", reason)),

@@ -7,6 +7,7 @@ use subrosa::engine::CallId;
 
 use super::Session;
 use crate::commands::{self, Command};
+use crate::devices;
 use crate::failure::{Failure, Status};
 use crate::report;
 
@@ -64,16 +65,31 @@ impl Session {
             }
             Command::Play(path) => {
                 let player = Player::open(path, self.options.rate)?;
-                self.phone.play(self.current()?, self.meters.spoken.source(player))?;
+                self.phone.play(self.current()?, player)?;
             }
             Command::Record(path) => {
                 let recorder = WavRecorder::create(path, self.options.rate)?;
-                self.phone.record(self.current()?, self.meters.heard.sink(recorder))?;
+                self.phone.record(self.current()?, recorder)?;
+            }
+            Command::Devices => self.display.answer(&devices::list()?),
+            Command::Device { output, name } => {
+                let what = if output { "loudspeaker" } else { "microphone" };
+                let none = || Failure::new(Status::Failed, "start with --device to use devices");
+                let devices = self.devices.as_ref().ok_or_else(none)?;
+                let id = devices.choose(output, name.as_deref())?;
+                self.say(&format!("the {what} is {id} now"));
+            }
+            Command::Levels => {
+                let levels = self.phone.levels(self.current()?)?.unwrap_or_default();
+                self.display.answer(&report::levels(levels));
             }
             Command::Status => self.show_status()?,
             Command::Stats => {
                 let (info, driver) = (self.latest()?, self.phone.driver_stats()?);
                 self.display.answer(&report::stats(&info, &driver));
+                if let Some(devices) = &self.devices {
+                    self.display.answer(&devices.stats());
+                }
             }
             Command::Report => {
                 let info = self.latest()?;
