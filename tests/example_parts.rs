@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use call::RATE;
 use evidence::{Evidence, judge};
 use subrosa::driver::{WireTransport, read_wav};
-use subrosa::engine::EndReason;
+use subrosa::engine::{Codec, EndReason};
 use subrosa::media::wav::Wav;
 use summary::Summary;
 
@@ -57,6 +57,7 @@ fn good() -> Evidence {
         speech.truncate(RATE as usize);
         let options = call::Options {
             plain: false,
+            codec: Codec::G722,
             speech: vec![write("facts_speech.wav", speech)],
             record: file("facts_heard.wav"),
         };
@@ -115,7 +116,7 @@ fn each_breaks(part: Part, fact: &str, doctors: &[Doctor]) {
 fn a_good_call_passes() {
     let summary = judge(&good()).unwrap();
     assert!(summary.holds(), "{}", summary.text(false));
-    assert_eq!(summary.facts().len(), 16);
+    assert_eq!(summary.facts().len(), 17);
 }
 
 #[test]
@@ -140,12 +141,25 @@ fn a_call_whose_packets_are_missing_does_not_pass() {
         &[
             |e| e.callee.media.as_mut().unwrap().packets_received = 44,
             |e| e.callee.media.as_mut().unwrap().lost = 2,
-            |e| e.callee.media = None,
+            |e| e.callee.codec = Some(Codec::Pcmu),
+            |e| e.callee.codec = None,
         ],
     );
     assert!(
         broken(evidence::media, |e| e.callee.media.as_mut().unwrap().packets_received = 100)
             .is_empty()
+    );
+}
+
+#[test]
+fn a_call_that_sounds_bad_does_not_pass() {
+    each_breaks(
+        evidence::media,
+        "it sounds good",
+        &[
+            |e| e.callee.media.as_mut().unwrap().quality.as_mut().unwrap().mos_lq = 3.9,
+            |e| e.callee.media.as_mut().unwrap().quality = None,
+        ],
     );
 }
 
@@ -234,7 +248,7 @@ fn a_wire_that_tells_something_does_not_pass() {
         assert_eq!(named, [*fact]);
         // One packet of speech in the clear.
         let spoken = told(&|wire, speech| {
-            *crossing(wire, WireTransport::Udp, 3) = wire_check::plain_packet(speech);
+            *crossing(wire, WireTransport::Udp, 3) = wire_check::plain_packet(Codec::G722, speech);
         });
         assert_eq!(spoken, [*fact]);
         // A search of less than all proves nothing.

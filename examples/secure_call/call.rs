@@ -40,6 +40,7 @@ pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
 /// How the call is made.
 pub(crate) struct Options {
     pub(crate) plain: bool,
+    pub(crate) codec: Codec,
     pub(crate) speech: Vec<PathBuf>,
     pub(crate) record: PathBuf,
 }
@@ -131,12 +132,11 @@ fn start_alice(authority: &Authority, plain: bool) -> Fallible<Party> {
     Party::start(config(authority, CALLER_DOMAIN)?, account, plain)
 }
 
-fn call_options(plain: bool) -> CallOptions {
+fn call_options(how: &Options) -> CallOptions {
     let mut options = CallOptions::default();
-    options.policy = policy(plain);
+    options.policy = policy(how.plain);
     options.sample_rate = RATE;
-    // Its packets are found on a wire byte by byte, and its sound is close to what was said.
-    options.codecs = vec![Codec::G722];
+    options.codecs = vec![how.codec];
     options
 }
 
@@ -164,8 +164,7 @@ pub(crate) fn make(options: &Options, display: &mut Display) -> Fallible<Evidenc
         format!("sip:bob@{CALLEE_DOMAIN}:{port};transport={}", over.as_str().to_ascii_lowercase())
             .parse()?;
     let audio = CallAudio::new(RATE).source(source);
-    let outgoing =
-        alice.phone.place_call(alice.account, target, call_options(options.plain), audio)?;
+    let outgoing = alice.phone.place_call(alice.account, target, call_options(options), audio)?;
     let incoming = bob.wait("incoming call", |event| match event {
         Event::IncomingCall { call, from, display_name, .. } => {
             display.say(&format!("bob's phone rings: {display_name} <{from}>"));
@@ -179,7 +178,7 @@ pub(crate) fn make(options: &Options, display: &mut Display) -> Fallible<Evidenc
     })?;
     let recorder = WavRecorder::create(&options.record, RATE)?;
     let sink = Heard { recorder, probe: heard.clone() };
-    bob.phone.accept(incoming, call_options(options.plain), CallAudio::new(RATE).sink(sink))?;
+    bob.phone.accept(incoming, call_options(options), CallAudio::new(RATE).sink(sink))?;
     for party in [&alice, &bob] {
         party.wait("answer", |e| matches!(e, Event::CallEstablished { .. }).then_some(()))?;
     }
@@ -205,6 +204,7 @@ pub(crate) fn make(options: &Options, display: &mut Display) -> Fallible<Evidenc
     Ok(Evidence {
         caller,
         callee,
+        codec: options.codec,
         ends,
         speech,
         spoken: spoken.take(),
@@ -250,6 +250,7 @@ fn watch(
             received: back.received,
             lost: back.lost,
             jitter_ms: back.jitter_ms,
+            mos: back.mos,
             level: heard.level(),
         });
         if progress.is_finished() {

@@ -1,4 +1,10 @@
-//! How close the received speech is to the sent.
+//! How close the received speech is to the sent, in the telephone's band. Opus takes away what is
+//! below speech, and that shifts phases beside it: the ear does not mind, a correlation would.
+
+/// The band that is compared, Hz.
+const BAND: (f64, f64) = (300.0, 3_400.0);
+/// The sample rate, Hz.
+const RATE: f64 = 16_000.0;
 
 /// How far the received speech may lag behind the sent, samples (1 s at 16 kHz).
 const MAX_LAG: usize = 16_000;
@@ -22,6 +28,7 @@ pub(crate) struct Likeness {
 
 /// Aligns `received` with `sent` and correlates them.
 pub(crate) fn compare(sent: &[i16], received: &[i16]) -> Likeness {
+    let (sent, received) = (&in_band(sent), &in_band(received));
     let coarse_sent = decimate(sent);
     let coarse_received = decimate(received);
     let coarse = best_lag(&coarse_sent, &coarse_received, 0, MAX_LAG / COARSE) * COARSE;
@@ -41,6 +48,33 @@ fn piecewise(sent: &[i16], received: &[i16], lag: usize) -> f64 {
         weight += energy;
     }
     if weight > 0.0 { sum / weight } else { 0.0 }
+}
+
+/// Only what is in the telephone's band: filters of fourth order, the same for both.
+fn in_band(pcm: &[i16]) -> Vec<i16> {
+    let mut samples: Vec<f64> = pcm.iter().map(|s| f64::from(*s)).collect();
+    for (high_pass, frequency) in [(true, BAND.0), (true, BAND.0), (false, BAND.1), (false, BAND.1)]
+    {
+        biquad(&mut samples, high_pass, frequency);
+    }
+    samples.iter().map(|s| s.round() as i16).collect()
+}
+
+/// A filter of second order (Butterworth by the bilinear transform), in place.
+fn biquad(samples: &mut [f64], high_pass: bool, frequency: f64) {
+    let omega = std::f64::consts::TAU * frequency / RATE;
+    let (sin, cos) = omega.sin_cos();
+    let alpha = sin * std::f64::consts::FRAC_1_SQRT_2;
+    let edge = if high_pass { (1.0 + cos) / 2.0 } else { (1.0 - cos) / 2.0 };
+    let middle = if high_pass { -2.0 } else { 2.0 } * edge;
+    let (mut x1, mut x2, mut y1, mut y2) = (0.0, 0.0, 0.0, 0.0);
+    for sample in samples {
+        let x = *sample;
+        let fed_back = -2.0 * cos * y1 + (1.0 - alpha) * y2;
+        let y = (edge * (x + x2) + middle * x1 - fed_back) / (1.0 + alpha);
+        (x2, x1, y2, y1) = (x1, x, y1, y);
+        *sample = y;
+    }
 }
 
 /// Averages groups of four samples.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 /// How often a line is printed where there is no terminal to redraw.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Width of the progress bar, characters.
-const BAR: usize = 10;
+const BAR: usize = 6;
 /// The quietest level that the meter shows, dB relative to full scale.
 const FLOOR: f64 = -60.0;
 /// Width of the level meter, characters.
-const METER: usize = 6;
+const METER: usize = 5;
 
 /// One look at the call.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Look {
     pub(crate) received: u64,
     pub(crate) lost: u64,
     pub(crate) jitter_ms: f64,
+    /// How good it sounds (MOS, E-model), once it is known.
+    pub(crate) mos: Option<f64>,
     /// dB relative to full scale.
     pub(crate) level: Option<f64>,
 }
@@ -84,8 +86,9 @@ impl Look {
         let meter = gauge(loudness, METER, full, empty);
         let padlock = format!("{lock}{}", self.padlock);
         let padlock = paint(colors, if self.encrypted { 32 } else { 31 }, &padlock);
+        let mos = self.mos.map_or(String::from("-"), |mos| format!("{mos:.1}"));
         format!(
-            "{padlock} {bar} {at:.1}/{total:.1} s {meter} lost {}/{} {:.1} ms",
+            "{padlock} {bar} {at:.0}/{total:.0} s {meter} lost {}/{} {:.1} ms MOS {mos}",
             self.lost,
             self.sent.max(self.received),
             self.jitter_ms,
@@ -117,15 +120,16 @@ mod tests {
             received: 9_990,
             lost: 99,
             jitter_ms: 99.94,
+            mos: Some(4.42),
             level: Some(-30.0),
         };
         let line = look.line(true, false);
         let expected =
-            "● encrypted to your provider █████░░░░░ 50.0/99.9 s ███░░░ lost 99/9999 99.9 ms";
+            "● encrypted to your provider ███░░░ 50/100 s ███░░ lost 99/9999 99.9 ms MOS 4.4";
         assert_eq!(line, expected);
         assert!(line.chars().count() < 80);
         assert!(look.line(true, true).starts_with("\x1b[32m● encrypted to your provider\x1b[0m "));
         let plain = look.line(false, false);
-        assert!(plain.is_ascii() && plain.len() < 80 && plain.contains(" #####..... "), "{plain}");
+        assert!(plain.is_ascii() && plain.len() < 80 && plain.contains(" ###... "), "{plain}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use subrosa::crypto::tls::TlsVersion;
 use subrosa::driver::{CallInfo, RecordedBytes, WireRecorder, read_wav};
-use subrosa::engine::{EndReason, Padlock};
+use subrosa::engine::{Codec, EndReason, Padlock};
 
 use crate::call::RATE;
 use crate::compare::compare;
@@ -13,14 +13,16 @@ use crate::probe::Seen;
 use crate::summary::Summary;
 use crate::wire_check::{Needles, plain_packet};
 
-/// The received speech must be at least this close to the sent.
+/// The received speech must be at least this close to the sent, between 300 and 3400 Hz.
 const MIN_CORRELATION: f64 = 0.95;
+/// The listening quality that a call on loopback has at least, by the E-model.
+const MIN_MOS: f64 = 4.0;
 /// Packets that may be lost on loopback, of a thousand: a busy machine drops some.
 const MAX_LOSS_PER_MILLE: u64 = 10;
 /// From the microphone of one to the loudspeaker of the other, ms (ITU-T G.114: 150 is good).
 const MAX_DELAY_MS: f64 = 150.0;
-/// Bits of entropy per byte that encrypted packets have at least.
-const MIN_ENTROPY: f64 = 7.9;
+/// Bits of entropy per byte that encrypted packets may lack of what as many random bytes have.
+const ENTROPY_LACK: f64 = 0.1;
 /// What was found on the wire is named up to here, then counted.
 const MAX_FOUND: usize = 5;
 
@@ -29,6 +31,8 @@ const MAX_FOUND: usize = 5;
 pub(crate) struct Evidence {
     pub(crate) caller: CallInfo,
     pub(crate) callee: CallInfo,
+    /// The one that both ends were told to speak.
+    pub(crate) codec: Codec,
     pub(crate) ends: Vec<EndReason>,
     pub(crate) speech: Vec<i16>,
     pub(crate) spoken: Seen,
@@ -61,6 +65,8 @@ pub(crate) struct Figures {
     pub(crate) received: u64,
     pub(crate) lost: u64,
     pub(crate) jitter_ms: f64,
+    /// How good it sounds (listening quality, E-model), once it is known.
+    pub(crate) mos: Option<f64>,
 }
 
 /// The figures, zero before there is media.
@@ -71,6 +77,7 @@ pub(crate) fn figures(info: &CallInfo) -> Figures {
         received: media.packets_received,
         lost: u64::try_from(media.lost).unwrap_or(0),
         jitter_ms: media.jitter.as_secs_f64() * 1_000.0,
+        mos: media.quality.map(|quality| quality.mos_lq.into()),
     }
 }
 
@@ -143,7 +150,13 @@ pub(crate) fn media(evidence: &Evidence, summary: &mut Summary) {
         "{codec}; sent {}, received {}, lost {}, jitter {:.2} ms",
         sent.sent, received.received, received.lost, received.jitter_ms
     );
-    summary.fact(enough && lossless, "packets arrive", shown);
+    let as_told = evidence.callee.codec == Some(evidence.codec);
+    summary.fact(enough && lossless && as_told, "packets arrive", shown);
+    let shown = received.mos.map_or("unknown".into(), |mos| {
+        format!("MOS {mos:.2} of 4.5 where bob listens, by the E-model (ITU-T G.107)")
+    });
+    let good = received.mos.is_some_and(|mos| mos >= MIN_MOS);
+    summary.fact(good, "it sounds good", shown);
 }
 
 pub(crate) fn speech(evidence: &Evidence, summary: &mut Summary) -> Result<(), Box<dyn Error>> {
@@ -153,7 +166,7 @@ pub(crate) fn speech(evidence: &Evidence, summary: &mut Summary) -> Result<(), B
     summary.fact(complete, "the recording is complete", format!("{seconds:.2} s, 16 kHz, mono"));
     let likeness = compare(&evidence.speech, &recorded);
     let shown = format!(
-        "correlation {:.4} (each half second aligned by itself), {:.4} as a whole",
+        "correlation {:.4} from 300 to 3400 Hz (each half second aligned by itself), {:.4} as a whole",
         likeness.pieces, likeness.whole
     );
     summary.fact(likeness.pieces >= MIN_CORRELATION, "the speech is what was spoken", shown);
@@ -177,8 +190,11 @@ pub(crate) fn speech(evidence: &Evidence, summary: &mut Summary) -> Result<(), B
 pub(crate) fn wire(evidence: &Evidence, summary: &mut Summary) {
     let names: Vec<&str> = evidence.names.iter().map(String::as_str).collect();
     let needles = Needles::new(&names, &evidence.speech);
-    let able = needles.self_test(&plain_packet(&evidence.speech));
-    let shown = "an INVITE, a name and a G.722 packet of this speech, as a control, are found";
+    let able = needles.self_test(&plain_packet(evidence.codec, &evidence.speech));
+    let codec = evidence.codec.as_str();
+    let shown = format!(
+        "an INVITE, a name and a packet of this speech in {codec}, as a control, are found"
+    );
     summary.fact(able, "the wire search can find", shown);
     for (who, wire) in ["alice", "bob"].iter().zip(&evidence.wires) {
         let findings = needles.search(&wire.crossings);
@@ -198,6 +214,12 @@ pub(crate) fn wire(evidence: &Evidence, summary: &mut Summary) {
         summary.fact(findings.found.is_empty() && searched, &fact, shown);
         let fact = format!("{who}'s packets look random");
         let shown = format!("{:.3} bits per byte behind the RTP header", findings.entropy);
-        summary.fact(findings.entropy >= MIN_ENTROPY, &fact, shown);
+        let least = random_entropy(findings.behind_headers) - ENTROPY_LACK;
+        summary.fact(findings.entropy >= least, &fact, shown);
     }
+}
+
+/// The entropy per byte that is expected of so many random bytes: the fewer, the less.
+fn random_entropy(bytes: usize) -> f64 {
+    8.0 - 255.0 / (2.0 * std::f64::consts::LN_2 * bytes.max(1) as f64)
 }

@@ -21,13 +21,16 @@ use std::process::ExitCode;
 use call::{Fallible, Options};
 use display::Display;
 use evidence::judge;
+use lexopt::ValueExt;
+use subrosa::engine::Codec;
 
 const HELP: &str = "\
 One secure call between two engines in this process, judged by its own wire.
 
-Usage: secure_call [--plain] [--speech FILE]... [--record FILE]
+Usage: secure_call [--plain] [--codec NAME] [--speech FILE]... [--record FILE]
 
   --plain        the same call over TCP and RTP, unprotected: the examination must fail
+  --codec NAME   opus (if nothing is said), G722, PCMU or PCMA
   --speech FILE  WAV file to speak (may be repeated; default: the bundled recording)
   --record FILE  where the far end records (default: target/secure_call.wav)
   -h, --help     this text
@@ -38,12 +41,14 @@ Exit status: 0 if every fact holds, 1 if one does not, 2 if the call could not b
 fn options() -> Fallible<Option<Options>> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let (mut speech, mut plain) = (Vec::new(), false);
+    let mut codec = Codec::ALL[0];
     let mut record = root.join("target").join("secure_call.wav");
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             lexopt::Arg::Long("speech") => speech.push(parser.value()?.into()),
             lexopt::Arg::Long("plain") => plain = true,
+            lexopt::Arg::Long("codec") => codec = named(&parser.value()?.string()?)?,
             lexopt::Arg::Long("record") => record = parser.value()?.into(),
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(None),
             other => return Err(other.unexpected().into()),
@@ -54,7 +59,14 @@ fn options() -> Fallible<Option<Options>> {
         let name = "sense_and_sensibility_01_austen_64kb";
         speech = ["0880", "0930"].map(|n| clips.join(format!("{name}-{n}.wav"))).to_vec();
     }
-    Ok(Some(Options { plain, speech, record }))
+    Ok(Some(Options { plain, codec, speech, record }))
+}
+
+/// The codec of this name.
+fn named(name: &str) -> Fallible<Codec> {
+    let found = Codec::ALL.into_iter().find(|codec| codec.as_str().eq_ignore_ascii_case(name));
+    let all = Codec::ALL.map(Codec::as_str).join(", ");
+    found.ok_or_else(|| format!("no codec is called {name}; there are {all}").into())
 }
 
 fn main() -> ExitCode {

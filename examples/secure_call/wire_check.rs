@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use subrosa::driver::{RecordedBytes, WireTransport};
-use subrosa::media::codec::CodecId;
+use subrosa::engine::Codec;
+use subrosa::media::codec::{AudioBandwidth, CodecId, EncoderTuning};
 
 /// Texts that plain SIP and SDP are full of, and what only they could tell.
 const TEXTS: [&str; 16] = [
@@ -46,8 +47,10 @@ pub(crate) struct Findings {
     pub(crate) streams: usize,
     /// What was found, in words; what tells most comes first.
     pub(crate) found: Vec<String>,
-    /// Bits of entropy per byte of the datagrams: 8 for random bytes.
+    /// Bits of entropy per byte of the datagrams behind the RTP header: 8 for random bytes.
     pub(crate) entropy: f64,
+    /// How many bytes these are.
+    pub(crate) behind_headers: usize,
 }
 
 impl Needles {
@@ -64,9 +67,10 @@ impl Needles {
             ("16 kHz PCM, big-endian", bytes(speech_16k, i16::to_be_bytes)),
             ("8 kHz PCM, little-endian", bytes(&speech_8k, i16::to_le_bytes)),
             ("8 kHz PCM, big-endian", bytes(&speech_8k, i16::to_be_bytes)),
-            ("G.722", encode(CodecId::G722, speech_16k, 320)),
-            ("G.711 mu-law", encode(CodecId::Pcmu, &speech_8k, 160)),
-            ("G.711 A-law", encode(CodecId::Pcma, &speech_8k, 160)),
+            ("opus", encode(CodecId::Opus, speech_16k).concat()),
+            ("G722", encode(CodecId::G722, speech_16k).concat()),
+            ("PCMU", encode(CodecId::Pcmu, &speech_8k).concat()),
+            ("PCMA", encode(CodecId::Pcma, &speech_8k).concat()),
         ];
         let speech = forms.into_iter().map(|(name, bytes)| (name, windows(&bytes))).collect();
         Self { texts, speech }
@@ -85,7 +89,8 @@ impl Needles {
                 streams.entry(key).or_default().extend_from_slice(&crossing.bytes);
             } else {
                 findings.datagrams += 1;
-                // Behind the RTP header, which SRTP leaves readable.
+                // SRTP leaves the RTP header readable.
+                findings.behind_headers += crossing.bytes.len().saturating_sub(12);
                 for byte in crossing.bytes.iter().skip(12) {
                     histogram.iter_mut().skip(usize::from(*byte)).take(1).for_each(|n| *n += 1);
                 }
@@ -140,26 +145,38 @@ impl Needles {
     }
 }
 
-/// The plain packet that an unencrypted call would have sent: G.722 under an RTP header.
-pub(crate) fn plain_packet(speech_16k: &[i16]) -> Vec<u8> {
-    let mut packet = vec![0x80, 9, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
+/// The plain packet that an unencrypted call would have sent of the loudest 20 ms: its payload under
+/// an RTP header.
+pub(crate) fn plain_packet(codec: Codec, speech_16k: &[i16]) -> Vec<u8> {
+    let named = CodecId::ALL.into_iter().find(|id| id.description().name == codec.as_str());
     let energy = |frame: &[i16]| frame.iter().map(|s| i64::from(*s).pow(2)).sum::<i64>();
     let frames = speech_16k.chunks_exact(320).map(energy).enumerate();
     let loudest = frames.max_by_key(|(_, energy)| *energy).map_or(0, |(n, _)| n);
-    let encoded = encode(CodecId::G722, speech_16k, 320);
-    packet.extend(encoded.iter().skip(loudest * 160).take(160));
+    let mut packet = vec![0x80, 9, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
+    let narrow: Vec<i16> = speech_16k.iter().step_by(2).copied().collect();
+    let payloads = match codec {
+        Codec::Pcmu | Codec::Pcma => named.map(|id| encode(id, &narrow)),
+        _ => named.map(|id| encode(id, speech_16k)),
+    };
+    packet.extend(payloads.unwrap_or_default().get(loudest).into_iter().flatten());
     packet
 }
 
-fn encode(codec: CodecId, pcm: &[i16], frame: usize) -> Vec<u8> {
-    let Some(mut encoder) = codec.encoder() else { return Vec::new() };
-    let mut out = Vec::new();
+/// The payloads of packets of 20 ms, as a call with the default options would send them.
+fn encode(codec: CodecId, pcm: &[i16]) -> Vec<Vec<u8>> {
+    let wideband = matches!(codec, CodecId::Opus | CodecId::G722);
+    let rate = if wideband { 16_000 } else { 8_000 };
+    let Some(mut encoder) = codec.encoder_at(rate, None) else { return Vec::new() };
+    let mut tuning = EncoderTuning::default();
+    tuning.max_bandwidth = AudioBandwidth::Wideband;
+    encoder.tune(&tuning);
     let mut payload = [0; 1_280];
-    for frame in pcm.chunks_exact(frame) {
-        let n = encoder.encode(frame, &mut payload).unwrap_or(0);
-        out.extend(payload.iter().take(n));
-    }
-    out
+    let frames = pcm.chunks_exact(rate as usize / 50);
+    let mut encoded = |frame: &[i16]| {
+        let len = encoder.encode(frame, &mut payload).unwrap_or(0);
+        payload.iter().take(len).copied().collect()
+    };
+    frames.map(&mut encoded).collect()
 }
 
 fn windows(bytes: &[u8]) -> HashSet<[u8; WINDOW]> {
@@ -200,18 +217,20 @@ mod tests {
         let mut found = Vec::new();
         needles.search_bytes(b"xx From: \"LIDDELL\" yy", &mut found);
         assert_eq!(found, ["\"From: \"", "\"liddell\""]);
-        found.clear();
-        needles.search_bytes(&plain_packet(&said), &mut found);
-        assert_eq!(found, ["speech as G.722"]);
-        found.clear();
-        needles.search_bytes(&plain_packet(&speech(2)), &mut found);
-        assert!(found.is_empty(), "{found:?}");
+        for codec in Codec::ALL {
+            found.clear();
+            needles.search_bytes(&plain_packet(codec, &said), &mut found);
+            assert_eq!(found, [format!("speech as {}", codec.as_str())]);
+            found.clear();
+            needles.search_bytes(&plain_packet(codec, &speech(2)), &mut found);
+            assert!(found.is_empty(), "{found:?}");
+        }
     }
 
     #[test]
     fn a_search_that_finds_nothing_does_not_pass_its_own_test() {
         let said = speech(1);
-        let packet = plain_packet(&said);
+        let packet = plain_packet(Codec::G722, &said);
         assert!(Needles::new(&["alice"], &said).self_test(&packet));
         assert!(!Needles::new(&["alice"], &[]).self_test(&packet), "no speech to look for");
         assert!(!Needles::new(&[], &said).self_test(&packet), "no name to look for");

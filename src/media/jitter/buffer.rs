@@ -18,8 +18,9 @@ const MAX_GAP: Duration = Duration::from_millis(1_000);
 const STARVED_STEP: Duration = Duration::from_millis(10);
 /// The delay may exceed its target by this before it shrinks.
 const SHRINK_HYSTERESIS: Duration = Duration::from_millis(10);
-/// The same where it changes by whole blocks of the host alone.
+/// The same where it changes by whole blocks of the host alone; and where there is no jitter.
 const BLOCK_HYSTERESIS: Duration = Duration::from_millis(3);
+const STEADY_HYSTERESIS: Duration = Duration::from_millis(1);
 /// The delay must exceed its target this many frames in a row before it shrinks.
 const SHRINK_PATIENCE: u32 = 6;
 /// From this excess on it shrinks at every frame that is fit.
@@ -323,17 +324,21 @@ impl JitterBuffer {
         self.play(now, first.sequence)
     }
 
-    /// Whether the first packets have waited for long enough.
+    /// Whether the first packets have waited for long enough: as nearly as whole blocks allow, where
+    /// the delays of the stream are not known yet.
     fn has_gathered(&self, now: Instant, since: Instant) -> bool {
-        let enough = self.config.initial_delay.max(self.target());
-        let waited = now.duration_since(since);
-        if self.stats.played == 0 {
-            return self.level() >= enough || waited >= enough;
-        }
-        // The stream is known: the delay is set to what it should be.
+        let (enough, nearly) = if self.delay.is_known() {
+            (self.target(), Duration::ZERO)
+        } else {
+            (
+                self.config.initial_delay.max(self.target()),
+                self.block.checked_div(2).unwrap_or_default(),
+            )
+        };
         let first = self.slots.first(self.next_sequence);
         let delay = first.and_then(|first| self.delay.playout_delay(now, first.timestamp));
-        delay.is_none_or(|delay| delay >= self.target()) || waited >= enough
+        delay.is_none_or(|delay| delay.saturating_add(nearly) >= enough)
+            || now.duration_since(since) >= enough
     }
 
     /// Begins playing with the first packet that waits.
@@ -489,11 +494,15 @@ impl JitterBuffer {
     /// What may be left out of this much delay without asking too early for what follows: the
     /// whole blocks that the target spares, if any, and what of this one is filled already.
     fn excess_of(&self, delay: Duration, target: Duration) -> Duration {
+        let known = self.delay.is_known();
+        let target = if known { target } else { target.max(self.config.initial_delay) };
         let spare = delay.saturating_sub(target);
         if self.block.is_zero() {
             return if spare > SHRINK_HYSTERESIS { spare } else { Duration::ZERO };
         }
-        let blocks = self.whole_blocks(spare.saturating_sub(BLOCK_HYSTERESIS), false);
+        let steady = target < BLOCK_HYSTERESIS;
+        let hysteresis = if steady { STEADY_HYSTERESIS } else { BLOCK_HYSTERESIS };
+        let blocks = self.whole_blocks(spare.saturating_sub(hysteresis), false);
         if blocks.is_zero() { Duration::ZERO } else { blocks.saturating_add(self.place) }
     }
 

@@ -33,7 +33,8 @@ pub struct JitterConfig {
     pub min_delay: Duration,
     /// The target never rises above this.
     pub max_delay: Duration,
-    /// Audio that is gathered before playing begins or resumes after a long gap.
+    /// The delay with which playing begins, as near as the host's blocks allow; it is not shortened
+    /// before the jitter of some packets is known.
     pub initial_delay: Duration,
     /// Longest payload that is kept; longer ones are refused.
     pub max_payload: usize,
@@ -43,13 +44,13 @@ pub struct JitterConfig {
 }
 
 impl JitterConfig {
-    /// The defaults for a stream of this RTP clock: 15 to 400 ms, 40 ms to begin with.
+    /// The defaults for a stream of this RTP clock: 2 to 400 ms, 20 ms to begin with.
     pub const fn new(clock_rate: u32) -> Self {
         Self {
             clock_rate,
-            min_delay: Duration::from_millis(15),
+            min_delay: Duration::from_millis(2),
             max_delay: Duration::from_millis(400),
-            initial_delay: Duration::from_millis(40),
+            initial_delay: Duration::from_millis(20),
             max_payload: super::codec::MAX_PAYLOAD,
             whole_frames: false,
         }

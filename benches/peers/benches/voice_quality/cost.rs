@@ -26,17 +26,19 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// A call without a network, 20 ms at a time.
+/// A call without a network, whose hosts write and read so many ms at once.
 struct Direct {
     pair: Pair,
     now: Instant,
+    block_ms: u32,
     step: usize,
 }
 
 impl Direct {
-    fn new(setup: Setup) -> Self {
+    fn new(setup: Setup, block_ms: u32) -> Self {
         let now = Instant::from_millis(1_000);
-        Self { pair: Pair::new(setup, now, 1), now, step: setup.rate as usize / 50 }
+        let step = (setup.rate / 1_000 * block_ms) as usize;
+        Self { pair: Pair::new(setup, now, 1), now, block_ms, step }
     }
 
     /// Both ends say `said`; what each heard.
@@ -58,7 +60,7 @@ impl Direct {
         for (end, heard) in heard.iter_mut().enumerate() {
             self.pair.ends[end].read_pcm(self.now, heard).unwrap();
         }
-        self.now += Duration::from_millis(20);
+        self.now += Duration::from_millis(self.block_ms.into());
     }
 }
 
@@ -74,7 +76,7 @@ fn worked() -> f64 {
 /// Share of one core that one end of a call takes, in percent, and allocations per 1000 packets
 /// once the call is under way: over a hundred seconds of call at least, and a second of work.
 pub fn share_of_core(setup: Setup, speech: &[i16]) -> (f64, f64) {
-    let mut call = Direct::new(setup);
+    let mut call = Direct::new(setup, 20);
     let step = call.step;
     let mut heard = [vec![0; step], vec![0; step]];
     let frames: Vec<&[i16]> = speech.chunks_exact(step).collect();
@@ -91,17 +93,20 @@ pub fn share_of_core(setup: Setup, speech: &[i16]) -> (f64, f64) {
     (busy / ticks as f64 / 2.0 / 0.020 * 100.0, allocations as f64 * 1_000.0 / ticks as f64)
 }
 
+/// The block in which `delay_ms` writes and reads: no sound card that must be waited for.
+const BLOCK_MS: u32 = 5;
+
 /// From a click's place in what is written to its place in what is read, in ms, after half a
-/// minute of call: the longest of five, the worse way. Frames of 20 ms are written when they are
-/// full, and what is read begins to play at that time.
+/// minute of call: the longest of five, the worse way. A block is written when it is full, and what
+/// is read begins to play at that time.
 pub fn delay_ms(setup: Setup) -> f64 {
-    let mut call = Direct::new(setup);
+    let mut call = Direct::new(setup, BLOCK_MS);
     let step = call.step;
     let mut heard = [vec![0; step], vec![0; step]];
     let mut played = [Vec::new(), Vec::new()];
     let mut said = Vec::new();
     let every = setup.rate as usize * 2;
-    for tick in 0..50 * 42 {
+    for tick in 0..(42_000 / BLOCK_MS) as usize {
         let frame: Vec<i16> = (0..step)
             .map(|i| match tick * step + i {
                 // A short burst at 1 kHz with a sharp edge, so that any codec shows its place.
@@ -116,7 +121,6 @@ pub fn delay_ms(setup: Setup) -> f64 {
         said.extend(frame);
         (0..2).for_each(|end| played[end].extend_from_slice(&heard[end]));
     }
-    let frame_ms = 20.0;
     let mut worst: f64 = 0.0;
     for played in &played {
         for click in (15..20).map(|n| n * every) {
@@ -127,8 +131,8 @@ pub fn delay_ms(setup: Setup) -> f64 {
             };
             let place = (click..click + setup.rate as usize / 2).max_by_key(|at| likeness(*at));
             let samples = (place.unwrap() - click) as f64;
-            // Written when the frame was full, read to be played from then on.
-            worst = worst.max(samples * 1_000.0 / f64::from(setup.rate) + frame_ms);
+            let between = f64::from(BLOCK_MS);
+            worst = worst.max(samples * 1_000.0 / f64::from(setup.rate) + between);
         }
     }
     worst
