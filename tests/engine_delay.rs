@@ -64,7 +64,7 @@ fn delay_ms(codec: CodecId, block_us: u64, phase_us: u64) -> f64 {
             burst.get(at).copied().unwrap_or((n * 7_919 % 13) as i16 - 6)
         }));
         for side in 0..2 {
-            ends[side].write_pcm(now, &said[from..]);
+            ends[side].write_pcm(now, &said[from..]).unwrap();
             ends[side].handle_timeout(now);
             while let Some(t) = ends[side].poll_transmit(now, &mut buffer).unwrap() {
                 let (channel, mut bytes): (Channel, _) = (t.channel, t.packet.bytes().to_vec());
@@ -73,7 +73,7 @@ fn delay_ms(codec: CodecId, block_us: u64, phase_us: u64) -> f64 {
         }
         for (end, heard) in ends.iter_mut().zip(&mut heard) {
             let mut pcm = vec![0; block];
-            end.read_pcm(now + Duration::from_micros(phase_us), &mut pcm);
+            end.read_pcm(now + Duration::from_micros(phase_us), &mut pcm).unwrap();
             heard.extend(pcm);
         }
         now += Duration::from_micros(block_us);

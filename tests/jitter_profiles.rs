@@ -28,12 +28,12 @@ struct Bound {
 /// As measured, and a little more.
 fn bound(profile: Profile) -> Bound {
     let (mean_ms, concealed_ms) = match profile {
-        Profile::Clean | Profile::Duplicates => (28.5, 0.0),
-        Profile::Loss(0..=10) => (28.5, 20.0),
-        Profile::Loss(_) | Profile::Bursts => (28.5, 20.0),
+        Profile::Clean | Profile::Duplicates => (12.0, 0.0),
+        Profile::Loss(0..=10) => (12.0, 20.0),
+        Profile::Loss(_) | Profile::Bursts => (12.0, 20.0),
         Profile::Jitter => (54.0, 40.0),
-        Profile::Spikes => (52.0, 1_750.0),
-        Profile::Reorder => (106.0, 400.0),
+        Profile::Spikes => (49.0, 1_750.0),
+        Profile::Reorder => (104.0, 400.0),
     };
     Bound { mean_ms, concealed_ms }
 }

@@ -155,13 +155,6 @@ impl World {
         }
     }
 
-    /// A second and a half in which nobody speaks: the delay becomes what the network needs.
-    fn settle(&mut self, rate: u32) {
-        let quiet = vec![0; rate as usize / 100];
-        (0..150).for_each(|_| self.step([&quiet, &quiet]));
-        self.heard.iter_mut().for_each(Vec::clear);
-    }
-
     /// Both ends say `pcm` (the second one later), then 400 ms of silence.
     fn talk(&mut self, pcm: &[i16], rate: u32) {
         let n = rate as usize / 100;
@@ -200,13 +193,12 @@ fn speech_arrives_as_it_was_said_both_ways_with_each_codec() {
     for (codec, rate) in [(CodecId::G722, 16_000), (CodecId::Pcmu, 8_000), (CodecId::Pcma, 8_000)] {
         let said = speech(rate);
         let mut world = World::new(codec, rate, Link::default(), 1);
-        world.settle(rate);
         world.talk(&said, rate);
         for end in 0..2 {
             let (likeness, delay) = align(&said, &world.heard[end], rate as usize / 5);
             let ms = delay * 1000 / rate as usize;
             assert!(likeness > 0.99, "{codec:?}: {likeness} at {ms} ms");
-            assert!(ms < 55, "{codec:?}: {ms} ms, of which the link takes 30");
+            assert!(ms < 75, "{codec:?}: {ms} ms, of which the link takes 30");
             let stats = world.ends[end].stats();
             assert_eq!((stats.lost, stats.concealed_frames, stats.auth_failures()), (0, 0, 0));
         }
@@ -224,7 +216,6 @@ fn host_rates_other_than_the_codecs_are_converted_both_ways() {
         out
     };
     let mut world = World::new(CodecId::G722, rate, Link::default(), 2);
-    world.settle(rate);
     world.talk(&said, rate);
     let every = |x: &[i16]| x.iter().step_by(3).copied().collect::<Vec<_>>();
     let best = (0..3)

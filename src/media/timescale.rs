@@ -10,6 +10,8 @@ pub trait TimeScale: Send + Debug {
     /// Shortens the `len` samples at the beginning of `pcm` by at most `excess`; returns the new
     /// length (`len` if this frame is not fit for it).
     fn shrink(&mut self, pcm: &mut [i16], len: usize, excess: Duration) -> usize;
+    /// Whether these samples are so quiet that nobody hears their length change.
+    fn is_quiet(&self, pcm: &[i16]) -> bool;
     /// Lengthens them by at most `lack`, in the room that `pcm` has; returns the new length.
     fn grow(&mut self, pcm: &mut [i16], len: usize, lack: Duration) -> usize;
     /// Hears what is played, in order, changed or not.
@@ -46,12 +48,6 @@ impl OverlapAdd {
     /// For audio of this rate in Hz.
     pub fn new(rate: u32) -> Self {
         Self { rate, history: vec![0; samples(LAG_US.1, rate)], floor: QUIET }
-    }
-
-    fn is_quiet(&self, pcm: &[i16]) -> bool {
-        let power: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
-        let rms = (power / pcm.len().max(1) as f32).sqrt();
-        rms < QUIET || rms < (self.floor * BACKGROUND.0).min(BACKGROUND.1)
     }
 
     /// Lags to try: up to `limit`, and to `most` samples.
@@ -98,6 +94,12 @@ fn blend(from: &[i16], to: &mut [i16]) {
 }
 
 impl TimeScale for OverlapAdd {
+    fn is_quiet(&self, pcm: &[i16]) -> bool {
+        let power: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
+        let rms = (power / pcm.len().max(1) as f32).sqrt();
+        rms < QUIET || rms < (self.floor * BACKGROUND.0).min(BACKGROUND.1)
+    }
+
     fn shrink(&mut self, pcm: &mut [i16], len: usize, excess: Duration) -> usize {
         let Some(frame) = pcm.get_mut(..len) else { return len };
         let shortest_blend = samples(BLEND_US, self.rate);

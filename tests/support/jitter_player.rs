@@ -99,9 +99,12 @@ pub fn play(arrivals: &[Arrival], payloads: &[[u8; FRAME]]) -> Outcome {
                         let len = decoder.decode(payload, &mut pcm).unwrap();
                         conceal.good(&mut pcm[..len]);
                         let scaled = match adjust {
-                            Adjust::Keep => len,
-                            Adjust::Shrink(by) => scale.shrink(&mut pcm, len, by),
+                            Adjust::ShrinkInQuiet(_) if !scale.is_quiet(&pcm[..len]) => len,
+                            Adjust::Shrink(by) | Adjust::ShrinkInQuiet(by) => {
+                                scale.shrink(&mut pcm, len, by)
+                            }
                             Adjust::Grow(by) => scale.grow(&mut pcm, len, by),
+                            _ => len,
                         };
                         out.shrunk_ms += len.saturating_sub(scaled) as f64 / 8.0;
                         out.stretched_ms += scaled.saturating_sub(len) as f64 / 8.0;

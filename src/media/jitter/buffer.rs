@@ -3,6 +3,7 @@
 
 use super::copies::Copies;
 use super::delay::DelayEstimator;
+use super::pace::{Frame, Pace};
 use super::slots::{Kind, Slots};
 use super::{
     Adjust, Insert, JitterConfig, JitterStats, MAX_PACKETS, Packet, Playout, distance, duration,
@@ -16,19 +17,10 @@ const REBUFFER: Duration = Duration::from_millis(240);
 const MAX_GAP: Duration = Duration::from_millis(1_000);
 /// An empty buffer is asked again after this much concealment.
 const STARVED_STEP: Duration = Duration::from_millis(10);
-/// The delay may exceed its target by this before it shrinks.
-const SHRINK_HYSTERESIS: Duration = Duration::from_millis(10);
-/// The same where it changes by whole blocks of the host alone; and where there is no jitter.
-const BLOCK_HYSTERESIS: Duration = Duration::from_millis(3);
-const STEADY_HYSTERESIS: Duration = Duration::from_millis(1);
-/// The delay must exceed its target this many frames in a row before it shrinks.
-const SHRINK_PATIENCE: u32 = 6;
-/// From this excess on it shrinks at every frame that is fit.
-const MUCH: Duration = Duration::from_millis(30);
 /// The next packet may be later than its time by this, where another waits usually.
 const LATE_NEXT: Duration = Duration::from_millis(10);
-/// Where the delay falls short of its target it grows by this at least: less is no pitch period.
-const LEAST_GROWTH: Duration = Duration::from_millis(10);
+/// Silence is played for this long at least.
+const LEAST_REST: Duration = Duration::from_millis(1);
 /// More than this beyond the largest delay is not shrunk but left out.
 const TOO_MUCH: Duration = Duration::from_millis(100);
 
@@ -71,8 +63,7 @@ pub struct JitterBuffer {
     paused: Option<u16>,
     /// Length of the last frame played, in ticks.
     frame_ticks: u32,
-    /// Frames in a row with too much delay, and the least excess among them.
-    excess: (u32, Duration),
+    pace: Pace,
     /// The host's block that is filled now, and the place in it that is asked for.
     block: Duration,
     place: Duration,
@@ -98,7 +89,7 @@ impl JitterBuffer {
             concealing: false,
             paused: None,
             frame_ticks: ticks(Duration::from_millis(20), config.clock_rate).max(1),
-            excess: (0, Duration::MAX),
+            pace: Pace::new(),
             block: Duration::ZERO,
             place: Duration::ZERO,
             stats: JitterStats::default(),
@@ -118,7 +109,7 @@ impl JitterBuffer {
         self.doubtful = 0;
         self.concealing = false;
         self.paused = None;
-        self.excess = (0, Duration::MAX);
+        self.pace.reset();
     }
 
     /// What it did so far.
@@ -292,7 +283,7 @@ impl JitterBuffer {
             self.resume();
         }
         if self.state != State::Playing {
-            return Playout::Waiting { ticks: self.frame_ticks };
+            return Playout::Waiting { ticks: self.rest_of_block() };
         }
         let Some(first) = self.slots.first(self.next_sequence) else {
             return self.starve();
@@ -324,21 +315,21 @@ impl JitterBuffer {
         self.play(now, first.sequence)
     }
 
-    /// Whether the first packets have waited for long enough: as nearly as whole blocks allow, where
-    /// the delays of the stream are not known yet.
+    /// What of the block is not filled yet: with the next one there may be something to play.
+    fn rest_of_block(&self) -> u32 {
+        let rest = self.block.saturating_sub(self.place).max(LEAST_REST);
+        let rest = if self.block.is_zero() { Duration::MAX } else { rest };
+        ticks(rest, self.config.clock_rate).min(self.frame_ticks)
+    }
+
+    /// Whether the first packets have waited for long enough.
     fn has_gathered(&self, now: Instant, since: Instant) -> bool {
-        let (enough, nearly) = if self.delay.is_known() {
-            (self.target(), Duration::ZERO)
-        } else {
-            (
-                self.config.initial_delay.max(self.target()),
-                self.block.checked_div(2).unwrap_or_default(),
-            )
-        };
+        let initial =
+            if self.stats.played == 0 { self.config.initial_delay } else { Duration::ZERO };
+        let enough = initial.max(self.target());
         let first = self.slots.first(self.next_sequence);
         let delay = first.and_then(|first| self.delay.playout_delay(now, first.timestamp));
-        delay.is_none_or(|delay| delay.saturating_add(nearly) >= enough)
-            || now.duration_since(since) >= enough
+        delay.is_none_or(|delay| delay >= enough) || now.duration_since(since) >= enough
     }
 
     /// Begins playing with the first packet that waits.
@@ -379,7 +370,7 @@ impl JitterBuffer {
         let step = self.starved_step();
         self.starved = self.starved.saturating_add(step);
         self.doubtful = self.doubtful.saturating_add(step);
-        self.excess = (0, Duration::MAX);
+        self.pace.reset();
         if self.starved >= ticks(REBUFFER, self.config.clock_rate) {
             self.state = State::Idle;
             self.floor = Some(self.next_sequence);
@@ -462,56 +453,10 @@ impl JitterBuffer {
         self.stats.played = self.stats.played.saturating_add(1);
         let us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         self.stats.delay_us = self.stats.delay_us.saturating_add(us);
-        let target = self.target();
-        if delay < target {
-            self.excess = (0, Duration::MAX);
-            let lack = self.whole_blocks(target.saturating_sub(delay), true);
-            return Adjust::Grow(lack.saturating_sub(self.place).max(LEAST_GROWTH));
-        }
-        let excess = self.excess_of(delay, target);
-        if excess.is_zero() {
-            self.excess = (0, Duration::MAX);
-            return Adjust::Keep;
-        }
-        let (frames, least) = self.excess;
-        let least = least.min(excess);
-        self.excess = (frames.saturating_add(1), least);
+        let (target, block, place) = (self.target(), self.block, self.place);
         // With so much delay another packet waits, or else the path has become longer.
         let frame = duration(self.frame_ticks, self.config.clock_rate);
-        let empty = delay > frame.saturating_add(LATE_NEXT) && self.slots.is_empty();
-        if frames < SHRINK_PATIENCE || empty {
-            return Adjust::Keep;
-        }
-        if least < MUCH {
-            // Wait again before the next one.
-            self.excess = (SHRINK_PATIENCE / 2, Duration::MAX);
-        } else {
-            self.excess = (SHRINK_PATIENCE, Duration::MAX);
-        }
-        Adjust::Shrink(least)
-    }
-
-    /// What may be left out of this much delay without asking too early for what follows: the
-    /// whole blocks that the target spares, if any, and what of this one is filled already.
-    fn excess_of(&self, delay: Duration, target: Duration) -> Duration {
-        let known = self.delay.is_known();
-        let target = if known { target } else { target.max(self.config.initial_delay) };
-        let spare = delay.saturating_sub(target);
-        if self.block.is_zero() {
-            return if spare > SHRINK_HYSTERESIS { spare } else { Duration::ZERO };
-        }
-        let steady = target < BLOCK_HYSTERESIS;
-        let hysteresis = if steady { STEADY_HYSTERESIS } else { BLOCK_HYSTERESIS };
-        let blocks = self.whole_blocks(spare.saturating_sub(hysteresis), false);
-        if blocks.is_zero() { Duration::ZERO } else { blocks.saturating_add(self.place) }
-    }
-
-    /// A time in whole blocks of the host, because only they change when a packet is asked for.
-    fn whole_blocks(&self, time: Duration, up: bool) -> Duration {
-        let (time, block) = (time.as_micros(), self.block.as_micros());
-        let blocks =
-            if up { time.div_ceil(block.max(1)) } else { time.checked_div(block).unwrap_or(0) };
-        let us = if block == 0 { time } else { blocks.saturating_mul(block) };
-        Duration::from_micros(u64::try_from(us).unwrap_or(u64::MAX))
+        let last = delay > frame.saturating_add(LATE_NEXT) && self.slots.is_empty();
+        self.pace.adjust(&Frame { delay, target, block, place, last })
     }
 }

@@ -20,11 +20,6 @@ const PERCENT_US: u64 = 20_000;
 const STAY: u64 = 10;
 /// A transit time this far from the last means that a clock jumped, or the path is another.
 const JUMP_US: i64 = 1_000_000;
-/// The delays are known when so many packets have come.
-const KNOWN: u32 = 50;
-/// Where no packet was later than this the way has no jitter to speak of, and a smaller target does.
-const STEADY_US: i64 = 1_000;
-const STEADY_TARGET_US: i64 = 2_000;
 
 /// Measures by how much packets are delayed more than the fastest ones, over a moving window,
 /// so that slow drift between the two clocks does not matter.
@@ -37,12 +32,7 @@ pub struct DelayEstimator {
     /// Least transit time of this window and of the one before, in µs.
     least: i64,
     least_before: i64,
-    /// The longest delay of this window and of the one before, in µs.
-    most: i64,
-    most_before: i64,
     window_since: i64,
-    /// Packets measured.
-    measured: u32,
     /// Delays of packets that came in order.
     in_order: Histogram,
     /// Delays of packets that others have overtaken; the others count as not delayed.
@@ -61,10 +51,7 @@ impl DelayEstimator {
             last_transit: 0,
             least: i64::MAX,
             least_before: i64::MAX,
-            most: 0,
-            most_before: 0,
             window_since: 0,
-            measured: 0,
             in_order: Histogram::new(KEEP),
             overtaken: Histogram::new(KEEP),
             worth: (0, 0),
@@ -80,12 +67,6 @@ impl DelayEstimator {
         self.overtaken.clear();
         self.worth = (0, 0);
         self.target_us = 0;
-        (self.most, self.most_before, self.measured) = (0, 0, 0);
-    }
-
-    /// Whether enough packets have come to know their delays.
-    pub fn is_known(&self) -> bool {
-        self.measured >= KNOWN
     }
 
     /// The sender's clock, or the path, is another: what was measured of the delays stays.
@@ -130,15 +111,10 @@ impl DelayEstimator {
         if now.saturating_sub(self.window_since) >= WINDOW_US {
             self.least_before = self.least;
             self.least = i64::MAX;
-            self.most_before = self.most;
-            self.most = 0;
             self.window_since = now;
         }
         self.least = self.least.min(transit);
-        let late = transit.saturating_sub(self.fastest());
-        self.most = self.most.max(late);
-        self.measured = self.measured.saturating_add(1);
-        self.record(bin(late), overtaken);
+        self.record(bin(transit.saturating_sub(self.fastest())), overtaken);
     }
 
     fn record(&mut self, bin: usize, overtaken: bool) {
@@ -155,12 +131,9 @@ impl DelayEstimator {
         self.target_us = bins.saturating_mul(BIN_US);
     }
 
-    /// The delay with which playing is rarely too early, rounded up to 5 ms (2 ms where there is
-    /// no jitter); zero before the first packet.
+    /// The delay with which playing is rarely too early, rounded up to 5 ms; zero before the
+    /// first packet.
     pub fn target(&self) -> Duration {
-        if self.target_us == BIN_US && self.most.max(self.most_before) < STEADY_US {
-            return Duration::from_micros(STEADY_TARGET_US.cast_unsigned());
-        }
         Duration::from_micros(self.target_us.max(0).cast_unsigned())
     }
 
@@ -210,14 +183,12 @@ mod tests {
     #[test]
     fn the_target_follows_the_jitter_and_forgets_it() {
         let mut feed = Feed::new();
-        assert_eq!(feed.packets(300, 1_000, 0, false), 2);
+        assert_eq!(feed.packets(300, 1_000, 0, false), 5);
         // One in six comes 62 ms late: within two seconds the target covers it.
         assert_eq!(feed.packets(90, 6, 62, false), 65);
         assert_eq!(feed.packets(250, 6, 62, false), 65);
         assert_eq!(feed.packets(100, 10_000, 0, false), 65);
-        assert_eq!(feed.packets(1_100, 10_000, 0, false), 2);
-        // A millisecond of jitter is some.
-        assert_eq!(feed.packets(300, 3, 1, false), 5);
+        assert_eq!(feed.packets(1_100, 10_000, 0, false), 5);
     }
 
     #[test]
@@ -245,7 +216,7 @@ mod tests {
             for i in 0..50_000u64 {
                 d.arrived(Instant::from_micros(i * step), (i * 160) as u32, false);
             }
-            assert!(d.target() <= Duration::from_millis(5));
+            assert_eq!(d.target(), Duration::from_millis(5));
         }
     }
 }

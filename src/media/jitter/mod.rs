@@ -13,6 +13,7 @@ mod buffer;
 mod copies;
 mod delay;
 mod histogram;
+mod pace;
 mod slots;
 
 pub use buffer::JitterBuffer;
@@ -33,8 +34,8 @@ pub struct JitterConfig {
     pub min_delay: Duration,
     /// The target never rises above this.
     pub max_delay: Duration,
-    /// The delay with which playing begins, as near as the host's blocks allow; it is not shortened
-    /// before the jitter of some packets is known.
+    /// The delay with which playing begins, before the jitter is known: at least this much, and less
+    /// than a block of the host more.
     pub initial_delay: Duration,
     /// Longest payload that is kept; longer ones are refused.
     pub max_payload: usize,
@@ -44,13 +45,13 @@ pub struct JitterConfig {
 }
 
 impl JitterConfig {
-    /// The defaults for a stream of this RTP clock: 2 to 400 ms, 20 ms to begin with.
+    /// The defaults for a stream of this RTP clock: 5 to 400 ms, 5 ms to begin with.
     pub const fn new(clock_rate: u32) -> Self {
         Self {
             clock_rate,
-            min_delay: Duration::from_millis(2),
+            min_delay: Duration::from_millis(5),
             max_delay: Duration::from_millis(400),
-            initial_delay: Duration::from_millis(20),
+            initial_delay: Duration::from_millis(5),
             max_payload: super::codec::MAX_PAYLOAD,
             whole_frames: false,
         }
@@ -118,11 +119,14 @@ pub enum Playout<'a> {
 
 /// A wish to change the delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Adjust {
     /// The delay is right.
     Keep,
     /// Play faster (leave out a pitch period, or silence), by this much in all.
     Shrink(Duration),
+    /// The same, but only if the frame is quiet: it is not urgent, and heard the less there.
+    ShrinkInQuiet(Duration),
     /// Play slower (repeat a pitch period, or lengthen silence), by this much in all.
     Grow(Duration),
 }

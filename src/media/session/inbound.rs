@@ -345,9 +345,13 @@ impl Inbound {
                 match sound.decoder.decode(payload, pcm) {
                     Ok(len) => {
                         sound.conceal.good(pcm.get_mut(..len).unwrap_or_default());
+                        let quiet = || sound.scale.is_quiet(pcm.get(..len).unwrap_or_default());
                         let scaled = match adjust {
                             Adjust::Keep => len,
-                            Adjust::Shrink(by) => sound.scale.shrink(pcm, len, by),
+                            Adjust::ShrinkInQuiet(_) if !quiet() => len,
+                            Adjust::Shrink(by) | Adjust::ShrinkInQuiet(by) => {
+                                sound.scale.shrink(pcm, len, by)
+                            }
                             Adjust::Grow(by) => sound.scale.grow(pcm, len, by),
                         };
                         let rate = description.sample_rate;

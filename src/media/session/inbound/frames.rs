@@ -115,7 +115,8 @@ impl Inbound {
         };
         let mut playout = jitter.pop(now);
         // Nothing can be shortened here: where a whole frame is too much, that one is left out.
-        if let Playout::Frame { payload_type, payload, adjust: Adjust::Shrink(by), .. } = playout
+        if let Playout::Frame { payload_type, payload, adjust, .. } = playout
+            && let Adjust::Shrink(by) | Adjust::ShrinkInQuiet(by) = adjust
             && let Some(length) = length(payload_type, payload).filter(|length| *length <= by)
         {
             *shrunk = shrunk.saturating_add(length);
