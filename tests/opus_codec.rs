@@ -191,6 +191,26 @@ fn a_lost_frame_is_recovered_from_the_next_one_better_than_concealed() {
 }
 
 #[test]
+fn it_is_seen_which_packets_recall_the_one_before() {
+    let said = speech(16_000);
+    for backend in OpusBackend::AVAILABLE {
+        let share = |fec: bool, ms: usize| {
+            let mut encoder = backend.encoder(16_000).unwrap();
+            encoder
+                .tune(&tuned(|t| (t.fec, t.expected_loss_percent, t.bitrate) = (fec, 20, 32_000)));
+            let packets = encode(&mut *encoder, &said, 16 * ms);
+            let recalls = |packet: &&Vec<u8>| CodecId::Opus.recalls_previous(packet);
+            packets.iter().filter(recalls).count() * 100 / packets.len()
+        };
+        for ms in [10, 20, 40, 60] {
+            assert!(share(true, ms) > 50, "{backend:?}, {ms} ms: {} %", share(true, ms));
+            assert_eq!(share(false, ms), 0, "{backend:?}, {ms} ms");
+        }
+    }
+    assert!(!CodecId::Pcmu.recalls_previous(&[0x48, 0xff]) && !CodecId::Opus.recalls_previous(&[]));
+}
+
+#[test]
 fn gaps_of_any_length_are_filled() {
     let pcm = speech(16_000);
     for (by, to) in pairs() {

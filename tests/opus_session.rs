@@ -204,6 +204,20 @@ fn the_far_end_reports_loss_and_from_then_on_packets_remember() {
     }
 }
 
+/// What a packet recalls of the one before it is there in time, but nobody waits for it where
+/// nothing is lost, or where packets recall nothing.
+#[test]
+fn where_packets_are_lost_the_delay_is_long_enough_for_what_the_next_one_recalls() {
+    let delay = |fec: bool, lossy: bool| {
+        let mut ends = pair(16_000, |_, config| {
+            (config.tuning.fec, config.tuning.expected_loss_percent) = (fec, 10);
+        });
+        say(&mut ends, &speech(16_000), 16_000, |n| lossy && n % 20 == 19);
+        ends[1].stats().buffer_target.as_millis()
+    };
+    assert_eq!((delay(true, false), delay(false, true), delay(true, true)), (5, 5, 25));
+}
+
 #[test]
 fn timestamps_count_in_the_clock_of_opus() {
     let mut ends = pair(16_000, |_, config| config.ptime_ms = 40);

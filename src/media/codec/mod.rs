@@ -211,6 +211,11 @@ impl CodecId {
         }
     }
 
+    /// Whether a payload carries a coarse copy of the frame before it (Opus: RFC 6716 §2.1.7).
+    pub fn recalls_previous(self, payload: &[u8]) -> bool {
+        self == Self::Opus && opus::recalls_previous(payload)
+    }
+
     /// The codec of an `a=rtpmap` entry, by name (without case) and RTP clock.
     pub fn from_rtpmap(name: &str, clock_rate: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|id| {

@@ -276,6 +276,9 @@ impl JitterBuffer {
     /// here up to a block earlier than it is heard, and a delay that changes by less than a block
     /// may change nothing of that: it is changed so that it does, or not at all.
     pub fn pop_within(&mut self, now: Instant, block: Duration, place: Duration) -> Playout<'_> {
+        // Who takes whole frames has blocks of their length.
+        let whole = self.config.whole_frames;
+        let block = if whole { duration(self.frame_ticks, self.config.clock_rate) } else { block };
         (self.block, self.place) = (block, place);
         if let State::Gathering(since) = self.state
             && self.has_gathered(now, since)

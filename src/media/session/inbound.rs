@@ -140,6 +140,9 @@ pub(super) struct Inbound {
     frames: Option<Box<frames::Frames>>,
     level: f32,
     gain: Gain,
+    /// By how many ticks of the common clock what packets recall of others is older than they; 0: they
+    /// recall nothing.
+    recalled: u32,
     bad_payloads: u64,
     /// Audio left out and repeated.
     shrunk: Duration,
@@ -167,6 +170,7 @@ impl Inbound {
             frames: encoded.then(Box::default),
             level: 0.0,
             gain: Gain::new(host_rate),
+            recalled: 0,
             bad_payloads: 0,
             shrunk: Duration::ZERO,
             stretched: Duration::ZERO,
@@ -231,14 +235,27 @@ impl Inbound {
         if let Some(frames) = &mut self.frames {
             frames.note(sequence, place, timestamp);
         }
+        self.recalled = match self.codec_of(payload_type) {
+            Some(codec) if codec.recalls_previous(payload) => ticks,
+            Some(CodecId::Opus) => self.recalled,
+            _ => 0,
+        };
         let packet = Packet { sequence, timestamp: place, payload_type, ticks, payload };
         Some(self.jitter.insert(now, packet))
     }
 
-    /// The audio packets carry copies of those that begin so many ticks of their clock earlier.
+    /// The codec of a payload type.
+    fn codec_of(&self, payload_type: u8) -> Option<CodecId> {
+        let of = self.chains.iter().find(|c| c.payload.payload_type == payload_type);
+        of.map(|chain| chain.payload.codec)
+    }
+
+    /// The audio packets carry copies of those that begin so many ticks of their clock earlier; 0:
+    /// none but what the codec itself may carry, and has carried so far.
     pub(super) fn expect_copies(&mut self, offset: u16, clock_rate: Option<u32>) {
         let factor = clock_rate.and_then(|rate| COMMON_CLOCK.checked_div(rate)).unwrap_or(0);
-        self.jitter.expect_copies(u32::from(offset).saturating_mul(factor));
+        let after = u32::from(offset).saturating_mul(factor);
+        self.jitter.expect_copies(if after > 0 { after } else { self.recalled });
     }
 
     /// Takes a copy that came within the packet of this number and timestamp, which was inserted:
@@ -281,6 +298,7 @@ impl Inbound {
     /// Another source: nothing of the old one is played any more.
     pub(super) fn reset(&mut self) {
         self.jitter.reset();
+        self.recalled = 0;
         self.timeline.reset();
         self.comfort = MAX_COMFORT;
         self.chains.iter_mut().for_each(Chain::reset);

@@ -91,6 +91,11 @@ trait RawDecoder: Send {
     fn reset(&mut self);
 }
 
+/// Whether a packet carries a coarse copy of the one before it.
+pub(super) fn recalls_previous(packet: &[u8]) -> bool {
+    packet::recalls_previous(packet)
+}
+
 /// Samples at 48 kHz of a packet; `None` if it is none (RFC 6716 §3.4).
 pub(super) fn packet_samples(packet: &[u8]) -> Option<usize> {
     packet::samples(packet).and_then(|samples| usize::try_from(samples).ok())

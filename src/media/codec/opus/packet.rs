@@ -42,6 +42,20 @@ pub(super) fn samples(packet: &[u8]) -> Option<u32> {
     (samples <= MAX_SAMPLES).then_some(samples)
 }
 
+/// Whether the packet carries a coarse copy of the one before it (LBRR, RFC 6716 §4.2.3 and §4.2.4):
+/// the flag follows the voice activity flags of each 20 ms, of the first channel first. Packets of
+/// several frames of different lengths are not looked into.
+pub(super) fn recalls_previous(packet: &[u8]) -> bool {
+    let [toc, flags, ..] = packet else { return false };
+    if toc >> 3 >= 16 || toc & 3 > 1 {
+        return false;
+    }
+    let frames = (frame_samples(*toc) / 960).max(1);
+    let first = flags >> 7u32.saturating_sub(frames) & 1 == 1;
+    let stereo = toc & 4 != 0;
+    first || stereo && flags >> 6u32.saturating_sub(2 * frames) & 1 == 1
+}
+
 fn one_frame(bytes: &[u8]) -> Option<u32> {
     (bytes.len() <= MAX_FRAME).then_some(1)
 }
