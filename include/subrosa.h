@@ -90,6 +90,21 @@
 #define SUBROSA_CODEC_OPUS 4
 
 /**
+ * L16 at 8 kHz: samples of 16 bits as they are. None of the three is offered unless it is named.
+ */
+#define SUBROSA_CODEC_L16_NARROWBAND 5
+
+/**
+ * L16 at 16 kHz.
+ */
+#define SUBROSA_CODEC_L16_WIDEBAND 6
+
+/**
+ * L16 at 48 kHz, in packets of 10 ms.
+ */
+#define SUBROSA_CODEC_L16_FULLBAND 7
+
+/**
  * Not registered, and not trying.
  */
 #define SUBROSA_ACCOUNT_UNREGISTERED 0

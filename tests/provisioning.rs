@@ -139,7 +139,7 @@ line 22: aor: a password has no place in an address: use the key password
 line 23: an account has no key pasword: did you mean password?
 line 25: aor: this is no SIP address: it begins with sip: or sips:
 line 26: password takes text in quotes, not a number
-line 27: codecs: give one of opus, G722, PCMA, PCMU
+line 27: codecs: give one of opus, G722, PCMA, PCMU, L16/16000, L16/48000, L16/8000
 line 27: this codec is there twice
 line 28: expires is a whole number from 10 to 2592000, without quotes
 line 31: an account has no key regstrar: did you mean registrar?

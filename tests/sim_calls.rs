@@ -58,7 +58,7 @@ struct Plan {
 }
 
 fn codecs(rng: &mut impl Draw) -> Vec<Codec> {
-    let mut codecs = Codec::ALL.to_vec();
+    let mut codecs = Codec::USUAL.to_vec();
     let first = rng.below(4) as usize;
     codecs.rotate_left(first);
     codecs.truncate(1 + rng.below(3) as usize);

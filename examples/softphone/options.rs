@@ -97,7 +97,7 @@ impl Options {
             duration: None,
             timeout: Duration::from_secs(60),
             dtmf: String::new(),
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::USUAL.to_vec(),
             play: None,
             looping: false,
             record: None,
@@ -358,7 +358,9 @@ fn plan(text: &str) -> Result<TonePlan, String> {
 fn codecs(text: &str) -> Result<Vec<Codec>, String> {
     let named = |name: &str| Codec::ALL.into_iter().find(|c| c.as_str().eq_ignore_ascii_case(name));
     let codecs: Option<Vec<Codec>> = text.split(',').map(|name| named(name.trim())).collect();
-    codecs.ok_or_else(|| "give a list of g722, pcmu and pcma".into())
+    codecs.ok_or_else(|| {
+        "give a list of opus, g722, pcmu and pcma, or of l16/8000, l16/16000 and l16/48000".into()
+    })
 }
 
 /// Telephone digits.

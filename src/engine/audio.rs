@@ -133,10 +133,17 @@ impl AudioOptions {
         }
     }
 
-    /// The packet length for a session description.
-    pub(super) fn ptime(&self) -> u16 {
+    /// The packet length for a session description with these codecs: L16 leaves less of a choice.
+    pub(super) fn ptime(&self, codecs: &[Codec]) -> u16 {
         let ms = self.ptime_ms.clamp(10, 120);
-        ms - ms % 10
+        let ms = ms - ms % 10;
+        let fits = |codec: &Codec| match codec {
+            Codec::L16Narrowband | Codec::L16Wideband | Codec::L16Fullband => {
+                u16::try_from(codec.id().packet_ms(ms.into())).ok()
+            }
+            _ => None,
+        };
+        codecs.iter().filter_map(fits).min().unwrap_or(ms)
     }
 
     /// Our own parameters of Opus, beside a host that works at `rate` Hz.
@@ -164,7 +171,8 @@ impl AudioOptions {
     ) -> Vec<CodecDescription> {
         let line = |codec: &Codec| {
             let d = codec.id().description();
-            let payload_type = d.static_payload_type.unwrap_or(OPUS_PAYLOAD_TYPE);
+            let wished = DYNAMIC.iter().find(|(of, _)| of == codec).map(|(_, wished)| *wished);
+            let payload_type = d.static_payload_type.or(wished).unwrap_or(OPUS_PAYLOAD_TYPE);
             let mut line = CodecDescription::new(payload_type, d.name, d.clock_rate);
             line.channels = d.channels;
             if *codec == Codec::Opus {
@@ -193,8 +201,11 @@ impl AudioOptions {
 
 /// The payload type that we wish for Opus: the one that most phones use.
 const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// Those that we wish for other codecs without one of their own.
+const DYNAMIC: [(Codec, u8); 3] =
+    [(Codec::L16Narrowband, 112), (Codec::L16Wideband, 113), (Codec::L16Fullband, 114)];
 /// Payload types that we wish for telephone-event, and their clock rates.
-const EVENTS: [(u8, u32); 2] = [(101, 8_000), (110, 48_000)];
+const EVENTS: [(u8, u32); 3] = [(101, 8_000), (109, 16_000), (110, 48_000)];
 /// Payload types that we wish for redundant audio, their clock rates and channels.
 const RED: [(u8, u32, u8); 2] = [(121, 8_000, 1), (63, 48_000, 2)];
 

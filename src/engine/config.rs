@@ -184,7 +184,7 @@ pub struct AccountConfig {
 }
 
 impl AccountConfig {
-    /// An account that registers at its domain, with all codecs of this build.
+    /// An account that registers at its domain, with the usual codecs.
     pub fn new(aor: Uri) -> Self {
         Self {
             aor,
@@ -199,7 +199,7 @@ impl AccountConfig {
             expires: Duration::from_secs(600),
             keep_alive: Duration::from_secs(90),
             policy: SecurityPolicy::Off,
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::USUAL.to_vec(),
             audio: AudioOptions::default(),
         }
     }
@@ -217,6 +217,13 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, 8 kHz audio, 64 kbit/s.
     Pcma,
+    /// L16 at 8 kHz: samples of 16 bits as they are, 128 kbit/s (RFC 3551 §4.5.11). None of the
+    /// three is offered or taken unless it is named.
+    L16Narrowband,
+    /// L16 at 16 kHz, 256 kbit/s, in packets of up to 40 ms.
+    L16Wideband,
+    /// L16 at 48 kHz, 768 kbit/s, in packets of 10 ms: where it is named, for all codecs.
+    L16Fullband,
 }
 
 impl Config {
@@ -228,20 +235,46 @@ impl Config {
 }
 
 impl Codec {
-    /// All codecs of this build, best first.
+    /// All codecs of this build: the [`USUAL`](Self::USUAL) ones, then those that take so much that
+    /// they must be named.
     #[cfg(any(feature = "opus", feature = "libopus"))]
-    pub const ALL: [Self; 4] = [Self::Opus, Self::G722, Self::Pcma, Self::Pcmu];
-    /// All codecs of this build, best first.
+    pub const ALL: [Self; 7] = [
+        Self::Opus,
+        Self::G722,
+        Self::Pcma,
+        Self::Pcmu,
+        Self::L16Wideband,
+        Self::L16Fullband,
+        Self::L16Narrowband,
+    ];
+    /// All codecs of this build: the [`USUAL`](Self::USUAL) ones, then those that take so much that
+    /// they must be named.
     #[cfg(not(any(feature = "opus", feature = "libopus")))]
-    pub const ALL: [Self; 3] = [Self::G722, Self::Pcma, Self::Pcmu];
+    pub const ALL: [Self; 6] = [
+        Self::G722,
+        Self::Pcma,
+        Self::Pcmu,
+        Self::L16Wideband,
+        Self::L16Fullband,
+        Self::L16Narrowband,
+    ];
+    /// The codecs of an account that names none, best first.
+    #[cfg(any(feature = "opus", feature = "libopus"))]
+    pub const USUAL: [Self; 4] = [Self::Opus, Self::G722, Self::Pcma, Self::Pcmu];
+    /// The codecs of an account that names none, best first.
+    #[cfg(not(any(feature = "opus", feature = "libopus")))]
+    pub const USUAL: [Self; 3] = [Self::G722, Self::Pcma, Self::Pcmu];
 
-    /// The encoding name in SDP (RFC 3551 §6, RFC 7587 §7).
+    /// The encoding name in SDP (RFC 3551 §6, RFC 7587 §7); for L16 with the rate.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Opus => "opus",
             Self::G722 => "G722",
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::L16Narrowband => "L16/8000",
+            Self::L16Wideband => "L16/16000",
+            Self::L16Fullband => "L16/48000",
         }
     }
 
@@ -257,6 +290,9 @@ impl Codec {
             Self::G722 => CodecId::G722,
             Self::Pcmu => CodecId::Pcmu,
             Self::Pcma => CodecId::Pcma,
+            Self::L16Narrowband => CodecId::L16Narrowband,
+            Self::L16Wideband => CodecId::L16Wideband,
+            Self::L16Fullband => CodecId::L16Fullband,
         }
     }
 
@@ -267,6 +303,9 @@ impl Codec {
             CodecId::G722 => Some(Self::G722),
             CodecId::Pcmu => Some(Self::Pcmu),
             CodecId::Pcma => Some(Self::Pcma),
+            CodecId::L16Narrowband => Some(Self::L16Narrowband),
+            CodecId::L16Wideband => Some(Self::L16Wideband),
+            CodecId::L16Fullband => Some(Self::L16Fullband),
             CodecId::TelephoneEvent => None,
         }
     }

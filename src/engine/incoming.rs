@@ -154,7 +154,7 @@ impl Engine {
         let policy = effective.policy;
         let codecs = match account.and_then(|a| self.accounts.get(a)) {
             Some(a) => a.config.codecs.clone(),
-            None => super::Codec::ALL.to_vec(),
+            None => super::Codec::USUAL.to_vec(),
         };
         let codecs = self.config.usable(codecs, false);
         let audio = account.and_then(|a| self.accounts.get(a)).map(|a| a.config.audio.clone());

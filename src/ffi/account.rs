@@ -40,6 +40,12 @@ pub const SUBROSA_CODEC_PCMU: i32 = 2;
 pub const SUBROSA_CODEC_PCMA: i32 = 3;
 /// Opus, in builds with the feature `opus` or `libopus`.
 pub const SUBROSA_CODEC_OPUS: i32 = 4;
+/// L16 at 8 kHz: samples of 16 bits as they are. None of the three is offered unless it is named.
+pub const SUBROSA_CODEC_L16_NARROWBAND: i32 = 5;
+/// L16 at 16 kHz.
+pub const SUBROSA_CODEC_L16_WIDEBAND: i32 = 6;
+/// L16 at 48 kHz, in packets of 10 ms.
+pub const SUBROSA_CODEC_L16_FULLBAND: i32 = 7;
 
 /// Not registered, and not trying.
 pub const SUBROSA_ACCOUNT_UNREGISTERED: i32 = 0;
@@ -99,6 +105,9 @@ pub(super) fn codec(number: i32) -> Result<Codec, Failure> {
         SUBROSA_CODEC_PCMU => Ok(Codec::Pcmu),
         SUBROSA_CODEC_PCMA => Ok(Codec::Pcma),
         SUBROSA_CODEC_OPUS => Ok(Codec::Opus),
+        SUBROSA_CODEC_L16_NARROWBAND => Ok(Codec::L16Narrowband),
+        SUBROSA_CODEC_L16_WIDEBAND => Ok(Codec::L16Wideband),
+        SUBROSA_CODEC_L16_FULLBAND => Ok(Codec::L16Fullband),
         other => Err(Failure::invalid(format!("{other} is not a SUBROSA_CODEC_"))),
     }
 }
@@ -110,6 +119,9 @@ pub(super) const fn codec_number(codec: Option<Codec>) -> i32 {
         Some(Codec::Pcmu) => SUBROSA_CODEC_PCMU,
         Some(Codec::Pcma) => SUBROSA_CODEC_PCMA,
         Some(Codec::Opus) => SUBROSA_CODEC_OPUS,
+        Some(Codec::L16Narrowband) => SUBROSA_CODEC_L16_NARROWBAND,
+        Some(Codec::L16Wideband) => SUBROSA_CODEC_L16_WIDEBAND,
+        Some(Codec::L16Fullband) => SUBROSA_CODEC_L16_FULLBAND,
     }
 }
 

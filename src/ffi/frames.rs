@@ -212,6 +212,9 @@ const fn codec_of(id: CodecId) -> Option<Codec> {
         CodecId::G722 => Some(Codec::G722),
         CodecId::Pcmu => Some(Codec::Pcmu),
         CodecId::Pcma => Some(Codec::Pcma),
+        CodecId::L16Narrowband => Some(Codec::L16Narrowband),
+        CodecId::L16Wideband => Some(Codec::L16Wideband),
+        CodecId::L16Fullband => Some(Codec::L16Fullband),
         CodecId::TelephoneEvent => None,
     }
 }

@@ -93,7 +93,15 @@ mod tests {
     #[test]
     fn each_variant_is_told_by_its_own_number() {
         let policies = [SecurityPolicy::Off, SecurityPolicy::Preferred, SecurityPolicy::Required];
-        let codecs = [Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma];
+        let codecs = [
+            Codec::Opus,
+            Codec::G722,
+            Codec::Pcmu,
+            Codec::Pcma,
+            Codec::L16Narrowband,
+            Codec::L16Wideband,
+            Codec::L16Fullband,
+        ];
         let states = [
             CallState::Dialing,
             CallState::Ringing,
@@ -145,6 +153,6 @@ mod tests {
         check("SUBROSA_TONE_", &tones, |tone| tone_number(Some(tone)));
         let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
         check("SUBROSA_TRANSPORT_", &transports, transport_number);
-        assert_eq!((count("SUBROSA_CODEC_"), count("SUBROSA_LEVEL_")), (4, 4));
+        assert_eq!((count("SUBROSA_CODEC_"), count("SUBROSA_LEVEL_")), (7, 4));
     }
 }

@@ -237,7 +237,7 @@ impl CallMedia {
             rtcp_mux: true,
             codecs: self.audio.codec_lines(&self.codecs, self.sample_rate, beside),
             direction,
-            ptime: Some(self.audio.ptime()),
+            ptime: Some(self.audio.ptime(&self.codecs)),
             security,
         })
     }

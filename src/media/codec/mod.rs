@@ -6,11 +6,13 @@
 
 mod g711;
 mod g722;
+mod l16;
 pub mod opus;
 mod tuning;
 
 pub use g711::{G711, Law};
 pub use g722::{G722Decoder, G722Encoder};
+pub use l16::L16;
 pub use opus::OpusBackend;
 pub use tuning::{AudioBandwidth, EncoderTuning};
 
@@ -110,6 +112,12 @@ pub enum CodecId {
     G722,
     /// Opus, RFC 6716 and RFC 7587. In builds with the feature `opus` or `libopus`.
     Opus,
+    /// L16 at 8 kHz: samples of 16 bits as they are, 128 kbit/s (RFC 3551 §4.5.11).
+    L16Narrowband,
+    /// L16 at 16 kHz, 256 kbit/s.
+    L16Wideband,
+    /// L16 at 48 kHz, 768 kbit/s.
+    L16Fullband,
     /// DTMF events, RFC 4733. No audio codec: it has no encoder and no decoder.
     TelephoneEvent,
 }
@@ -147,8 +155,16 @@ impl CodecDescription {
 
 impl CodecId {
     /// All codecs, the preferred ones first.
-    pub const ALL: [Self; 5] =
-        [Self::Opus, Self::G722, Self::Pcma, Self::Pcmu, Self::TelephoneEvent];
+    pub const ALL: [Self; 8] = [
+        Self::Opus,
+        Self::G722,
+        Self::Pcma,
+        Self::Pcmu,
+        Self::L16Wideband,
+        Self::L16Fullband,
+        Self::L16Narrowband,
+        Self::TelephoneEvent,
+    ];
 
     /// Its names and rates. Opus is described at 48 kHz; see [`description_at`](Self::description_at).
     pub const fn description(self) -> CodecDescription {
@@ -157,6 +173,9 @@ impl CodecId {
             Self::Pcma => ("PCMA", 8_000, 8_000, Some(8)),
             Self::G722 => ("G722", 8_000, 16_000, Some(9)),
             Self::Opus => ("opus", 48_000, 48_000, None),
+            Self::L16Narrowband => ("L16", 8_000, 8_000, None),
+            Self::L16Wideband => ("L16", 16_000, 16_000, None),
+            Self::L16Fullband => ("L16", 48_000, 48_000, None),
             Self::TelephoneEvent => ("telephone-event", 8_000, 8_000, None),
         };
         CodecDescription {
@@ -186,10 +205,13 @@ impl CodecId {
     }
 
     /// The lengths in ms that a packet may have: multiples of ten up to 60, for Opus those of
-    /// RFC 6716 up to 120. `wanted` or the next shorter one.
+    /// RFC 6716 up to 120; of L16 what fits [`MAX_PAYLOAD`], up to 40 ms at 16 kHz and 10 ms at
+    /// 48 kHz. `wanted` or the next shorter one.
     pub fn packet_ms(self, wanted: u32) -> u32 {
         let lengths: &[u32] = match self {
             Self::Opus => &opus::OPUS_PTIMES,
+            Self::L16Wideband => &[10, 20, 30, 40],
+            Self::L16Fullband => &[10],
             _ => &[10, 20, 30, 40, 50, 60],
         };
         lengths.iter().copied().rfind(|ms| *ms <= wanted).unwrap_or(10)
@@ -207,6 +229,7 @@ impl CodecId {
             Self::Pcmu | Self::Pcma => Ok(payload.len()),
             Self::G722 => Ok(payload.len().saturating_mul(2)),
             Self::Opus => opus::packet_samples(payload).ok_or(CodecError::BadPayload),
+            Self::L16Narrowband | Self::L16Wideband | Self::L16Fullband => L16.samples(payload),
             Self::TelephoneEvent => Err(CodecError::BadPayload),
         }
     }
@@ -214,6 +237,16 @@ impl CodecId {
     /// Whether a payload carries a coarse copy of the frame before it (Opus: RFC 6716 §2.1.7).
     pub fn recalls_previous(self, payload: &[u8]) -> bool {
         self == Self::Opus && opus::recalls_previous(payload)
+    }
+
+    /// False if bytes are left over in `payload` that belong to no sample.
+    pub const fn is_whole(self, payload: &[u8]) -> bool {
+        match self {
+            Self::L16Narrowband | Self::L16Wideband | Self::L16Fullband => {
+                payload.len().is_multiple_of(2)
+            }
+            _ => true,
+        }
     }
 
     /// The codec of an `a=rtpmap` entry, by name (without case) and RTP clock.
@@ -248,6 +281,7 @@ impl CodecId {
             Self::Pcmu => Some(Box::new(G711::new(Law::Mu))),
             Self::Pcma => Some(Box::new(G711::new(Law::A))),
             Self::G722 => Some(Box::new(G722Encoder::new())),
+            Self::L16Narrowband | Self::L16Wideband | Self::L16Fullband => Some(Box::new(L16)),
             Self::TelephoneEvent => None,
         }
     }
@@ -271,6 +305,7 @@ impl CodecId {
             Self::Pcmu => Some(Box::new(G711::new(Law::Mu))),
             Self::Pcma => Some(Box::new(G711::new(Law::A))),
             Self::G722 => Some(Box::new(G722Decoder::new())),
+            Self::L16Narrowband | Self::L16Wideband | Self::L16Fullband => Some(Box::new(L16)),
             Self::TelephoneEvent => None,
         }
     }
@@ -285,15 +320,29 @@ mod tests {
         assert_eq!(CodecId::from_rtpmap("pcmu", 8_000), Some(CodecId::Pcmu));
         assert_eq!(CodecId::from_rtpmap("G722", 8_000), Some(CodecId::G722));
         assert_eq!(CodecId::from_rtpmap("G722", 16_000), None);
+        assert_eq!(CodecId::from_rtpmap("l16", 16_000), Some(CodecId::L16Wideband));
+        assert_eq!(CodecId::from_rtpmap("L16", 44_100), None);
         assert_eq!(CodecId::from_rtpmap("telephone-event", 8_000), Some(CodecId::TelephoneEvent));
         assert_eq!(CodecId::from_static_payload_type(8), Some(CodecId::Pcma));
         assert_eq!(CodecId::from_static_payload_type(101), None);
     }
 
     #[test]
+    fn the_longest_packet_of_each_codec_fits() {
+        for id in CodecId::ALL.into_iter().filter(|id| *id != CodecId::Opus) {
+            let Some(mut encoder) = id.encoder() else { continue };
+            let d = id.description();
+            let pcm = vec![0; d.samples_in_ms(id.packet_ms(1_000))];
+            assert!(encoder.encode(&pcm, &mut [0; MAX_PAYLOAD]).is_ok(), "{id:?}");
+        }
+    }
+
+    #[test]
     fn the_length_of_a_payload_is_known_without_a_decoder() {
         assert_eq!(CodecId::Pcma.payload_samples(&[0; 160]), Ok(160));
         assert_eq!(CodecId::G722.payload_samples(&[0; 160]), Ok(320));
+        assert_eq!(CodecId::L16Fullband.payload_samples(&[0; 961]), Ok(480));
+        assert!(!CodecId::L16Fullband.is_whole(&[0; 961]) && CodecId::G722.is_whole(&[0; 161]));
         // One CELT frame of 20 ms, one of SILK of 60 ms.
         assert_eq!(CodecId::Opus.payload_samples(&[31 << 3, 1, 2]), Ok(960));
         assert_eq!(CodecId::Opus.payload_samples(&[3 << 3, 1, 2]), Ok(2_880));

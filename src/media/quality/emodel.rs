@@ -21,11 +21,15 @@ impl Impairment {
     /// 64 kbit/s: 13 (G.113 Appendix IV); for its robustness with concealment there is no value
     /// there, 10 is our assumption, between G.711 without concealment (4.3) and with it. Opus is not
     /// there at all: 5 is our assumption for speech at 24 kbit/s (AMR-WB has 1 to 8 at 18 to 24),
-    /// and 25.1 where lost packets are recovered from the next ones.
+    /// and 25.1 where lost packets are recovered from the next ones. L16 is sound without a codec, and
+    /// bears loss as G.711 with concealment.
     pub const fn of(codec: CodecId) -> Self {
         match codec {
             CodecId::G722 => Self { equipment: 13.0, robustness: 10.0, wideband: true },
             CodecId::Opus => Self { equipment: 5.0, robustness: 25.1, wideband: true },
+            CodecId::L16Wideband | CodecId::L16Fullband => {
+                Self { equipment: 0.0, robustness: 25.1, wideband: true }
+            }
             _ => Self { equipment: 0.0, robustness: 25.1, wideband: false },
         }
     }

@@ -93,7 +93,8 @@ pub struct MediaConfig {
     pub red_send: Option<u8>,
     /// Payload types of the redundant audio that we take: one for each RTP clock of the codecs.
     pub red_receive: Vec<u8>,
-    /// Packet length in ms: 10 to 60, a multiple of 10; with Opus 10, 20, 40, 60, 80, 100 or 120.
+    /// Packet length in ms: 10 to 60, a multiple of 10; with Opus 10, 20, 40, 60, 80, 100 or 120;
+    /// with L16 at 16 kHz up to 40, at 48 kHz 10.
     pub ptime_ms: u32,
     /// How the encoder works. The loss that the peer reports is expected beside the one given here.
     pub tuning: EncoderTuning,
@@ -335,7 +336,8 @@ pub enum MediaConfigError {
     ReceiveCount(usize),
     /// The packet length is out of range.
     #[error(
-        "packets of {0} ms: give 10, 20, 30, 40, 50 or 60 (Opus: 10, 20, 40, 60, 80, 100 or 120)"
+        "packets of {0} ms: give 10, 20, 30, 40, 50 or 60 (Opus: 10, 20, 40, 60, 80, 100 or 120; L16 at 16 kHz up to \
+         40, at 48 kHz 10)"
     )]
     Ptime(u32),
     /// New keys that the contexts refuse: used before, or of another kind.

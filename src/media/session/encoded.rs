@@ -132,7 +132,8 @@ impl FrameToSend<'_> {
         }
         let longest = codec.description().samples_in_ms(crate::media::codec::MAX_FRAME_MS);
         let silent = self.payload.is_empty();
-        let whole = silent || codec.payload_samples(self.payload) == Ok(samples);
+        let whole = silent
+            || codec.is_whole(self.payload) && codec.payload_samples(self.payload) == Ok(samples);
         let fits = (1..=longest).contains(&samples) && whole;
         fits.then_some(()).ok_or(FrameError::Length { codec, samples })
     }

@@ -231,6 +231,10 @@ impl Inbound {
             self.bad_payloads = self.bad_payloads.saturating_add(1);
             return None;
         };
+        if !self.is_whole(payload_type, payload) {
+            // What there is of it is played.
+            self.bad_payloads = self.bad_payloads.saturating_add(1);
+        }
         let place = self.timeline.place(sequence, timestamp, clock_rate, ticks);
         if let Some(frames) = &mut self.frames {
             frames.note(sequence, place, timestamp);
@@ -282,6 +286,11 @@ impl Inbound {
         }
         let packet = Packet { sequence, timestamp: at, payload_type, ticks, payload };
         Ok((sequence, timestamp, self.jitter.insert_copy(packet)))
+    }
+
+    fn is_whole(&self, payload_type: u8, payload: &[u8]) -> bool {
+        let chain = self.chains.iter().find(|c| c.payload.payload_type == payload_type);
+        chain.is_none_or(|chain| chain.payload.codec.is_whole(payload))
     }
 
     /// The RTP clock of a payload, in Hz, and how many ticks of the common clock it plays; `None` if

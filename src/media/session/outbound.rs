@@ -455,7 +455,10 @@ impl Framer {
 
 /// Room for a payload of the codec, of our own encoder or of the host's.
 fn payload_room(codec: CodecId, own: bool) -> usize {
-    if own && codec != CodecId::Opus { USUAL_PAYLOAD } else { MAX_PAYLOAD }
+    match codec {
+        CodecId::Pcmu | CodecId::Pcma | CodecId::G722 if own => USUAL_PAYLOAD,
+        _ => MAX_PAYLOAD,
+    }
 }
 
 /// Queues what `encode` writes, in an envelope with a copy of the frame before it where the peer is

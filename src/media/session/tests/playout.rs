@@ -185,3 +185,35 @@ fn each_fault_of_the_order_has_a_counter_of_its_own() {
     assert_eq!((stats.reordered, stats.duplicate, stats.late), (1, 1, 1));
     assert_eq!((stats.lost, stats.packets_received), (-1, 8));
 }
+
+#[test]
+fn a_byte_too_much_in_l16_is_counted_and_costs_no_sound() {
+    let l16 = Payload { payload_type: 113, codec: CodecId::L16Wideband };
+    let mut config = config();
+    (config.send, config.receive) = (l16, vec![l16]);
+    (config.write_rate, config.read_rate) = (16_000, 16_000);
+    let mut s = session(config);
+    let mut heard = Vec::new();
+    for n in 0..20_u16 {
+        let now = Instant::from_millis(u64::from(n) * 20);
+        let (ssrc, timestamp) = (1, u32::from(n) * 320);
+        let fields = RtpHeaderFields {
+            ssrc,
+            timestamp,
+            sequence_number: n,
+            payload_type: 113,
+            ..Default::default()
+        };
+        let payload = [0x12; 641];
+        let len = if n == 10 { 641 } else { 640 };
+        let mut out = [0; 700];
+        let len = fields.write_packet(&payload[..len], 0, &mut out).unwrap();
+        s.handle_datagram(now, Channel::Rtp, &mut out[..len], addr(4_000));
+        let mut pcm = [0; 320];
+        s.read_pcm(now, &mut pcm).unwrap();
+        heard.extend(pcm);
+    }
+    let stats = s.stats();
+    assert_eq!((stats.bad_payload, stats.concealed_frames, stats.late), (1, 0, 0), "{stats:?}");
+    assert!(heard.iter().filter(|sample| **sample == 0x1212).count() > 320 * 15);
+}
