@@ -3136,9 +3136,17 @@ subrosa_status subrosa_call_set_codecs(struct subrosa_engine *engine,
                                        size_t count);
 
 /**
+ * Offers again what the settings of a call say now, by re-INVITE: after subrosa_call_set_audio the
+ * far end hears of another packet length, bitrate or silence that it is asked for.
+ */
+subrosa_status subrosa_call_renegotiate(struct subrosa_engine *engine,
+                                        uint64_t now_us,
+                                        uint64_t call);
+
+/**
  * Other settings of a call's encoder, at once: a bitrate that follows the network. What the far
  * end asked for still comes first; what it is asked for itself (packet length, bitrate, silence)
- * stands in the next offer or answer.
+ * stands in the next offer or answer: subrosa_call_renegotiate makes one.
  */
 subrosa_status subrosa_call_set_audio(struct subrosa_engine *engine,
                                       uint64_t now_us,
@@ -4700,6 +4708,11 @@ subrosa_status subrosa_phone_set_codecs(struct subrosa_phone *phone,
                                         uint64_t call,
                                         const int32_t *codecs,
                                         size_t count);
+
+/**
+ * As subrosa_call_renegotiate.
+ */
+subrosa_status subrosa_phone_renegotiate(struct subrosa_phone *phone, uint64_t call);
 
 /**
  * As subrosa_call_set_audio.

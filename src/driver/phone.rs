@@ -368,6 +368,14 @@ impl Phone {
         self.with_call(call, move |mut call, now| call.set_codecs(now, &codecs))
     }
 
+    /// Offers again what the settings say now, by re-INVITE.
+    ///
+    /// # Errors
+    /// [`PhoneError::Call`] if there is no such call, or not in this state.
+    pub fn renegotiate(&self, call: CallId) -> Result<(), PhoneError> {
+        self.with_call(call, |mut call, now| call.renegotiate(now))
+    }
+
     /// Sends media again after [`Event::CircuitBreaker`], because a person wants to.
     ///
     /// # Errors

@@ -212,7 +212,7 @@ impl Call<'_> {
     }
     /// Other settings of the encoder, at once: a bitrate that follows the network. What the far end
     /// asked for still comes first. What it is asked for itself (packet length, bitrate, silence)
-    /// stands in the next offer or answer.
+    /// stands in the next offer or answer: [`renegotiate`](Self::renegotiate) makes one.
     ///
     /// # Errors
     /// [`CallError::UnknownCall`].
@@ -221,6 +221,14 @@ impl Call<'_> {
             e.set_audio(now, audio);
             Ok(())
         })
+    }
+    /// Offers again what the settings say now, by re-INVITE: after [`set_audio`](Self::set_audio)
+    /// the far end hears of another packet length, bitrate or silence that it is asked for.
+    ///
+    /// # Errors
+    /// [`CallError::WrongState`], [`CallError::Busy`].
+    pub fn renegotiate(&mut self, now: Instant) -> Result<(), CallError> {
+        self.command(now, |e, rng| e.machine.renegotiate(rng))
     }
     /// Agrees on a new key for what we send, by re-INVITE; a call that is plain asks for its
     /// first ones, as the policy allows. The engine does it by itself when a key nears the end of

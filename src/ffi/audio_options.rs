@@ -145,9 +145,21 @@ pub unsafe extern "C" fn subrosa_call_set_codecs(
     }
 }
 
+/// Offers again what the settings of a call say now, by re-INVITE: after subrosa_call_set_audio the
+/// far end hears of another packet length, bitrate or silence that it is asked for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_call_renegotiate(
+    engine: *mut subrosa_engine,
+    now_us: u64,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { command(engine, call, |call| Ok(call.renegotiate(Instant::from_micros(now_us))?)) }
+}
+
 /// Other settings of a call's encoder, at once: a bitrate that follows the network. What the far
 /// end asked for still comes first; what it is asked for itself (packet length, bitrate, silence)
-/// stands in the next offer or answer.
+/// stands in the next offer or answer: subrosa_call_renegotiate makes one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_call_set_audio(
     engine: *mut subrosa_engine,

@@ -177,6 +177,16 @@ pub unsafe extern "C" fn subrosa_phone_set_codecs(
     }
 }
 
+/// As subrosa_call_renegotiate.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_renegotiate(
+    phone: *mut subrosa_phone,
+    call: u64,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe { command(phone, call, Phone::renegotiate) }
+}
+
 /// As subrosa_call_set_audio.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_phone_set_audio(

@@ -46,6 +46,18 @@ impl CallMachine {
         Ok(())
     }
 
+    /// Offers again what the settings say now, by re-INVITE; what is held stays held.
+    pub(in crate::engine) fn renegotiate(&mut self, rng: &mut dyn Rng) -> Result<(), CallError> {
+        if self.state != CallState::Established {
+            return Err(self.wrong_state("renegotiate"));
+        }
+        if self.change.is_some() || self.answering.is_some() {
+            return Err(CallError::Busy);
+        }
+        self.send_reinvite(Change { hold: self.local_hold, fresh_keys: false, moved: false }, rng);
+        Ok(())
+    }
+
     /// Agrees on new keys, or on first ones for a call that is plain, by re-INVITE; what is held
     /// stays held.
     pub(in crate::engine) fn renew_keys(&mut self, rng: &mut dyn Rng) -> Result<(), CallError> {
