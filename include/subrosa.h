@@ -1455,7 +1455,9 @@ typedef struct subrosa_audio_options {
      */
     int32_t constant_bitrate;
     /**
-     * 1: the far end is asked to send nothing in silence. We do so if it asks for it.
+     * 1: the far end is asked to send nothing in silence, with G.711 and G.722 by an offer of
+     * comfort noise (RFC 3389). We do so with Opus if it asks for it, with G.711 and G.722 if this
+     * is 1 and it takes comfort noise.
      */
     int32_t dtx;
     /**
@@ -2319,6 +2321,18 @@ typedef struct subrosa_media_stats {
      * Packets of redundant audio, and blocks in them, that were not taken.
      */
     uint64_t red_refused;
+    /**
+     * Packets of comfort noise that came (RFC 3389).
+     */
+    uint64_t comfort_noise_received;
+    /**
+     * Packets of comfort noise that were sent.
+     */
+    uint64_t comfort_noise_sent;
+    /**
+     * Frames that were not sent because nobody spoke.
+     */
+    uint64_t suppressed;
     /**
      * What `refused` counts, by reason: subrosa_reason_text names each.
      */

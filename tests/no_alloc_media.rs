@@ -54,6 +54,18 @@ fn copies_of_lost_packets_are_sent_and_taken_without_allocating() {
     assert_eq!(allocations, 0);
 }
 
+#[test]
+fn pauses_are_found_told_and_heard_without_allocating() {
+    for (codec, rate) in [(CodecId::Pcmu, 8_000), (CodecId::G722, 48_000)] {
+        let pausing = |config: &mut MediaConfig| {
+            config.tuning.dtx = true;
+            (config.comfort_noise_send, config.comfort_noise_receive) = (Some(13), vec![13]);
+        };
+        let (allocations, _) = run_with(codec, rate, Suite::AeadAes128Gcm, pausing);
+        assert_eq!(allocations, 0, "{codec:?} at {rate} Hz");
+    }
+}
+
 /// What no session does so far: rates of the codec above 16 kHz.
 #[test]
 fn processing_at_every_rate_allocates_nothing() {
@@ -205,7 +217,7 @@ fn run_with(
     let (a, b) = ("192.0.2.1:4000".parse().unwrap(), "192.0.2.2:4000".parse().unwrap());
     let mut now = Instant::from_millis(1);
     let payload_type = codec.description().static_payload_type.unwrap_or(111);
-    let mut redundant = false;
+    let (mut redundant, mut pausing) = (false, false);
     let mut end = |out: &MasterKey, into: &MasterKey, remote| {
         let security = MediaSecurity::Srtp {
             sender: SrtpSender::new(out).unwrap(),
@@ -214,7 +226,7 @@ fn run_with(
         let mut config = MediaConfig::new(Payload { payload_type, codec }, remote, security);
         (config.write_rate, config.read_rate) = (rate, rate);
         change(&mut config);
-        redundant = config.red_send.is_some();
+        (redundant, pausing) = (config.red_send.is_some(), config.tuning.dtx);
         MediaSession::new(now, config, &mut rng).unwrap()
     };
     let mut ends = [end(&ka, &kb, b), end(&kb, &ka, a)];
@@ -230,7 +242,8 @@ fn run_with(
         }
         for end in 0..2 {
             pcm.iter_mut().enumerate().for_each(|(i, s)| {
-                *s = ((i as f32 * 0.05).sin() * 9_000.0) as i16;
+                let level = if pausing && tick % 100 >= 50 { 0.0 } else { 9_000.0 };
+                *s = ((i as f32 * 0.05).sin() * level) as i16;
             });
             ends[end].write_pcm(now, &pcm).unwrap();
             ends[end].handle_timeout(now);
@@ -248,10 +261,13 @@ fn run_with(
         }
         now += Duration::from_millis(20);
     }
-    assert!(received > 500 && ends[0].stats().rtcp_sent > 0);
+    assert!(received > if pausing { 50 } else { 500 } && ends[0].stats().rtcp_sent > 0);
     let concealed = ends.iter().map(|end| end.stats().concealed_frames);
     // With copies, what was lost before the first reports of it.
-    assert!(concealed.clone().all(|frames| frames > if redundant { 3 } else { 10 }));
+    let least = if redundant || pausing { 3 } else { 10 };
+    assert!(concealed.clone().all(|frames| frames > least));
+    let told = ends.iter().map(|end| end.stats().comfort_noise_received);
+    assert_eq!(told.min() > Some(5), pausing);
     assert_eq!(ends.iter().all(|end| end.stats().recovered > 10), redundant);
     (allocations() - before, concealed.sum())
 }

@@ -25,7 +25,10 @@ pub struct AudioOptions {
     /// All packets have one length, both ways. The lengths of others tell an observer something of
     /// the words, encrypted or not (RFC 6562); they cost less at the same quality.
     pub constant_bitrate: bool,
-    /// The peer is asked to send nothing in silence. We do so if the peer asks for it.
+    /// Pauses: the peer is asked to send nothing in silence, with Opus by a parameter, with G.711
+    /// and G.722 by an offer of comfort noise (RFC 3389). We send nothing in silence with Opus if the
+    /// peer asks for it, with G.711 and G.722 if this is on and the peer takes comfort noise. When
+    /// packets leave then tells an observer when somebody speaks, encrypted or not.
     pub dtx: bool,
     /// Each packet remembers the one before it (in-band FEC), once packets are lost, if the peer
     /// can make use of it.
@@ -62,6 +65,8 @@ impl Default for AudioOptions {
 pub(super) struct Beside {
     /// Redundant audio.
     pub(super) red: bool,
+    /// Comfort noise.
+    pub(super) comfort_noise: bool,
 }
 
 impl Beside {
@@ -71,14 +76,19 @@ impl Beside {
         agreed: Option<&NegotiatedMedia>,
         answer: bool,
     ) -> Self {
-        let in_use = agreed.is_some_and(|agreed| !agreed.red.is_empty());
-        Self { red: answer || in_use || options.redundancy }
+        let red = agreed.is_some_and(|agreed| !agreed.red.is_empty());
+        let comfort_noise = agreed.is_some_and(|agreed| !agreed.comfort_noise.is_empty());
+        Self {
+            red: answer || red || options.redundancy,
+            comfort_noise: answer || comfort_noise || options.dtx,
+        }
     }
 }
 
 /// The payload types that accompany the codecs of a session, as agreed: to send, and to take.
 pub(super) struct Companions {
     pub(super) red: (Option<u8>, Vec<u8>),
+    pub(super) comfort_noise: (Option<u8>, Vec<u8>),
 }
 
 impl AudioOptions {
@@ -95,7 +105,11 @@ impl AudioOptions {
             same_clock(red)
                 && (list.is_empty() || types.any(|pt| pt == Some(codec.send_payload_type)))
         });
-        Companions { red: (red.and_then(usable_to_send), received(&agreed.red)) }
+        let noise = agreed.comfort_noise.iter().find(same_clock);
+        Companions {
+            red: (red.and_then(usable_to_send), received(&agreed.red)),
+            comfort_noise: (noise.and_then(usable_to_send), received(&agreed.comfort_noise)),
+        }
     }
 }
 
@@ -129,7 +143,7 @@ impl AudioOptions {
     pub(super) fn tuning(&self, codec: CodecId, peer: Option<&str>) -> EncoderTuning {
         match codec {
             CodecId::Opus => OpusParameters::parse(peer.unwrap_or_default()).govern(self.wanted()),
-            _ => self.wanted(),
+            _ => EncoderTuning { dtx: self.dtx, ..self.wanted() },
         }
     }
 
@@ -188,6 +202,9 @@ impl AudioOptions {
                 lines.push(CodecDescription { channels, ..red });
             }
         }
+        if beside.comfort_noise && clocks.contains(&8_000) {
+            lines.push(CodecDescription::new(COMFORT_NOISE, "CN", 8_000));
+        }
         for (payload_type, clock_rate) in EVENTS {
             if clocks.contains(&clock_rate) {
                 let mut events = CodecDescription::new(payload_type, "telephone-event", clock_rate);
@@ -206,6 +223,8 @@ const DYNAMIC: [(Codec, u8); 3] =
     [(Codec::L16Narrowband, 112), (Codec::L16Wideband, 113), (Codec::L16Fullband, 114)];
 /// Payload types that we wish for telephone-event, and their clock rates.
 const EVENTS: [(u8, u32); 3] = [(101, 8_000), (109, 16_000), (110, 48_000)];
+/// The payload type of comfort noise with a clock of 8 kHz (RFC 3551 §6).
+const COMFORT_NOISE: u8 = 13;
 /// Payload types that we wish for redundant audio, their clock rates and channels.
 const RED: [(u8, u32, u8); 2] = [(121, 8_000, 1), (63, 48_000, 2)];
 
@@ -243,8 +262,11 @@ mod tests {
         assert_eq!(lines.len(), 2, "no events at a clock rate that no codec has");
         let lines = AudioOptions::default().codec_lines(&[Codec::G722], 48_000, Beside::default());
         assert_eq!((lines.len(), lines[1].clock_rate), (2, 8_000));
-        let red = Beside { red: true };
-        let lines = AudioOptions::default().codec_lines(&[Codec::Opus], 48_000, red);
+        let all = Beside { red: true, comfort_noise: true };
+        let lines = AudioOptions::default().codec_lines(&[Codec::Opus], 48_000, all);
         assert_eq!((lines.len(), lines[1].name.as_str(), lines[1].channels), (3, "red", 2));
+        let lines = AudioOptions::default().codec_lines(&[Codec::G722], 48_000, all);
+        let names: Vec<_> = lines.iter().map(|l| (l.payload_type, l.name.as_str())).collect();
+        assert_eq!(names, [(9, "G722"), (121, "red"), (13, "CN"), (101, "telephone-event")]);
     }
 }

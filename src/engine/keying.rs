@@ -173,7 +173,7 @@ impl Engine {
             agreed.events.iter().map(|e| e.receive_payload_type).take(MAX_RECEIVE).collect();
         let audio = entry.machine.media.audio();
         let tuning = audio.tuning(plan.codec, codec.send_fmtp.as_deref());
-        let Companions { red } = audio.companions(agreed, codec);
+        let Companions { red, comfort_noise } = audio.companions(agreed, codec);
         let rtcp = agreed.remote_rtcp.unwrap_or(agreed.remote_rtp);
         let direction = direction(agreed.direction);
         let ptime = plan.codec.packet_ms(u32::from(agreed.ptime));
@@ -186,7 +186,8 @@ impl Engine {
                 .ptime_ms(ptime)
                 .tuning(tuning)
                 .dtmf(dtmf_send, dtmf_receive)
-                .red(red.0, red.1);
+                .red(red.0, red.1)
+                .comfort_noise(comfort_noise.0, comfort_noise.1);
             // The contexts of a stream that is SRTP go on, whatever keys change in them: new ones
             // would use indices of the old ones again.
             let by_sdes = matches!(plan.keys, Some(PlanKeys::Sdes(..)));
@@ -215,6 +216,7 @@ impl Engine {
             config.dtmf_send = dtmf_send;
             config.dtmf_receive = dtmf_receive;
             (config.red_send, config.red_receive) = red;
+            (config.comfort_noise_send, config.comfort_noise_receive) = comfort_noise;
             config.direction = direction;
             config.write_rate = entry.machine.options.sample_rate;
             config.read_rate = entry.machine.options.sample_rate;
@@ -302,9 +304,13 @@ impl CallEntry {
         let Some(codec) = sent else { return };
         let audio = self.machine.media.audio();
         let tuning = audio.tuning(plan.codec, codec.send_fmtp.as_deref());
-        let Companions { red } = audio.companions(&plan.agreed, codec);
+        let Companions { red, comfort_noise } = audio.companions(&plan.agreed, codec);
         let suites = self.media.suites();
-        self.media.update(now, MediaUpdate::new().tuning(tuning).red(red.0, red.1), suites);
+        let update = MediaUpdate::new()
+            .tuning(tuning)
+            .red(red.0, red.1)
+            .comfort_noise(comfort_noise.0, comfort_noise.1);
+        self.media.update(now, update, suites);
     }
 }
 

@@ -26,7 +26,9 @@ pub struct subrosa_audio_options {
     /// 1: all packets have one length, both ways, which tells an observer nothing of the words
     /// (RFC 6562).
     pub constant_bitrate: i32,
-    /// 1: the far end is asked to send nothing in silence. We do so if it asks for it.
+    /// 1: the far end is asked to send nothing in silence, with G.711 and G.722 by an offer of
+    /// comfort noise (RFC 3389). We do so with Opus if it asks for it, with G.711 and G.722 if this
+    /// is 1 and it takes comfort noise.
     pub dtx: i32,
     /// 1: each packet remembers the one before it, once packets are lost.
     pub fec: i32,

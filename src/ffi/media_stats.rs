@@ -141,6 +141,12 @@ pub struct subrosa_media_stats {
     pub recovered: u64,
     /// Packets of redundant audio, and blocks in them, that were not taken.
     pub red_refused: u64,
+    /// Packets of comfort noise that came (RFC 3389).
+    pub comfort_noise_received: u64,
+    /// Packets of comfort noise that were sent.
+    pub comfort_noise_sent: u64,
+    /// Frames that were not sent because nobody spoke.
+    pub suppressed: u64,
     /// What `refused` counts, by reason: subrosa_reason_text names each.
     pub refused_by: [u64; SUBROSA_MAX_REASONS],
     /// What `malformed_rtp` counts, by reason.
@@ -241,6 +247,9 @@ impl subrosa_media_stats {
             buffer_delay_us: micros(stats.buffer_delay),
             recovered: stats.recovered,
             red_refused: stats.red_refused,
+            comfort_noise_received: stats.comfort_noise_received,
+            comfort_noise_sent: stats.comfort_noise_sent,
+            suppressed: stats.suppressed,
             refused_by: spread(&stats.refused),
             malformed_rtp_by: spread(&stats.malformed_rtp_by),
             malformed_rtcp_by: spread(&stats.malformed_rtcp_by),
@@ -289,7 +298,8 @@ mod tests {
             malformed_rtcp, other_protocol, wrong_source, unknown_payload_type, bad_payload,
             out_of_sequence, while_held, late, duplicate, reordered, concealed_frames,
             jitter_overflow, send_overflow, protect_failures, ssrc_changes, events_dropped,
-            level_sent, level_received, concealment_events, recovered, red_refused);
+            level_sent, level_received, concealment_events, recovered, red_refused,
+            comfort_noise_received, comfort_noise_sent, suppressed);
         stats.jitter = Duration::from_micros(101);
         stats.rtt = Some(Duration::from_micros(102));
         stats.buffer_level = Duration::from_micros(103);

@@ -3,6 +3,7 @@
 
 pub mod breaker;
 pub mod codec;
+pub mod comfort_noise;
 pub mod conceal;
 pub mod dsp;
 pub mod gain;

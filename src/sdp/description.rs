@@ -270,9 +270,14 @@ impl CodecDescription {
         self.name.eq_ignore_ascii_case("red")
     }
 
+    /// True for comfort noise (RFC 3389).
+    pub fn is_comfort_noise(&self) -> bool {
+        self.name.eq_ignore_ascii_case("CN")
+    }
+
     /// True for formats that accompany a codec and cannot carry a conversation alone.
     pub fn is_auxiliary(&self) -> bool {
-        self.is_telephone_event() || self.is_red() || self.name.eq_ignore_ascii_case("CN")
+        self.is_telephone_event() || self.is_red() || self.is_comfort_noise()
     }
 
     /// The audio formats that RFC 3551 §6 assigns to payload types for good.

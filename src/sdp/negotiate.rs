@@ -33,6 +33,8 @@ pub struct NegotiatedMedia {
     /// Redundant audio (RFC 2198) at every clock rate. `send_fmtp` lists the payload types that its
     /// blocks may have, separated by `/`.
     pub red: Vec<NegotiatedCodec>,
+    /// Comfort noise (RFC 3389) at every clock rate.
+    pub comfort_noise: Vec<NegotiatedCodec>,
     /// Which way media flows, seen from here.
     pub direction: Direction,
     /// What the peer declared, seen from the peer: without receiving, it holds the call.
@@ -143,10 +145,11 @@ fn agree(
     keys: Option<NegotiatedKeying>,
     receivable: &[CodecDescription],
 ) -> Result<NegotiatedMedia, NegotiationError> {
-    let Common { codecs, events, red } = negotiated_codecs(&remote.codecs, receivable)?;
+    let Common { codecs, events, red, comfort_noise } =
+        negotiated_codecs(&remote.codecs, receivable)?;
     let clock_rate = codecs.first().map(|codec| codec.clock_rate);
     let dtmf = events.iter().find(|event| Some(event.clock_rate) == clock_rate).cloned();
-    let clash = [&codecs, &events, &red].into_iter().flatten().any(clash_with_rtcp);
+    let clash = [&codecs, &events, &red, &comfort_noise].into_iter().flatten().any(clash_with_rtcp);
     let rtcp_mux = remote.rtcp_mux && local.rtcp_mux && !clash;
     let remote_rtp = SocketAddr::new(media_address(session, remote)?, remote.port);
     let remote_direction = effective_direction(remote, remote_rtp.ip());
@@ -160,6 +163,7 @@ fn agree(
         dtmf,
         events,
         red,
+        comfort_noise,
         direction: remote_direction.reversed().and(local.direction),
         remote_direction,
         ptime: send_ptime(remote, local.ptime),
@@ -236,6 +240,7 @@ struct Common {
     codecs: Vec<NegotiatedCodec>,
     events: Vec<NegotiatedCodec>,
     red: Vec<NegotiatedCodec>,
+    comfort_noise: Vec<NegotiatedCodec>,
 }
 
 fn negotiated_codecs(
@@ -265,7 +270,8 @@ fn negotiated_codecs(
     };
     let events = beside(CodecDescription::is_telephone_event);
     let red = beside(CodecDescription::is_red);
-    Ok(Common { codecs, events, red })
+    let comfort_noise = beside(CodecDescription::is_comfort_noise);
+    Ok(Common { codecs, events, red, comfort_noise })
 }
 
 /// The answer keeps the offer's profile (RFC 3264 §6). Two departures are met in the field and

@@ -3,6 +3,7 @@
 //! Everything here parses hostile input: no panic, no unbounded work, arithmetic checked.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod comfort_noise;
 pub mod dtmf;
 pub mod red;
 pub mod rtcp;

@@ -34,7 +34,7 @@ use level::GainControl;
 use reference::Reference;
 use split::{SPLIT_DELAY, Split};
 use suppress::{Stage, Suppressor};
-use vad::VoiceActivity;
+pub(in crate::media) use vad::VoiceActivity;
 
 /// Which parts work. The default is none: PCM goes out as it was written, which suits a phone whose
 /// hardware has processed it. One whose hardware does a part switches on the others; one with a bare

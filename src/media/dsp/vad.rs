@@ -13,7 +13,7 @@ const ON: f32 = 0.5;
 const HANGOVER: u32 = 20;
 
 /// Detects voices.
-pub(super) struct VoiceActivity {
+pub(in crate::media) struct VoiceActivity {
     detector: Box<Detector>,
     resampler: Resampler,
     pcm: Vec<i16>,
@@ -30,7 +30,7 @@ impl fmt::Debug for VoiceActivity {
 }
 
 impl VoiceActivity {
-    pub(super) fn new(rate: u32, block: usize) -> Result<Self, UnsupportedRate> {
+    pub(in crate::media) fn new(rate: u32, block: usize) -> Result<Self, UnsupportedRate> {
         Ok(Self {
             detector: Detector::default_boxed(),
             resampler: Resampler::new(rate, RATE)?,
@@ -43,7 +43,7 @@ impl VoiceActivity {
     }
 
     /// Takes a block.
-    pub(super) fn process(&mut self, block: &[f32]) {
+    pub(in crate::media) fn process(&mut self, block: &[f32]) {
         self.pcm.iter_mut().zip(block).for_each(|(p, s)| *p = s.round() as i16);
         let Self { detector, resampler, pcm, frame, filled, probability, .. } = self;
         resampler.process(pcm, |mut samples| {
@@ -64,7 +64,7 @@ impl VoiceActivity {
     }
 
     /// Forgets what was heard.
-    pub(super) fn rest(&mut self) {
+    pub(in crate::media) fn rest(&mut self) {
         self.probability = 0.0;
         self.held = 0;
     }
@@ -75,7 +75,7 @@ impl VoiceActivity {
     }
 
     /// A voice is there, or was a moment ago.
-    pub(super) fn active(&self) -> bool {
+    pub(in crate::media) fn active(&self) -> bool {
         self.held > 0
     }
 }

@@ -59,10 +59,12 @@ pub struct JitterBuffer {
     doubtful: u32,
     /// What is played now stands in for audio that is missing.
     concealing: bool,
+    /// The peer has said that it pauses: what does not come is no loss.
+    pausing: bool,
     /// The pause before this packet has been counted.
     paused: Option<u16>,
     /// Length of the last frame played, in ticks.
-    frame_ticks: u32,
+    pub(super) frame_ticks: u32,
     pace: Pace,
     /// The host's block that is filled now, and the place in it that is asked for.
     block: Duration,
@@ -87,6 +89,7 @@ impl JitterBuffer {
             starved: 0,
             doubtful: 0,
             concealing: false,
+            pausing: false,
             paused: None,
             frame_ticks: ticks(Duration::from_millis(20), config.clock_rate).max(1),
             pace: Pace::new(),
@@ -108,6 +111,7 @@ impl JitterBuffer {
         self.starved = 0;
         self.doubtful = 0;
         self.concealing = false;
+        self.pausing = false;
         self.paused = None;
         self.pace.reset();
     }
@@ -137,6 +141,10 @@ impl JitterBuffer {
 
     /// Takes a packet that arrived at `now`.
     pub fn insert(&mut self, now: Instant, packet: Packet<'_>) -> Insert {
+        self.insert_as(now, packet, Kind::Primary)
+    }
+
+    pub(super) fn insert_as(&mut self, now: Instant, packet: Packet<'_>, kind: Kind) -> Insert {
         if packet.ticks == 0 || packet.payload.len() > self.config.max_payload {
             self.stats.unusable = self.stats.unusable.saturating_add(1);
             return Insert::Unusable;
@@ -148,7 +156,7 @@ impl JitterBuffer {
         }
         let again = self.has_come(packet.sequence);
         if !again {
-            self.measure(now, &packet);
+            self.measure(now, &packet, kind);
         }
         if self.state == State::Idle {
             self.begin(now, &packet);
@@ -165,11 +173,14 @@ impl JitterBuffer {
         if usize::try_from(ahead).unwrap_or(usize::MAX) >= MAX_PACKETS {
             self.make_room(&packet);
         }
-        if again || !self.slots.insert(&packet, Kind::Primary) {
+        if again || !self.slots.insert(&packet, kind) {
             self.stats.duplicate = self.stats.duplicate.saturating_add(1);
             return Insert::Duplicate;
         }
-        self.resolve(&packet);
+        // One that overtook others says nothing yet: what is played next decides.
+        if packet.sequence == self.next_sequence && self.state == State::Playing {
+            self.resolve(packet.sequence, packet.timestamp);
+        }
         if packet.sequence != self.highest {
             self.stats.reordered = self.stats.reordered.saturating_add(1);
         }
@@ -189,7 +200,7 @@ impl JitterBuffer {
     }
 
     /// A new packet tells how long packets take, and whether others have overtaken it.
-    fn measure(&mut self, now: Instant, packet: &Packet<'_>) {
+    fn measure(&mut self, now: Instant, packet: &Packet<'_>, kind: Kind) {
         let ahead = if self.seen == 0 { 1 } else { distance(packet.sequence, self.highest) };
         let overtaken = ahead <= 0;
         if overtaken {
@@ -206,27 +217,22 @@ impl JitterBuffer {
             self.seen = moved | 1;
             (self.highest, self.highest_timestamp) = (packet.sequence, packet.timestamp);
         }
-        self.delay.arrived(now, packet.timestamp, overtaken);
+        // When a sender tells of a pause is its own affair.
+        if kind == Kind::Primary {
+            self.delay.arrived(now, packet.timestamp, overtaken);
+        }
     }
 
     fn begin(&mut self, now: Instant, packet: &Packet<'_>) {
         self.state = State::Gathering(now);
-        if self.floor != Some(packet.sequence) {
-            // Something was lost on the way here, so what was concealed was concealed for it.
-            self.count_concealed(self.doubtful);
-        }
-        self.doubtful = 0;
         self.next_sequence = packet.sequence;
         self.next_timestamp = packet.timestamp;
     }
 
     /// A packet came after the buffer ran empty: was it late, or did the peer pause?
-    fn resolve(&mut self, packet: &Packet<'_>) {
-        if self.doubtful == 0 {
-            return;
-        }
-        let gap = packet.timestamp.wrapping_sub(self.next_timestamp);
-        if !(packet.sequence == self.next_sequence && self.is_pause(gap)) {
+    fn resolve(&mut self, sequence: u16, timestamp: u32) {
+        let gap = timestamp.wrapping_sub(self.next_timestamp);
+        if self.doubtful > 0 && !(sequence == self.next_sequence && self.is_pause(gap)) {
             self.count_concealed(self.doubtful);
         }
         self.doubtful = 0;
@@ -291,6 +297,7 @@ impl JitterBuffer {
         let Some(first) = self.slots.first(self.next_sequence) else {
             return self.starve();
         };
+        self.resolve(first.sequence, first.timestamp);
         if self.level() > self.config.max_delay.saturating_add(TOO_MUCH)
             && let Some(ticks) = self.skip(now)
         {
@@ -342,6 +349,11 @@ impl JitterBuffer {
         if let Some(first) = self.slots.first(self.next_sequence) {
             (self.next_sequence, self.next_timestamp) = (first.sequence, first.timestamp);
         }
+        if self.floor != Some(self.next_sequence) {
+            // Something was lost on the way here, so what was concealed was concealed for it.
+            self.count_concealed(self.doubtful);
+        }
+        self.doubtful = 0;
     }
 
     /// The peer paused before the next packet: holds it back until the delay is what it should
@@ -372,11 +384,16 @@ impl JitterBuffer {
     fn starve(&mut self) -> Playout<'_> {
         let step = self.starved_step();
         self.starved = self.starved.saturating_add(step);
-        self.doubtful = self.doubtful.saturating_add(step);
+        if !self.pausing {
+            self.doubtful = self.doubtful.saturating_add(step);
+        }
         self.pace.reset();
         if self.starved >= ticks(REBUFFER, self.config.clock_rate) {
             self.state = State::Idle;
             self.floor = Some(self.next_sequence);
+        }
+        if self.pausing {
+            return Playout::Waiting { ticks: step };
         }
         Playout::Missing { ticks: step, next: None }
     }
@@ -434,10 +451,13 @@ impl JitterBuffer {
         if slot.kind == Kind::Copy {
             self.stats.recovered = self.stats.recovered.saturating_add(1);
         }
-        let adjust = self.adjustment(now, slot.timestamp);
+        self.pausing = slot.kind == Kind::Noise;
+        let adjust = if self.pausing { Adjust::Keep } else { self.adjustment(now, slot.timestamp) };
         self.next_sequence = sequence.wrapping_add(1);
         self.next_timestamp = slot.timestamp.wrapping_add(slot.ticks);
-        self.frame_ticks = slot.ticks;
+        if !self.pausing {
+            self.frame_ticks = slot.ticks;
+        }
         self.starved = 0;
         self.concealing = false;
         match self.slots.taken(sequence) {

@@ -132,6 +132,24 @@ mod tests {
     }
 
     #[test]
+    fn copies_are_waited_for_while_packets_are_lost_and_come_with_copies() {
+        let target = |b: &JitterBuffer| b.target().as_millis();
+        let (_, mut b) = play(&[], 40);
+        let usual = target(&b);
+        b.insert(at(820), packet(51, &[0]));
+        assert_eq!(target(&b), usual + 20);
+        b.expect_copies(0);
+        assert_eq!(target(&b), usual);
+        b.expect_copies(320);
+        assert_eq!(target(&b), usual + 40);
+        for n in 52..52 + LOSSY as u16 {
+            b.insert(at(u64::from(n - 10) * 20), packet(n, &[0]));
+            b.pop(at(u64::from(n - 10) * 20));
+        }
+        assert!(target(&b) <= usual, "{} after {usual} ms", target(&b));
+    }
+
+    #[test]
     fn the_packet_itself_takes_the_place_of_its_copy() {
         let mut b = JitterBuffer::new(JitterConfig::new(8_000));
         (0..3).for_each(|n| assert_eq!(b.insert(at(0), packet(n, &[1])), Insert::Stored));

@@ -14,6 +14,7 @@ mod copies;
 mod delay;
 mod histogram;
 mod pace;
+mod pauses;
 mod slots;
 
 pub use buffer::JitterBuffer;

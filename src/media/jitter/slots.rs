@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Primary,
     /// A copy in a later packet.
     Copy,
+    /// No audio: the peer says that it pauses.
+    Noise,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

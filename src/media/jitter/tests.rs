@@ -365,3 +365,30 @@ fn nothing_that_comes_in_breaks_it() {
         assert!(b.slots.count() <= MAX_PACKETS);
     }
 }
+
+#[test]
+fn the_first_packets_after_a_pause_may_come_out_of_order() {
+    // A long pause, and one that is over before playing would begin anew.
+    for pause in [100, 6] {
+        for order in [[50, 51, 52], [51, 50, 52], [52, 51, 50]] {
+            let mut b = buffer();
+            for n in 0..50 {
+                b.insert(at(n), packet(n));
+                b.pop(at(n));
+            }
+            for n in 50..50 + pause {
+                b.pop(at(n));
+                b.pop(at(n));
+            }
+            let back = 50 + pause;
+            for n in order {
+                let timestamp = packet(n).timestamp.wrapping_add(pause * 160);
+                b.insert(at(back), Packet { timestamp, ..packet(n) });
+            }
+            for n in back..back + 20 {
+                b.pop(at(n));
+            }
+            assert_eq!((b.stats().concealed_frames, b.stats().late), (0, 0), "{pause} {order:?}");
+        }
+    }
+}

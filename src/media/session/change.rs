@@ -11,7 +11,7 @@ impl MediaSession {
         now: Instant,
         update: MediaUpdate,
     ) -> Result<(), MediaConfigError> {
-        let others = update.dtmf.iter().chain(&update.red);
+        let others = update.dtmf.iter().chain(&update.red).chain(&update.comfort_noise);
         for payload_type in others.flat_map(|(a, b)| a.iter().chain(b.iter())) {
             check_payload_type(*payload_type)?;
         }
@@ -32,6 +32,10 @@ impl MediaSession {
         if let Some((send, receive)) = update.red {
             self.outbound.set_red_payload_type(send);
             self.red_receive = receive;
+        }
+        if let Some((send, receive)) = update.comfort_noise {
+            self.outbound.set_comfort_noise(send);
+            self.inbound.set_comfort_noise(&receive);
         }
         if let Some(security) = update.security {
             self.guard.change(security);

@@ -93,6 +93,12 @@ pub struct MediaConfig {
     pub red_send: Option<u8>,
     /// Payload types of the redundant audio that we take: one for each RTP clock of the codecs.
     pub red_receive: Vec<u8>,
+    /// Payload type of the comfort noise (RFC 3389) that is sent in pauses, if
+    /// [`EncoderTuning::dtx`] is on and the RTP clock of the codec is that of comfort noise, 8 kHz.
+    pub comfort_noise_send: Option<u8>,
+    /// Payload types of the comfort noise that we take, with an RTP clock of 8 kHz. Its spectrum is
+    /// that of audio at the rate of the codec beside it: up to 8 kHz beside G.722.
+    pub comfort_noise_receive: Vec<u8>,
     /// Packet length in ms: 10 to 60, a multiple of 10; with Opus 10, 20, 40, 60, 80, 100 or 120;
     /// with L16 at 16 kHz up to 40, at 48 kHz 10.
     pub ptime_ms: u32,
@@ -133,6 +139,8 @@ pub struct MediaConfig {
     pub rtcp_xr: bool,
 }
 
+/// The RTP clock of comfort noise, in Hz: no codec of another one has it here.
+pub(super) const COMFORT_NOISE_CLOCK: u32 = 8_000;
 /// Payload types that one session takes at most.
 pub const MAX_RECEIVE: usize = 8;
 
@@ -149,6 +157,8 @@ impl MediaConfig {
             dtmf_receive: Vec::new(),
             red_send: None,
             red_receive: Vec::new(),
+            comfort_noise_send: None,
+            comfort_noise_receive: Vec::new(),
             ptime_ms: 20,
             tuning: EncoderTuning::default(),
             opus_backend: None,
@@ -183,6 +193,7 @@ pub struct MediaUpdate {
     pub(super) receive: Option<Vec<Payload>>,
     pub(super) dtmf: Option<(Option<u8>, Vec<u8>)>,
     pub(super) red: Option<(Option<u8>, Vec<u8>)>,
+    pub(super) comfort_noise: Option<(Option<u8>, Vec<u8>)>,
     pub(super) ptime_ms: Option<u32>,
     pub(super) processing: Option<ProcessingConfig>,
     pub(super) tuning: Option<EncoderTuning>,
@@ -263,6 +274,12 @@ impl MediaUpdate {
         self
     }
 
+    /// Other payload types for comfort noise, to send and to take.
+    pub fn comfort_noise(mut self, send: Option<u8>, receive: Vec<u8>) -> Self {
+        self.comfort_noise = Some((send, receive));
+        self
+    }
+
     /// Other parts of the processing of what is sent.
     pub fn processing(mut self, config: ProcessingConfig) -> Self {
         self.processing = Some(config);
@@ -294,6 +311,7 @@ impl MediaUpdate {
             receive: later.receive.or(self.receive),
             dtmf: later.dtmf.or(self.dtmf),
             red: later.red.or(self.red),
+            comfort_noise: later.comfort_noise.or(self.comfort_noise),
             ptime_ms: later.ptime_ms.or(self.ptime_ms),
             processing: later.processing.or(self.processing),
             tuning: later.tuning.or(self.tuning),

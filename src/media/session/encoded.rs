@@ -22,7 +22,8 @@ pub enum FrameKind {
     /// for decoders that find the missing audio in it (in-band FEC); it comes again as `Audio`.
     Missing,
     /// Nothing is missing, and nothing is said: the peer sends nothing in silence, or what it says
-    /// next is gathered first. Comfort noise.
+    /// next is gathered first. Comfort noise; where the peer says what it is like (RFC 3389), that
+    /// is the payload.
     ComfortNoise,
 }
 

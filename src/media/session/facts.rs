@@ -33,6 +33,8 @@ impl MediaSession {
             shrunk: self.inbound.shrunk(),
             stretched: self.inbound.stretched(),
             recovered: jitter.recovered,
+            comfort_noise_sent: self.outbound.pauses().told(),
+            suppressed: self.outbound.pauses().suppressed(),
             jitter_overflow: jitter.overflowed,
             send_overflow: self.outbound.dropped(),
             events_dropped: self.events.dropped(),

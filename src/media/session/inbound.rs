@@ -2,125 +2,32 @@
 //! or to a host that decodes by itself (`frames`).
 
 mod frames;
+mod noise;
+mod sound;
 
-use super::config::{MAX_RECEIVE, MediaConfigError, Payload};
-use super::outbound::{check_payload_type, follow_level};
+pub(super) use sound::Listener;
+
+use super::config::{MediaConfigError, Payload};
+use super::outbound::follow_level;
 use super::redundancy::RedFault;
 use super::timeline::{COMMON_CLOCK, Timeline};
-use crate::media::codec::{CodecDescription, CodecId, Decoder, MAX_FRAME_MS, OpusBackend};
-use crate::media::conceal::{Conceal, PitchRepeat};
+use crate::media::codec::{CodecId, MAX_FRAME_MS};
 use crate::media::gain::Gain;
 use crate::media::jitter::{Adjust, Fill, Insert, JitterBuffer, JitterConfig, Packet, Playout};
-use crate::media::resample::Resampler;
-use crate::media::timescale::{OverlapAdd, TimeScale};
 use crate::time::{Duration, Instant};
 use crate::wire::red::RedBlock;
+use noise::Silence;
+use sound::{Chain, Joint, chains, change_over, lasts, longest, samples_in};
 use std::collections::VecDeque;
 
 /// Room for this much decoded audio to begin with: a lengthened frame of 20 ms and what the host
 /// left of the one before. A peer with longer frames makes it grow, once.
 const USUAL_READY_MS: u32 = 60;
-/// At a change of codecs the old one fades into the new one for this long.
-const JOINT_MS: u32 = 20;
 /// Before the first sample of a new Opus encoder come this many ms of nothing (RFC 6716 §2: 6.5 ms
 /// of look-ahead) and of its window.
 const OPUS_DELAY_MS: u32 = 8;
 /// A codec with discontinuous transmission gives comfort noise for this long without a packet.
 const MAX_COMFORT: u32 = 2 * COMMON_CLOCK;
-
-/// All that one payload type needs to be played.
-#[derive(Debug)]
-struct Chain {
-    payload: Payload,
-    description: CodecDescription,
-    /// `None`: the host decodes.
-    sound: Option<Sound>,
-    /// Renegotiated away: what waits or is on its way is still played.
-    retired: bool,
-}
-
-/// What makes sound of a codec's frames.
-#[derive(Debug)]
-struct Sound {
-    decoder: Box<dyn Decoder>,
-    conceal: Box<dyn Conceal>,
-    scale: Box<dyn TimeScale>,
-    resampler: Resampler,
-}
-
-/// Whom the frames are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Listener {
-    /// Somebody who hears PCM at this rate, decoded by this implementation of Opus.
-    Pcm(u32, Option<OpusBackend>),
-    /// The host's own decoder.
-    Encoded,
-}
-
-impl Listener {
-    /// The rate of PCM, Hz; for frames it does not matter.
-    const fn rate(self) -> u32 {
-        match self {
-            Self::Pcm(rate, _) => rate,
-            Self::Encoded => COMMON_CLOCK,
-        }
-    }
-}
-
-impl Chain {
-    fn new(payload: Payload, listener: Listener) -> Result<Self, MediaConfigError> {
-        check_payload_type(payload.payload_type)?;
-        if payload.codec == CodecId::TelephoneEvent {
-            return Err(MediaConfigError::NoAudio(payload.codec));
-        }
-        let (description, sound) = match listener {
-            Listener::Encoded => (payload.codec.description(), None),
-            Listener::Pcm(rate, backend) => (
-                payload.codec.description_at(rate),
-                Some(Sound::new(payload.codec, rate, backend)?),
-            ),
-        };
-        Ok(Self { payload, description, sound, retired: false })
-    }
-
-    fn reset(&mut self) {
-        if let Some(sound) = &mut self.sound {
-            sound.reset();
-        }
-    }
-}
-
-impl Sound {
-    fn new(
-        codec: CodecId,
-        host_rate: u32,
-        backend: Option<OpusBackend>,
-    ) -> Result<Self, MediaConfigError> {
-        let rate = codec.description_at(host_rate).sample_rate;
-        let decoder = codec.decoder_at(host_rate, backend);
-        Ok(Self {
-            decoder: decoder.ok_or(MediaConfigError::NoAudio(codec))?,
-            conceal: Box::new(PitchRepeat::new(rate)),
-            scale: Box::new(OverlapAdd::new(rate)),
-            resampler: Resampler::new(rate, host_rate)?,
-        })
-    }
-
-    /// Fills a gap: by the next payload if it remembers, by the codec's own concealment, or by ours.
-    fn fill(&mut self, next: Option<&[u8]>, pcm: &mut [i16]) {
-        if self.decoder.conceal(next, pcm) {
-            self.conceal.other(pcm);
-        } else {
-            self.conceal.conceal(pcm);
-        }
-    }
-
-    fn reset(&mut self) {
-        self.decoder.reset();
-        self.conceal.reset();
-        self.resampler.reset();
-    }
-}
 
 /// The receiving side of a session.
 #[derive(Debug)]
@@ -136,6 +43,8 @@ pub(super) struct Inbound {
     /// Comfort noise since the last frame, in ticks of the common clock.
     comfort: u32,
     listener: Listener,
+    /// Pauses that the peer tells of.
+    silence: Silence,
     /// For a host that decodes by itself.
     frames: Option<Box<frames::Frames>>,
     level: f32,
@@ -167,6 +76,7 @@ impl Inbound {
             joint: Joint::new(host_rate),
             comfort: MAX_COMFORT,
             listener,
+            silence: Silence::new(),
             frames: encoded.then(Box::default),
             level: 0.0,
             gain: Gain::new(host_rate),
@@ -310,6 +220,7 @@ impl Inbound {
         self.recalled = 0;
         self.timeline.reset();
         self.comfort = MAX_COMFORT;
+        self.silence.end();
         self.chains.iter_mut().for_each(Chain::reset);
         if let Some(frames) = &mut self.frames {
             frames.reset();
@@ -347,6 +258,7 @@ impl Inbound {
     /// Plays the next frame, gap or silence.
     fn step(&mut self, now: Instant, block: Duration, place: Duration) {
         let Self { jitter, chains, current, pcm, ready, joint, comfort, bad_payloads, .. } = self;
+        let (silence, pause_ticks) = (&mut self.silence, jitter.pause_ticks());
         let (shrunk, stretched) = (&mut self.shrunk, &mut self.stretched);
         let host_rate = self.listener.rate();
         let playout = jitter.pop_within(now, block, place);
@@ -365,6 +277,17 @@ impl Inbound {
         };
         let own = playing.payload_type;
         let len = match playout {
+            Playout::Frame { payload_type, payload, .. } if silence.is_told_by(payload_type) => {
+                silence.hear(payload, description.sample_rate);
+                let len = samples_in(pause_ticks, description);
+                silence.fill(sound, pcm.get_mut(..len).unwrap_or_default());
+                len
+            }
+            Playout::Missing { ticks, .. } | Playout::Waiting { ticks } if silence.is_on() => {
+                let len = samples_in(ticks, description);
+                silence.fill(sound, pcm.get_mut(..len).unwrap_or_default());
+                len
+            }
             Playout::Frame { payload_type, payload, adjust, .. } => {
                 *comfort = 0;
                 // A type that was renegotiated away meanwhile is no payload of this decoder.
@@ -372,6 +295,7 @@ impl Inbound {
                 match sound.decoder.decode(payload, pcm) {
                     Ok(len) => {
                         sound.conceal.good(pcm.get_mut(..len).unwrap_or_default());
+                        silence.leave(pcm.get_mut(..len).unwrap_or_default());
                         let quiet = || sound.scale.is_quiet(pcm.get(..len).unwrap_or_default());
                         let scaled = match adjust {
                             Adjust::Keep => len,
@@ -456,97 +380,4 @@ impl Inbound {
     pub(super) fn bad_payloads(&self) -> u64 {
         self.bad_payloads
     }
-}
-
-/// Samples in ticks of the common clock.
-fn samples_in(ticks: u32, description: &CodecDescription) -> usize {
-    let rate = u64::from(description.sample_rate);
-    // 32 bits times 32 bits.
-    let samples = u64::from(ticks).saturating_mul(rate).checked_div(COMMON_CLOCK.into());
-    (samples.unwrap_or(0) as usize).min(description.samples_in_ms(MAX_FRAME_MS))
-}
-
-/// How long so many samples last.
-fn lasts(samples: usize, rate: u32) -> Duration {
-    let us = (samples as u64).saturating_mul(1_000_000);
-    Duration::from_micros(us.checked_div(rate.into()).unwrap_or(0))
-}
-
-/// Samples of the longest frame; it may be lengthened to twice its length.
-fn longest(chains: &[Chain]) -> usize {
-    let frames = chains.iter().map(|c| c.description.samples_in_ms(MAX_FRAME_MS));
-    frames.max().unwrap_or(0).saturating_mul(2)
-}
-
-/// Another codec is heard from now on. The old one is continued a little further, to fade into the
-/// new one; one that was renegotiated away has served.
-fn change_over(
-    chains: &mut Vec<Chain>,
-    from: usize,
-    to: usize,
-    pcm: &mut [i16],
-    joint: Option<&mut Joint>,
-) -> usize {
-    if let Some(Chain { description, sound: Some(old), .. }) = chains.get_mut(from)
-        && let Some(joint) = joint
-    {
-        let len = description.samples_in_ms(JOINT_MS);
-        let tail = pcm.get_mut(..len).unwrap_or_default();
-        old.fill(None, tail);
-        joint.clear();
-        old.resampler.process(tail, |block| joint.extend(block));
-    }
-    let to = part_with(chains, from, to);
-    chains.iter_mut().for_each(Chain::reset);
-    to
-}
-
-/// Nothing more comes of the chain at `from`: if it was renegotiated away it has served. Where the
-/// one at `to` is then.
-fn part_with(chains: &mut Vec<Chain>, from: usize, to: usize) -> usize {
-    if !chains.get(from).is_some_and(|old| old.retired) {
-        return to;
-    }
-    chains.remove(from);
-    if to > from { to.saturating_sub(1) } else { to }
-}
-
-/// What the codec before would have said, while the next one begins.
-#[derive(Debug)]
-struct Joint {
-    tail: Vec<i16>,
-    at: usize,
-}
-
-impl Joint {
-    fn new(host_rate: u32) -> Self {
-        let room = (host_rate / 1_000).saturating_mul(JOINT_MS).saturating_mul(2);
-        Self { tail: Vec::with_capacity(room as usize), at: 0 }
-    }
-
-    fn clear(&mut self) {
-        self.tail.clear();
-        self.at = 0;
-    }
-
-    fn extend(&mut self, block: &[i16]) {
-        let room = self.tail.capacity().saturating_sub(self.tail.len());
-        self.tail.extend(block.iter().take(room));
-    }
-
-    /// The next sample of the new codec, whose first `delay` ones are not there yet.
-    fn blend(&mut self, new: i16, delay: usize) -> i16 {
-        let Some(old) = self.tail.get(self.at) else { return new };
-        let (at, len) = (self.at.saturating_sub(delay), self.tail.len().saturating_sub(delay));
-        self.at = self.at.saturating_add(1);
-        let share = at as f32 / len.max(1) as f32;
-        (f32::from(*old) * (1.0 - share) + f32::from(new) * share) as i16
-    }
-}
-
-fn chains(payloads: &[Payload], listener: Listener) -> Result<Vec<Chain>, MediaConfigError> {
-    if payloads.is_empty() || payloads.len() > MAX_RECEIVE {
-        return Err(MediaConfigError::ReceiveCount(payloads.len()));
-    }
-    payloads.iter().map(|p| Chain::new(*p, listener)).collect()
 }

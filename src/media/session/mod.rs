@@ -18,6 +18,7 @@ mod facts;
 mod guard;
 mod inbound;
 mod outbound;
+mod pauses;
 mod processing;
 mod quality;
 mod receive;
@@ -115,6 +116,8 @@ struct Watch {
     timeout: Duration,
     deadline: Instant,
     reported: bool,
+    /// The last packet told of a pause of the peer.
+    pause_told: bool,
     /// The statistics when the watch began.
     before: MediaStats,
 }
@@ -170,7 +173,12 @@ impl MediaSession {
             return Err(MediaConfigError::CnameTooLong(config.cname.len()));
         }
         let events = config.dtmf_send.iter().chain(&config.dtmf_receive);
-        for payload_type in events.chain(&config.red_send).chain(&config.red_receive) {
+        for payload_type in events
+            .chain(&config.red_send)
+            .chain(&config.red_receive)
+            .chain(&config.comfort_noise_send)
+            .chain(&config.comfort_noise_receive)
+        {
             check_payload_type(*payload_type)?;
         }
         let first_timestamp = rng.next_u32();
@@ -182,6 +190,7 @@ impl MediaSession {
         let mut outbound = Outbound::new(config.send, ptime_ms, rate, first_timestamp, coding)?;
         outbound.set_dtmf_payload_type(config.dtmf_send);
         outbound.set_red_payload_type(config.red_send);
+        outbound.set_comfort_noise(config.comfort_noise_send);
         outbound.set_sending(config.direction.sends());
         let mut breaker = CircuitBreaker::new(now);
         breaker.restart(now, config.direction.sends());
@@ -190,13 +199,15 @@ impl MediaSession {
             outbound.voice.configure(config.processing);
         }
         let latch_until = latch_until(now, config.source_lock);
+        let mut inbound = Inbound::new(&config.receive, listener)?;
+        inbound.set_comfort_noise(&config.comfort_noise_receive);
         Ok(Self {
             ssrc: config.ssrc.unwrap_or_else(|| rng.next_u32()),
             // Below 2^15, so that no receiver misses the first wrap (RFC 3711 §3.3.1).
             sequence: rng.next_u16() & 0x7fff,
             direction: config.direction,
             outbound,
-            inbound: Inbound::new(&config.receive, listener)?,
+            inbound,
             guard: Guard::new(config.security),
             path: Path {
                 signalled: config.remote_rtp,
@@ -221,6 +232,7 @@ impl MediaSession {
                 timeout: config.no_media_timeout,
                 deadline: now + config.no_media_timeout,
                 reported: false,
+                pause_told: false,
                 before: MediaStats::default(),
             },
             events: BoundedQueue::with_capacity(MAX_EVENTS),

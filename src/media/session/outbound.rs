@@ -2,9 +2,11 @@
 //! that encodes by itself (`frames`).
 
 mod frames;
+mod ring;
 
-use super::config::{MediaConfigError, Payload};
+use super::config::{COMFORT_NOISE_CLOCK, MediaConfigError, Payload};
 use super::dtmf::DtmfSender;
+use super::pauses::{Frame, PauseKind, Pauses};
 use super::processing::Voice;
 use super::redundancy::CopySender;
 use crate::media::codec::{
@@ -13,97 +15,13 @@ use crate::media::codec::{
 use crate::media::gain::Gain;
 use crate::media::resample::Resampler;
 use crate::time::{Duration, Instant};
+use crate::wire::comfort_noise::ComfortNoise;
+use ring::{PacketRing, Queued};
 
-/// Packets that wait for `poll_transmit` at most; older ones are dropped for newer ones.
-pub(super) const MAX_QUEUED: usize = 16;
 /// The longest payload of the codecs of 64 kbit/s: 60 ms.
 const USUAL_PAYLOAD: usize = 480;
 /// A pause of the host of more than this shows in the timestamps.
 const PAUSE: Duration = Duration::from_millis(150);
-
-/// A packet that waits, without its sequence number, which it gets when it leaves.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Queued {
-    pub(super) payload_type: u8,
-    pub(super) marker: bool,
-    pub(super) timestamp: u32,
-    pub(super) len: usize,
-}
-
-/// The place so many packets after this one.
-const fn ring(at: usize, after: usize) -> usize {
-    at.saturating_add(after) % MAX_QUEUED
-}
-
-/// Fixed ring of packets with their payloads.
-#[derive(Debug)]
-struct PacketRing {
-    heads: [Queued; MAX_QUEUED],
-    payloads: Vec<u8>,
-    /// Room for each payload.
-    room: usize,
-    first: usize,
-    len: usize,
-    dropped: u64,
-}
-
-impl PacketRing {
-    fn new(room: usize) -> Self {
-        Self {
-            heads: [Queued::default(); MAX_QUEUED],
-            payloads: vec![0; MAX_QUEUED.saturating_mul(room)],
-            room,
-            first: 0,
-            len: 0,
-            dropped: 0,
-        }
-    }
-
-    /// Longer payloads come: at least this much room for each. What waits stays.
-    fn widen(&mut self, room: usize) {
-        if room <= self.room {
-            return;
-        }
-        let mut payloads = vec![0; MAX_QUEUED.saturating_mul(room)];
-        for (to, from) in payloads.chunks_mut(room).zip(self.payloads.chunks(self.room)) {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-        }
-        (self.payloads, self.room) = (payloads, room);
-    }
-
-    /// Adds a packet whose payload `fill` writes, if it writes any; drops the oldest if the ring is
-    /// full. True if it was added.
-    fn push(&mut self, head: Queued, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
-        if self.len == MAX_QUEUED {
-            self.first = ring(self.first, 1);
-            self.len = self.len.saturating_sub(1);
-            self.dropped = self.dropped.saturating_add(1);
-        }
-        let at = ring(self.first, self.len);
-        let room = self.room.max(1);
-        let Some(room) = self.payloads.chunks_exact_mut(room).nth(at) else { return false };
-        match (fill(room), self.heads.get_mut(at)) {
-            (Some(len), Some(slot)) if len > 0 => {
-                *slot = Queued { len, ..head };
-                self.len = self.len.saturating_add(1);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn pop(&mut self) -> Option<(Queued, &[u8])> {
-        if self.len == 0 {
-            return None;
-        }
-        let at = self.first;
-        let head = *self.heads.get(at)?;
-        self.first = ring(at, 1);
-        self.len = self.len.saturating_sub(1);
-        let room = self.payloads.chunks_exact(self.room.max(1)).nth(at)?;
-        room.get(..head.len).map(|p| (head, p))
-    }
-}
 
 /// What encodes, and how.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +63,9 @@ struct Framer {
     level: f32,
     dtmf: DtmfSender,
     copies: CopySender,
+    pauses: Pauses,
+    /// What the processing knows of the voice in the frame that is filled.
+    voiced: Option<bool>,
     ring: PacketRing,
 }
 
@@ -222,13 +143,14 @@ impl Outbound {
         let begun = old.frame.get(..old.filled).unwrap_or_default();
         if !begun.is_empty() {
             let mut bridge = Resampler::new(old.sample_rate, new.framer.sample_rate)?;
-            bridge.process(begun, |block| new.framer.push(block));
+            bridge.process(begun, |block| new.framer.push(block, None));
         }
         new.written = self.written;
         core::mem::swap(&mut new.voice, &mut self.voice);
         new.voice.set_rate(new.framer.sample_rate);
         new.reported_loss = self.reported_loss;
         new.set_red_payload_type(old.copies.payload_type());
+        new.framer.pauses.go_on_from(&old.pauses);
         new.retune();
         *self = new;
         Ok(())
@@ -250,6 +172,8 @@ impl Outbound {
     /// The settings with the loss that is reported.
     fn tuning_now(&self) -> EncoderTuning {
         let mut tuning = self.coding.tuning;
+        // Our own detection of pauses stands in for the encoder's.
+        tuning.dtx &= !self.framer.pauses.is_watching();
         tuning.expected_loss_percent = self.expected_loss();
         if self.framer.copies.envelope().is_some() {
             // A whole copy is better than the coarse one of FEC, and all is sent twice.
@@ -261,6 +185,7 @@ impl Outbound {
 
     fn retune(&mut self) {
         self.framer.copies.follow(self.expected_loss());
+        self.watch_pauses();
         let tuning = self.tuning_now();
         if let Some(encoder) = &mut self.framer.encoder {
             encoder.tune(&tuning);
@@ -296,6 +221,30 @@ impl Outbound {
         }
     }
 
+    /// The payload type of comfort noise; `None`: the peer takes none.
+    pub(super) fn set_comfort_noise(&mut self, payload_type: Option<u8>) {
+        self.framer.pauses.set_payload_type(payload_type);
+        self.retune();
+    }
+
+    /// What is not sent in pauses.
+    pub(super) fn pauses(&self) -> &Pauses {
+        &self.framer.pauses
+    }
+
+    /// Pauses are looked for where they are wanted and the peer knows what to do in them.
+    fn watch_pauses(&mut self) {
+        let codec = self.payload.codec.description();
+        let framer = &mut self.framer;
+        let kind = match (self.payload.codec, framer.pauses.payload_type()) {
+            (CodecId::Opus, _) => Some(PauseKind::Refreshed),
+            (_, Some(_)) if codec.clock_rate == COMFORT_NOISE_CLOCK => Some(PauseKind::Told),
+            _ => None,
+        };
+        let kind = kind.filter(|_| self.coding.tuning.dtx && framer.encoder.is_some());
+        framer.pauses.watch(kind, framer.sample_rate, framer.frame.len());
+    }
+
     pub(super) fn dtmf(&mut self) -> Option<&mut DtmfSender> {
         self.framer.dtmf_payload_type.map(|_| &mut self.framer.dtmf)
     }
@@ -303,6 +252,7 @@ impl Outbound {
     pub(super) fn set_sending(&mut self, sending: bool) {
         if sending && !self.framer.sending {
             self.framer.marker = true;
+            self.framer.pauses.begin();
         }
         if !sending {
             self.framer.dtmf.clear();
@@ -327,7 +277,8 @@ impl Outbound {
         let us = us.checked_div(self.resampler.input_rate().into());
         self.note_written(now, Duration::from_micros(us.unwrap_or(0)));
         let Self { resampler, voice, framer, .. } = self;
-        resampler.process(pcm, |block| voice.capture(block, |pcm| framer.push(pcm)));
+        resampler
+            .process(pcm, |block| voice.capture(block, |pcm, voiced| framer.push(pcm, voiced)));
     }
 
     /// The host writes audio of this length: what it left out before shows in the timestamps.
@@ -394,11 +345,17 @@ impl Framer {
             level: 0.0,
             dtmf: DtmfSender::new(),
             copies: CopySender::default(),
+            pauses: Pauses::default(),
+            voiced: None,
             ring: PacketRing::new(payload_room(payload.codec, encodes)),
         }
     }
 
-    fn push(&mut self, mut pcm: &[i16]) {
+    fn push(&mut self, mut pcm: &[i16], voiced: Option<bool>) {
+        self.voiced = match (self.voiced, voiced) {
+            (Some(before), Some(now)) => Some(before || now),
+            (before, now) => now.or(before),
+        };
         while !pcm.is_empty() {
             let room = self.frame.get_mut(self.filled..).unwrap_or_default();
             let n = room.len().min(pcm.len());
@@ -419,24 +376,54 @@ impl Framer {
         self.timestamp = self.timestamp.wrapping_add(ticks);
         self.marker = true;
         self.filled = 0;
+        self.pauses.begin();
     }
 
-    /// A frame is full: an event packet, an audio packet, or nothing goes out.
+    /// A frame is full: an event packet, audio packets, comfort noise, or nothing goes out.
     fn emit(&mut self) {
-        let timestamp = self.timestamp;
+        let (timestamp, voiced) = (self.timestamp, self.voiced.take());
         self.timestamp = timestamp.wrapping_add(self.ticks);
         if !self.sending || self.emit_event(timestamp, self.ticks) {
             self.gain.settle();
+            self.pauses.interrupt();
             return;
         }
         self.gain.apply(&mut self.frame);
         self.level = follow_level(self.level, &self.frame);
-        let Self { ring, encoder, frame, copies, payload_type, ticks, .. } = self;
+        let voiced = if self.gain.is_muted() { Some(false) } else { voiced };
+        match self.pauses.judge(&self.frame, voiced) {
+            Frame::Spoken { held } => {
+                for back in (0..=held).rev() {
+                    let before = self.ticks.wrapping_mul(back as u32);
+                    self.speak(timestamp.wrapping_sub(before), back);
+                }
+            }
+            Frame::Refresh => {
+                self.marker = false;
+                self.speak(timestamp, 0);
+                self.marker = true;
+            }
+            Frame::Noise(noise, payload_type) => self.tell(timestamp, payload_type, &noise),
+            Frame::Silent => self.marker = true,
+        }
+    }
+
+    /// The frame that is full, or the one so many before it, goes out.
+    fn speak(&mut self, timestamp: u32, back: usize) {
+        let Self { ring, encoder, frame, copies, pauses, payload_type, ticks, .. } = self;
+        let frame = if back == 0 { frame } else { pauses.held(back) };
         let (payload_type, marker) = (*payload_type, self.marker);
         let head = Queued { payload_type, marker, timestamp, len: 0 };
         // In silence the codec may have nothing to send: the next packet begins a talkspurt.
         self.marker =
             !queue(ring, copies, head, *ticks, |out| encoder.as_mut()?.encode(frame, out).ok());
+    }
+
+    /// Comfort noise goes out in place of audio (RFC 3389 §4: without the marker).
+    fn tell(&mut self, timestamp: u32, payload_type: u8, noise: &ComfortNoise) {
+        let head = Queued { payload_type, marker: false, timestamp, len: 0 };
+        self.ring.push(head, |out| noise.write(out));
+        self.marker = true;
     }
 
     /// An event packet goes out in place of audio. False if there is none.

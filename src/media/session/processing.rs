@@ -83,9 +83,10 @@ impl Voice {
         }
     }
 
-    /// What the microphone gave; whole blocks go to `sink`.
-    pub(super) fn capture(&mut self, mut pcm: &[i16], mut sink: impl FnMut(&[i16])) {
-        let Some(processor) = &mut self.processor else { return sink(pcm) };
+    /// What the microphone gave; whole blocks go to `sink`, with what the processing knows of the
+    /// voice in them.
+    pub(super) fn capture(&mut self, mut pcm: &[i16], mut sink: impl FnMut(&[i16], Option<bool>)) {
+        let Some(processor) = &mut self.processor else { return sink(pcm, None) };
         while !pcm.is_empty() {
             let room = self.block.get_mut(self.filled..).unwrap_or_default();
             let n = room.len().min(pcm.len());
@@ -96,7 +97,8 @@ impl Voice {
             if self.filled >= self.block.len() {
                 self.filled = 0;
                 processor.process_capture(&mut self.block);
-                sink(&self.block);
+                let known = self.config.voice_activity.then(|| processor.stats().voice_active);
+                sink(&self.block, known);
             }
         }
     }

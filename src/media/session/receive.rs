@@ -1,5 +1,6 @@
 //! The way in: which datagrams are taken, and what they change.
 
+use super::config::COMFORT_NOISE_CLOCK;
 use super::guard::Protocol;
 use super::redundancy::Content;
 use super::stats::{MediaStats, NoMediaReason};
@@ -104,12 +105,22 @@ impl MediaSession {
             remote.reception.arrived(now, timestamp);
         }
         if !self.direction.receives() {
+            self.watch.pause_told = false;
             self.counters.while_held = self.counters.while_held.saturating_add(1);
             self.note_fate(sequence, timestamp, None);
             return;
         }
         let Content { payload_type, payload, .. } = *content;
-        let insert = self.inbound.insert(now, sequence, timestamp, payload_type, payload);
+        let insert = if content.is_noise {
+            let of = (payload_type, COMFORT_NOISE_CLOCK);
+            self.inbound.insert_pause(now, sequence, timestamp, of, payload)
+        } else {
+            self.inbound.insert(now, sequence, timestamp, payload_type, payload)
+        };
+        let told = u64::from(content.is_noise && insert.is_some());
+        self.counters.comfort_noise_received =
+            self.counters.comfort_noise_received.saturating_add(told);
+        self.watch.pause_told = content.is_noise;
         self.note_fate(sequence, timestamp, insert);
         if insert.is_some() {
             self.recover(sequence, timestamp, content);
@@ -143,6 +154,10 @@ impl MediaSession {
         }
         if !self.path.mux && self.guard.is_srtp() && self.path.lock != SourceLock::Signalled {
             self.path.rtcp = from;
+        }
+        // A peer that has told of a pause may say nothing else for as long as it likes.
+        if self.watch.pause_told && !self.watch.reported {
+            self.rewatch(now);
         }
         if heard.report.is_some() {
             self.breaker.confirm();

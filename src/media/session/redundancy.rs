@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::MediaSession;
+use super::config::COMFORT_NOISE_CLOCK;
 use crate::media::codec::MAX_PAYLOAD;
 use crate::media::jitter::Fill;
 use crate::wire::red::{
@@ -82,6 +83,8 @@ pub(super) struct Content<'a> {
     /// Of audio.
     pub(super) clock_rate: Option<u32>,
     pub(super) is_dtmf: bool,
+    /// It tells of a pause (RFC 3389).
+    pub(super) is_noise: bool,
     /// The envelope.
     red: Option<Red<'a>>,
 }
@@ -102,9 +105,11 @@ impl MediaSession {
             red = Some(read);
         }
         let is_dtmf = self.dtmf_receive.contains(&payload_type);
+        let is_noise = self.inbound.is_comfort_noise(payload_type);
         let clock_rate = self.inbound.clock_rate(payload_type);
+        let clock_rate = clock_rate.or(is_noise.then_some(COMFORT_NOISE_CLOCK));
         if is_dtmf || clock_rate.is_some() {
-            return Some(Content { payload_type, payload, clock_rate, is_dtmf, red });
+            return Some(Content { payload_type, payload, clock_rate, is_dtmf, is_noise, red });
         }
         if red.is_some() {
             return self.counters.count_red(RedFault::UnknownPayloadType);
@@ -119,8 +124,10 @@ impl MediaSession {
         let nearest = nearest.filter(|offset| *offset > 0).min().unwrap_or(0);
         self.inbound.expect_copies(nearest, content.clock_rate);
         for block in content.red.iter().flat_map(Red::redundant) {
-            // An empty block says that there is none; events repeat themselves.
-            if block.payload.is_empty() || self.dtmf_receive.contains(&block.payload_type) {
+            // An empty block says that there is none; events and pauses are told again.
+            let is_told_again = self.dtmf_receive.contains(&block.payload_type)
+                || self.inbound.is_comfort_noise(block.payload_type);
+            if block.payload.is_empty() || is_told_again {
                 continue;
             }
             let clock_rate = self.inbound.clock_rate(block.payload_type);

@@ -171,6 +171,12 @@ pub struct MediaStats {
     pub red_refused: u64,
     /// The same by [`RedFault::index`].
     pub red_refused_by: [u64; RedFault::ALL.len()],
+    /// Packets of comfort noise that came (RFC 3389).
+    pub comfort_noise_received: u64,
+    /// Packets of comfort noise that were sent, or wait to be.
+    pub comfort_noise_sent: u64,
+    /// Frames that were not sent because nobody spoke.
+    pub suppressed: u64,
     /// Packets dropped because too many waited in the jitter buffer.
     pub jitter_overflow: u64,
     /// Packets dropped because nobody polled for them.

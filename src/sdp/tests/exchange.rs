@@ -366,3 +366,27 @@ fn redundant_audio_is_answered_with_the_types_that_are_accepted() {
     assert_eq!(lists(&here), ["9/9", "111/111"]);
     assert_eq!(lists(&there), ["9/9", "111/111"]);
 }
+
+#[test]
+fn comfort_noise_is_answered_where_a_codec_has_its_clock() {
+    let mut local = plain();
+    local.codecs.insert(0, CodecDescription { channels: 2, ..codec(111, "opus", 48000) });
+    local.codecs.push(codec(13, "CN", 8000));
+    let offered = |formats: &str| peer(&format!("m=audio 5000 RTP/AVP {formats}\r\n"));
+    let opus = "111 13\r\na=rtpmap:111 opus/48000/2";
+    // The static payload type needs no a=rtpmap.
+    for (formats, expected) in [
+        ("0 13", 1),
+        ("8 97\r\na=rtpmap:97 cn/8000", 1),
+        (opus, 0),
+        ("0 97\r\na=rtpmap:97 CN/16000", 0),
+    ] {
+        let (answer, media) = answer(offered(formats), &local).unwrap();
+        assert_eq!(media.comfort_noise.len(), expected, "{formats}");
+        let line = wire(&answer).media.remove(0);
+        assert_eq!(line.codecs.iter().filter(|c| c.is_comfort_noise()).count(), expected);
+        assert_eq!(media.codecs.len(), 1);
+    }
+    // It is no codec to talk with.
+    assert!(answer(offered("13"), &local).is_err());
+}

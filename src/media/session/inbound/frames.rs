@@ -2,7 +2,8 @@
 
 use super::super::config::Payload;
 use super::super::encoded::{EncodedFrame, FrameKind};
-use super::{Inbound, lasts, part_with, samples_in};
+use super::Inbound;
+use super::sound::{lasts, part_with, samples_in};
 use crate::media::codec::MAX_PAYLOAD;
 use crate::media::jitter::{Adjust, MAX_PACKETS, Playout};
 use crate::time::Instant;
@@ -100,7 +101,7 @@ impl Inbound {
     }
 
     fn next_frame(&mut self, now: Instant) -> Option<(FrameKind, Head)> {
-        let Self { jitter, chains, current, frames, shrunk, stretched, .. } = self;
+        let Self { jitter, chains, current, frames, silence, shrunk, stretched, .. } = self;
         let frames = frames.as_mut()?;
         if let Some(head) = frames.held.take() {
             return Some((FrameKind::Audio, head));
@@ -113,6 +114,7 @@ impl Inbound {
             let samples = of.payload.codec.payload_samples(payload).ok()?;
             Some(lasts(samples, of.description.sample_rate))
         };
+        let pause_ticks = jitter.pause_ticks();
         let mut playout = jitter.pop(now);
         // Nothing can be shortened here: where a whole frame is too much, that one is left out.
         if let Playout::Frame { payload_type, payload, adjust, .. } = playout
@@ -123,6 +125,10 @@ impl Inbound {
             playout = jitter.pop(now);
         }
         match playout {
+            Playout::Frame { payload_type, payload, .. } if silence.is_told_by(payload_type) => {
+                frames.keep(payload);
+                frames.filler(FrameKind::ComfortNoise, pause_ticks)
+            }
             Playout::Frame { payload_type, payload, timestamp, adjust } => {
                 // A type that was renegotiated away meanwhile is played by nobody.
                 let Some(at) = place(payload_type) else {

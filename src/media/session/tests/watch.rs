@@ -245,3 +245,40 @@ fn what_is_no_frame_and_events_that_nobody_takes_are_counted() {
     assert_eq!((s.stats().ssrc_changes, s.stats().events_dropped), (99, 36));
     assert_eq!(events(&mut s).len(), 64);
 }
+
+#[test]
+fn a_peer_that_has_told_of_a_pause_is_there_as_long_as_its_reports_come() {
+    let noise = |sequence_number: u16| {
+        let timestamp = u32::from(sequence_number) * 160;
+        let fields = RtpHeaderFields {
+            ssrc: 1,
+            sequence_number,
+            timestamp,
+            payload_type: 13,
+            ..Default::default()
+        };
+        let mut out = [0; 20];
+        let n = fields.write_packet(&[60], 0, &mut out).unwrap();
+        out[..n].to_vec()
+    };
+    // With reports or without, after a pause that was told or none.
+    for (reports, tells, missing) in [(true, true, 0), (false, true, 1), (true, false, 1)] {
+        let mut config = watched();
+        config.comfort_noise_receive = vec![13];
+        let mut s = session(config);
+        feed(&mut s, 1, 0..10, addr(4_000));
+        if tells {
+            take(&mut s, Instant::from_millis(200), &noise(10), addr(4_000));
+        }
+        let mut reasons = Vec::new();
+        for n in 1..10 {
+            let now = Instant::from_millis(200 + n * 500);
+            if reports {
+                let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+                s.handle_datagram(now, Channel::Rtp, &mut report.to_vec(), addr(4_000));
+            }
+            reasons.extend(told(&mut s, now));
+        }
+        assert_eq!(reasons.len(), missing, "{reports} {tells}: {reasons:?}");
+    }
+}
