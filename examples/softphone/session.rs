@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use subrosa::driver::{CallAudio, Phone, PhoneError, Player, Progress, WavRecorder};
 use subrosa::engine::{AccountId, CallId, CallOptions};
+use subrosa::media::dsp::ProcessingConfig;
 use subrosa::wire::sip::Uri;
 
 use crate::commands;
@@ -167,6 +168,9 @@ impl Session {
         options.codecs = self.options.codecs.clone();
         options.sample_rate = self.options.rate;
         options.ring_timeout = self.options.timeout;
+        if self.options.no_processing {
+            options.processing = Some(ProcessingConfig::OFF);
+        }
         options
     }
 
