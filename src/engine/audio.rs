@@ -226,7 +226,7 @@ const EVENTS: [(u8, u32); 3] = [(101, 8_000), (109, 16_000), (110, 48_000)];
 /// The payload type of comfort noise with a clock of 8 kHz (RFC 3551 §6).
 const COMFORT_NOISE: u8 = 13;
 /// Payload types that we wish for redundant audio, their clock rates and channels.
-const RED: [(u8, u32, u8); 2] = [(121, 8_000, 1), (63, 48_000, 2)];
+const RED: [(u8, u32, u8); 3] = [(121, 8_000, 1), (122, 16_000, 1), (63, 48_000, 2)];
 
 #[cfg(test)]
 mod tests {

@@ -177,3 +177,28 @@ pub unsafe extern "C" fn subrosa_call_set_audio(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_of_c_is_that_of_rust() {
+        let of = |c: &subrosa_audio_options| {
+            // SAFETY: it lives.
+            unsafe { given_options(c) }.ok().unwrap()
+        };
+        let mut c = subrosa_audio_options::default();
+        assert_eq!(of(&c), AudioOptions::default());
+        let mut rust = AudioOptions::default();
+        (rust.ptime_ms, rust.bitrate, rust.max_receive_bitrate) = (40, 12_345, Some(23_456));
+        (rust.constant_bitrate, rust.dtx, rust.fec, rust.redundancy) = (true, true, false, true);
+        (rust.expected_loss_percent, rust.complexity) = (7, 3);
+        (c.ptime_ms, c.bitrate, c.max_receive_bitrate) = (40, 12_345, 23_456);
+        (c.constant_bitrate, c.dtx, c.fec, c.redundancy) = (1, 1, 0, 1);
+        (c.expected_loss_percent, c.complexity) = (7, 3);
+        assert_eq!(of(&c), rust);
+        (c.dtx, c.redundancy) = (0, 0);
+        assert_eq!(of(&c), AudioOptions { dtx: false, redundancy: false, ..rust });
+    }
+}

@@ -182,12 +182,13 @@ impl<'a> Packet<'a> {
         Some(u32::from_be_bytes(self.0.get(8..12)?.try_into().ok()?))
     }
 
-    /// Whether its payload type is a dynamic one (RFC 3551 §3) and its length that of no telephone
-    /// event: nothing is known of the codec's lengths.
+    /// Whether its payload type is that of comfort noise or a dynamic one (RFC 3551 §3 and §6), and
+    /// its length that of no telephone event: nothing is known of the codec's lengths.
     fn is_of_any_length(&self) -> bool {
         let kind = matches!(self.kind(), Kind::Rtp | Kind::Srtp);
-        let dynamic = self.0.get(1).is_some_and(|byte| byte & 0x7f >= 96);
-        kind && dynamic && self.0.len().saturating_sub(self.header_len()) != 4
+        let dynamic = |byte: &u8| matches!(byte & 0x7f, 13 | 35..=63 | 96..);
+        kind && self.0.get(1).is_some_and(dynamic)
+            && self.0.len().saturating_sub(self.header_len()) != 4
     }
 
     /// The first byte of the payload: in Opus what the packet is made of (RFC 6716 §3.1), under
@@ -243,6 +244,18 @@ mod tests {
         let mut packet = vec![0x80, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
         packet.resize(12 + body, 0x55);
         packet
+    }
+
+    #[test]
+    fn the_lengths_of_comfort_noise_and_of_dynamic_types_tell_nothing() {
+        for (payload_type, any) in
+            [(0, false), (8, false), (9, false), (13, true), (63, true), (96, true), (127, true)]
+        {
+            let mut packet = rtp(160);
+            packet[1] = 0x80 | payload_type;
+            assert_eq!(Packet::new(&packet).is_of_any_length(), any, "{payload_type}");
+            assert!(!Packet::new(&packet[..16]).is_of_any_length());
+        }
     }
 
     #[test]
