@@ -241,7 +241,8 @@
 #define SUBROSA_DEVICE_EVENT_LOST 1
 
 /**
- * There was silence, and now the default device is used: `id`.
+ * There was silence, and now the default device is used: `id`; or the default one was in use, and
+ * the system made another the default one.
  */
 #define SUBROSA_DEVICE_EVENT_REPLACED 2
 

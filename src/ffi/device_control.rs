@@ -16,7 +16,8 @@ pub const SUBROSA_DEVICE_EVENT_NONE: i32 = 0;
 /// The device in use is gone: it was unplugged, broke, or stalled. `replacement` is used instead;
 /// if that is empty, there is silence.
 pub const SUBROSA_DEVICE_EVENT_LOST: i32 = 1;
-/// There was silence, and now the default device is used: `id`.
+/// There was silence, and now the default device is used: `id`; or the default one was in use, and
+/// the system made another the default one.
 pub const SUBROSA_DEVICE_EVENT_REPLACED: i32 = 2;
 /// The chosen device is back and in use.
 pub const SUBROSA_DEVICE_EVENT_RESTORED: i32 = 3;

@@ -1,4 +1,5 @@
 """Two phones with real audio devices. usage: audio_device.py WORKDIR SOFTPHONE
+WORKDIR/audio_device is tests/c/audio_device.c, made by audio_device.sh.
 
 Each phone has a microphone (the monitor of a null sink that speech is played into) and a
 loudspeaker (another null sink, whose monitor is recorded). Both speak at once; what comes out at
@@ -368,6 +369,24 @@ def check_tones(more, wanted):
     must(len(bursts) >= 4 and all(3 <= burst <= 6 for burst in bursts[1:-1]), "no busy tone")
 
 
+def check_c():
+    """The same from C: lists, the echo test, a choice, tones; then events."""
+    program = WORK / "audio_device"
+    one = subprocess.run([program], env=ENV, capture_output=True, text=True, timeout=60)
+    must(one.returncode == 0, f"audio_device.c: {one.stderr[-500:]}")
+    print(one.stdout.strip(), flush=True)
+    events = Proc("audio_device_c", [program, "events"], WORK, env=ENV)
+    must(events.wait_for("C: waiting"), events.text()[-500:])
+    time.sleep(1)
+    for name in SINKS2:
+        unplug(name)
+    for name in SINKS2:
+        must(events.wait_for(f"C: lost {name}"), events.text()[-500:])
+    for name in SINKS2:
+        plug(name)
+    must(events.wait(30) == 0, events.text()[-500:])
+
+
 def main():
     start_pulse()
     said = speech()
@@ -377,6 +396,7 @@ def main():
     check_default(said)
     check_tones([], True)
     check_tones(["--tones", "off"], False)
+    check_c()
 
 
 try:

@@ -16,8 +16,14 @@ if [ ${#missing[@]} -gt 0 ]; then
   done
 fi
 cargo build --release --example softphone --features audio-device || exit 1
+# A cdylib knows the system's libraries that it needs.
+cargo rustc --release --lib --crate-type cdylib --features ffi,audio-device || exit 1
+built=${CARGO_TARGET_DIR:-target}/release
 work=${1:-$(mktemp -d)} || exit 2
-/usr/bin/python3 tests/interop/audio_device.py "$work" "${CARGO_TARGET_DIR:-target}/release/examples/softphone"
+work=$(cd "$work" && pwd) || exit 2
+"${CC:-cc}" -std=c99 -Wall -Wextra -Werror -Iinclude -Itests/c tests/c/audio_device.c -L"$built" -lsubrosa \
+  -Wl,-rpath,"$(cd "$built" && pwd)" -o "$work/audio_device" || exit 1
+/usr/bin/python3 tests/interop/audio_device.py "$work" "$built/examples/softphone"
 status=$?
 echo "logs and recordings: $work"
 exit $status

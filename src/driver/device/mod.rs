@@ -146,7 +146,8 @@ pub enum DeviceEvent {
         /// What is used instead: the default one; `None` is silence.
         replacement: Option<String>,
     },
-    /// There was silence, and now there is at least the default device.
+    /// There was silence, and now there is at least the default device; or the default one is in
+    /// use, and the system made another the default one.
     Replaced {
         /// Microphone or loudspeaker.
         direction: DeviceDirection,

@@ -43,6 +43,9 @@ pub(super) trait Backend {
     /// The ids of all devices that are there.
     fn ids(&mut self) -> Vec<String>;
 
+    /// The id of the system's default device.
+    fn default_id(&mut self, direction: DeviceDirection) -> Option<String>;
+
     /// The id of the one device with this id, or whose name has these words.
     fn resolve(&mut self, direction: DeviceDirection, name: &str) -> Result<String, DeviceError>;
 
@@ -258,6 +261,8 @@ impl<B: Backend> Selection<B> {
         if self.list_at <= now {
             self.list_at = now + LIST_INTERVAL;
             self.look_at_list(now);
+            self.follow_default(now, DeviceDirection::Input);
+            self.follow_default(now, DeviceDirection::Output);
         }
         for direction in [DeviceDirection::Input, DeviceDirection::Output] {
             self.notice_stall(now, direction);
@@ -285,6 +290,22 @@ impl<B: Backend> Selection<B> {
                 }
             }
             self.events.push(DeviceEvent::ListChanged);
+        }
+    }
+
+    /// Who uses the default device uses what the system makes the default one.
+    fn follow_default(&mut self, now: Instant, direction: DeviceDirection) {
+        let default = self.backend.default_id(direction);
+        let slot = self.slot(direction);
+        let Some(in_use) = &slot.in_use else { return };
+        let (chosen, is_replacement) = (slot.chosen.is_some(), in_use.is_replacement);
+        let is_default = default.is_none() || default.as_ref() == Some(&in_use.id);
+        if (!chosen || is_replacement)
+            && !is_default
+            && self.take_into_use(now, direction, None, is_replacement).is_ok()
+            && let Some(id) = self.in_use(direction)
+        {
+            self.events.push(DeviceEvent::Replaced { direction, id });
         }
     }
 

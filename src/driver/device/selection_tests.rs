@@ -51,6 +51,11 @@ impl Backend for Fake {
         self.0.borrow().devices.keys().cloned().collect()
     }
 
+    fn default_id(&mut self, _: DeviceDirection) -> Option<String> {
+        let system = self.0.borrow();
+        system.default.clone().filter(|id| system.devices.contains_key(id))
+    }
+
     fn resolve(&mut self, direction: DeviceDirection, name: &str) -> Result<String, DeviceError> {
         let there = self.0.borrow().devices.contains_key(name);
         let unknown = DeviceError::Unknown { device: direction.as_str(), name: name.to_owned() };
@@ -306,6 +311,20 @@ fn a_default_that_appears_while_the_chosen_one_is_away_is_taken() {
     assert!(heard[heard.len() - 320..].iter().all(|s| (1_490..=1_510).contains(s)));
     let replaced = DeviceEvent::Replaced { direction: Input, id: "built-in".into() };
     assert!(world.events().contains(&replaced));
+}
+
+#[test]
+fn the_default_is_followed_by_who_did_not_choose() {
+    let mut world = World::new(&[("built-in", 1_000), ("headset", 3_000)]);
+    world.choose(Output, Some("built-in")).unwrap();
+    world.run(500);
+    world.fake.0.borrow_mut().default = Some("headset".into());
+    let heard = world.run(3_000);
+    assert_eq!(longest_gap(&heard, 900), 0);
+    assert!(heard[heard.len() - 320..].iter().all(|s| (2_990..=3_010).contains(s)));
+    assert_eq!(world.in_use(), [Some("headset".to_owned()), Some("built-in".to_owned())]);
+    let replaced = DeviceEvent::Replaced { direction: Input, id: "headset".into() };
+    assert_eq!(world.events(), [replaced], "once");
 }
 
 #[test]

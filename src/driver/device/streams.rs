@@ -55,6 +55,10 @@ impl Backend for System {
         self.host.devices().map(|all| all.filter_map(|d| id_of(&d)).collect()).unwrap_or_default()
     }
 
+    fn default_id(&mut self, direction: DeviceDirection) -> Option<String> {
+        default_of(&self.host, direction).as_ref().and_then(id_of)
+    }
+
     fn resolve(&mut self, direction: DeviceDirection, name: &str) -> Result<String, DeviceError> {
         resolve(direction, name, list(direction)?)
     }
