@@ -161,8 +161,8 @@ fn random_loss_bursts_and_late_packets_are_told_apart() {
     });
     let [single, rows, late] = rated;
     assert!((single.loss_rate - 0.05).abs() < 0.002 && single.discard_rate == 0.0, "{single:?}");
-    // The E-model of 5 % of G.711 with concealment.
-    let model = EModel { equipment_impairment: 95.0 * 5.0 / (5.0 + 25.1), ..EModel::default() };
+    // The E-model of 5 % of G.711 with our concealment.
+    let model = EModel { equipment_impairment: 95.0 * 5.0 / (5.0 + 10.0), ..EModel::default() };
     assert!((f64::from(single.mos_lq) - mos(model.r_factor())).abs() < 0.03, "{single:?}");
     assert_eq!((single.burst_ratio, single.burst_density), (1.0, 0.0));
     assert!((rows.loss_rate - 0.05).abs() < 0.002, "{rows:?}");
@@ -170,6 +170,22 @@ fn random_loss_bursts_and_late_packets_are_told_apart() {
     assert_eq!(rows.burst_duration, MS * 80);
     assert!(rows.mos_lq < single.mos_lq - 0.05, "{rows:?}");
     assert!((late.discard_rate - 0.05).abs() < 0.01 && late.loss_rate < 0.003, "{late:?}");
+}
+
+/// Every four seconds nothing comes for 160 ms, then all at once: no packet is lost, and yet a gap
+/// was heard.
+#[test]
+fn a_link_that_stands_still_is_heard_although_nothing_is_lost() {
+    let stalls: Link = |end, kind, n| {
+        let behind = n % 200;
+        let held = end == 1 && kind == PacketKind::Rtp && behind < 8;
+        Some(if held { 30 + (8 - behind as u32) * 20 } else { 30 })
+    };
+    let mut scene = Scene::new(CodecId::Pcmu, stalls, |_| {});
+    scene.run(60);
+    let quality = scene.ends[0].stats().quality.unwrap();
+    assert!(quality.loss_rate < 0.001 && quality.discard_rate < 0.01, "{quality:?}");
+    assert!((3.0..4.2).contains(&quality.mos_lq), "{quality:?}");
 }
 
 #[test]

@@ -12,6 +12,10 @@ fn take<const N: usize>(data: &mut &[u8]) -> Option<[u8; N]> {
     Some(*first)
 }
 
+fn hundreds_of_us(n: u8) -> Duration {
+    Duration::from_micros(u64::from(n) * 100)
+}
+
 fuzz_target!(|data: &[u8]| {
     let mut data = data;
     let Some([rate]) = take::<1>(&mut data) else { return };
@@ -48,7 +52,7 @@ fuzz_target!(|data: &[u8]| {
                 };
                 buffer.insert(at, packet);
             }
-            2 => match buffer.pop(at) {
+            2 => match buffer.pop_within(at, hundreds_of_us(a), hundreds_of_us(b)) {
                 Playout::Missing { ticks, .. } | Playout::Waiting { ticks } => assert!(ticks > 0),
                 Playout::Frame { payload, .. } => assert!(payload.len() <= config.max_payload),
             },

@@ -329,7 +329,7 @@ impl JitterBuffer {
     fn rest_of_block(&self) -> u32 {
         let rest = self.block.saturating_sub(self.place).max(LEAST_REST);
         let rest = if self.block.is_zero() { Duration::MAX } else { rest };
-        ticks(rest, self.config.clock_rate).min(self.frame_ticks)
+        ticks(rest, self.config.clock_rate).clamp(1, self.frame_ticks)
     }
 
     /// Whether the first packets have waited for long enough.
@@ -474,6 +474,8 @@ impl JitterBuffer {
         let delay = self.delay.playout_delay(now, timestamp).filter(|d| *d < ABSURD);
         let Some(delay) = delay else { return Adjust::Keep };
         self.stats.played = self.stats.played.saturating_add(1);
+        let length = u64::from(self.frame_ticks);
+        self.stats.played_ticks = self.stats.played_ticks.saturating_add(length);
         let us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         self.stats.delay_us = self.stats.delay_us.saturating_add(us);
         let (target, block, place) = (self.target(), self.block, self.place);

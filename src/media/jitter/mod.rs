@@ -157,6 +157,8 @@ pub struct JitterStats {
     pub pauses: u64,
     /// Frames played.
     pub played: u64,
+    /// RTP clock ticks of the frames played.
+    pub played_ticks: u64,
     /// Of those, frames whose packet was lost and of which a later one carried a copy.
     pub recovered: u64,
     /// Sum of the delays of the frames played, each since its earliest possible arrival, in µs.

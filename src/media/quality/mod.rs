@@ -4,10 +4,12 @@
 //! Everything is an estimate for planning, not a measurement of what somebody heard: the
 //! microphones, rooms and loudspeakers at both ends are taken to be the standard's default ones.
 
+mod concealed;
 mod emodel;
 mod gaps;
 mod history;
 
+pub use concealed::Concealed;
 pub use emodel::{EModel, Impairment, WIDEBAND_R, loss_impairment, mos, wideband_r};
 pub use gaps::{BurstMetrics, Fate, GMIN, GapCounter};
 pub use history::FateHistory;
@@ -49,11 +51,21 @@ pub struct Quality {
 }
 
 impl Quality {
-    /// The rating of a stream of `codec` with these losses and this one-way delay.
-    pub fn rate(codec: CodecId, losses: &BurstMetrics, delay: Duration) -> Self {
+    /// The rating of a stream of `codec` with these losses and this one-way delay. What counts is
+    /// what was heard: the audio that was `concealed`, if that is known, or else the packets that
+    /// were lost and late. Of a link that stands still no packet need be lost, and the gap is heard.
+    pub fn rate(
+        codec: CodecId,
+        losses: &BurstMetrics,
+        concealed: Option<Concealed>,
+        delay: Duration,
+    ) -> Self {
         let impairment = Impairment::of(codec);
-        let percent = (losses.loss_rate + losses.discard_rate) * 100.0;
-        let equipment = loss_impairment(impairment, percent, losses.burst_ratio);
+        let missing = concealed.unwrap_or(Concealed {
+            percent: (losses.loss_rate + losses.discard_rate) * 100.0,
+            burst_ratio: losses.burst_ratio,
+        });
+        let equipment = loss_impairment(impairment, missing.percent, missing.burst_ratio);
         let delay_ms = delay.as_secs_f64() * 1_000.0;
         let (r, lq, cq) = if impairment.wideband {
             let (quick, real) = (wideband_r(0.0, equipment), wideband_r(delay_ms, equipment));
@@ -99,7 +111,7 @@ mod tests {
             burst_ratio: 1.0,
             ..BurstMetrics::default()
         };
-        Quality::rate(codec, &losses, Duration::from_millis(delay_ms))
+        Quality::rate(codec, &losses, None, Duration::from_millis(delay_ms))
     }
 
     #[test]
@@ -122,7 +134,7 @@ mod tests {
             assert!(slow.mos_cq < clean.mos_cq - 0.5, "{slow:?}");
             // Late packets are as silent as lost ones.
             let late = BurstMetrics { discard_rate: 0.05, burst_ratio: 1.0, ..Default::default() };
-            let late = Quality::rate(codec, &late, Duration::from_millis(50));
+            let late = Quality::rate(codec, &late, None, Duration::from_millis(50));
             assert_eq!((late.mos_lq, late.r_factor), (lossy.mos_lq, lossy.r_factor));
         }
     }

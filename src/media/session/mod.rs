@@ -41,6 +41,7 @@ pub use taken::MediaFeedback;
 
 use crate::crypto::srtp::Egress;
 use crate::media::breaker::CircuitBreaker;
+use crate::media::jitter::JitterStats;
 use crate::media::quality::FateHistory;
 use crate::media::reception::Reception;
 use crate::time::{Duration, Instant};
@@ -88,6 +89,8 @@ struct Remote {
     fates: FateHistory,
     /// Loss of earlier sources.
     lost_before: i64,
+    /// What was heard of them.
+    heard_before: JitterStats,
 }
 
 impl Remote {

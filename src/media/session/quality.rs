@@ -3,7 +3,7 @@
 use super::{MediaEvent, MediaSession};
 use crate::media::breaker::BreakerReason;
 use crate::media::jitter::JitterConfig;
-use crate::media::quality::{GMIN, Quality};
+use crate::media::quality::{Concealed, GMIN, Quality};
 use crate::time::{Duration, Instant};
 use crate::wire::rtcp::{Concealment, JitterBufferKind, VoipMetrics};
 
@@ -28,7 +28,8 @@ impl MediaSession {
     pub(super) fn quality(&self) -> Option<Quality> {
         let remote = self.remote.as_ref()?;
         let losses = remote.fates.metrics();
-        Some(Quality::rate(self.inbound.codec()?, &losses, self.one_way_delay()))
+        let concealed = Concealed::between(&remote.heard_before, &self.inbound.jitter().stats());
+        Some(Quality::rate(self.inbound.codec()?, &losses, concealed, self.one_way_delay()))
     }
 
     /// The same as RFC 3611 has it, for the peer.

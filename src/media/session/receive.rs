@@ -246,13 +246,16 @@ impl MediaSession {
                 reception: Reception::new(clock_rate, sequence, min_sequential),
                 fates: FateHistory::new(clock_rate),
                 lost_before: 0,
+                heard_before: self.inbound.jitter().stats(),
             }),
         };
         if candidate.reception.update(sequence) != Sequence::Valid {
             return false;
         }
         let lost = self.remote.as_ref().map_or(0, Remote::lost);
-        let new = self.candidate.take().map(|c| Remote { lost_before: lost, ..c });
+        let heard_before = self.inbound.jitter().stats();
+        let new = self.candidate.take();
+        let new = new.map(|c| Remote { lost_before: lost, heard_before, ..c });
         if let Some(old) = core::mem::replace(&mut self.remote, new) {
             self.guard.retire(old.ssrc);
             self.inbound.reset();
