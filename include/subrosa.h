@@ -1752,6 +1752,60 @@ typedef struct subrosa_dns_record {
 } subrosa_dns_record;
 
 /**
+ * What the encoder has to do. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_encoding {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * A SUBROSA_CODEC_.
+     */
+    int32_t codec;
+    /**
+     * The payload type that was negotiated for it.
+     */
+    uint32_t payload_type;
+    /**
+     * Length of a packet, in ms, as the far end asks for it.
+     */
+    uint32_t ptime_ms;
+    /**
+     * Mean bitrate, in bit/s, for codecs that have a choice; so are those that follow.
+     */
+    uint32_t bitrate;
+    /**
+     * 1: each packet as long as its audio needs; 0: all have one length.
+     */
+    int32_t variable_bitrate;
+    /**
+     * 1: each packet remembers the one before it, once packets are lost.
+     */
+    int32_t fec;
+    /**
+     * 1: nothing is sent in silence but a packet now and then.
+     */
+    int32_t dtx;
+    /**
+     * Packets that are expected to be lost, in percent: what the far end reports, if it is more.
+     */
+    uint32_t expected_loss_percent;
+    /**
+     * Effort of the encoder, 0 to 10.
+     */
+    uint32_t complexity;
+    /**
+     * Nothing above half of this sampling rate, in Hz, is of use to the far end.
+     */
+    uint32_t max_bandwidth;
+    /**
+     * 1: the far end takes comfort noise in pauses: subrosa_call_write_comfort_noise.
+     */
+    int32_t comfort_noise;
+} subrosa_encoding;
+
+/**
  * What the decoder is to play next. Set `size` to sizeof before reading.
  */
 typedef struct subrosa_encoded_frame {
@@ -1819,56 +1873,6 @@ typedef struct subrosa_frame_to_send {
      */
     size_t payload_len;
 } subrosa_frame_to_send;
-
-/**
- * What the encoder has to do. Set `size` to sizeof before asking.
- */
-typedef struct subrosa_encoding {
-    /**
-     * sizeof this struct.
-     */
-    uint32_t size;
-    /**
-     * A SUBROSA_CODEC_.
-     */
-    int32_t codec;
-    /**
-     * The payload type that was negotiated for it.
-     */
-    uint32_t payload_type;
-    /**
-     * Length of a packet, in ms, as the far end asks for it.
-     */
-    uint32_t ptime_ms;
-    /**
-     * Mean bitrate, in bit/s, for codecs that have a choice; so are those that follow.
-     */
-    uint32_t bitrate;
-    /**
-     * 1: each packet as long as its audio needs; 0: all have one length.
-     */
-    int32_t variable_bitrate;
-    /**
-     * 1: each packet remembers the one before it, once packets are lost.
-     */
-    int32_t fec;
-    /**
-     * 1: nothing is sent in silence but a packet now and then.
-     */
-    int32_t dtx;
-    /**
-     * Packets that are expected to be lost, in percent: what the far end reports, if it is more.
-     */
-    uint32_t expected_loss_percent;
-    /**
-     * Effort of the encoder, 0 to 10.
-     */
-    uint32_t complexity;
-    /**
-     * Nothing above half of this sampling rate, in Hz, is of use to the far end.
-     */
-    uint32_t max_bandwidth;
-} subrosa_encoding;
 
 /**
  * One candidate that was tried. It stays as it is as long as SUBROSA_ABI_VERSION does.
@@ -3670,6 +3674,20 @@ subrosa_status subrosa_engine_handle_resolved(struct subrosa_engine *engine,
                                               size_t count);
 
 /**
+ * What the encoder of a call has to do, for programs that encode by themselves.
+ * SUBROSA_EVENT_ENCODING_CHANGED tells when something else was agreed on.
+ */
+subrosa_status subrosa_call_encoding(const struct subrosa_engine *engine,
+                                     uint64_t call,
+                                     struct subrosa_encoding *out);
+
+/**
+ * As subrosa_call_encoding, of a session that was taken.
+ */
+subrosa_status subrosa_media_encoding(const struct subrosa_media *media,
+                                      struct subrosa_encoding *out);
+
+/**
  * Makes an engine. The configuration is used up, whether or not this succeeds, and still has to
  * be freed; subrosa_config_last_error tells what is wrong with it.
  */
@@ -3856,12 +3874,17 @@ subrosa_status subrosa_call_write_frame(struct subrosa_engine *engine,
                                         const struct subrosa_frame_to_send *frame);
 
 /**
- * What the encoder of a call has to do, for programs that encode by themselves.
- * SUBROSA_EVENT_ENCODING_CHANGED tells when something else was agreed on.
+ * In place of a frame of a call with encoded frames: nothing is said for so many samples of the
+ * codec, and the background sounds like this (RFC 3389: a level and up to ten coefficients). Where
+ * the pause begins, and when the background changes; write empty frames in between.
+ * SUBROSA_ERR_NOT_SUPPORTED if the far end takes no comfort noise, or the payload is none.
  */
-subrosa_status subrosa_call_encoding(const struct subrosa_engine *engine,
-                                     uint64_t call,
-                                     struct subrosa_encoding *out);
+subrosa_status subrosa_call_write_comfort_noise(struct subrosa_engine *engine,
+                                                uint64_t now_us,
+                                                uint64_t call,
+                                                const uint8_t *payload,
+                                                size_t payload_len,
+                                                uint32_t samples);
 
 /**
  * As subrosa_call_read_frame, of a session that was taken.
@@ -3880,10 +3903,13 @@ subrosa_status subrosa_media_write_frame(struct subrosa_media *media,
                                          const struct subrosa_frame_to_send *frame);
 
 /**
- * As subrosa_call_encoding, of a session that was taken.
+ * As subrosa_call_write_comfort_noise, of a session that was taken.
  */
-subrosa_status subrosa_media_encoding(const struct subrosa_media *media,
-                                      struct subrosa_encoding *out);
+subrosa_status subrosa_media_write_comfort_noise(struct subrosa_media *media,
+                                                 uint64_t now_us,
+                                                 const uint8_t *payload,
+                                                 size_t payload_len,
+                                                 uint32_t samples);
 
 /**
  * 1 if the session exchanges encoded frames, 0 if PCM.

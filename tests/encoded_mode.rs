@@ -23,6 +23,7 @@ use subrosa::media::dsp::ProcessingConfig;
 use subrosa::media::session::{FrameError, FrameKind, FrameToSend, MediaEvent, MediaStats};
 use subrosa::sim::{Link, Loss, Source};
 use subrosa::time::Duration;
+use subrosa::wire::comfort_noise::ComfortNoise;
 use subrosa::wire::sip::Uri;
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -505,6 +506,63 @@ fn silence_that_is_not_sent_is_comfort_noise_and_no_loss() {
     let (_, after) = bob(&mut pair);
     assert!(after.packets_received - before.packets_received < 60);
     assert_eq!((after.lost, after.concealed_frames), (0, 0), "{after:?}");
+}
+
+#[test]
+fn the_background_of_a_pause_is_told_both_ways() {
+    let mut pair = world(8_000, &[Codec::Pcma], USUAL);
+    // A quiet room between the words: our detection of pauses tells of it.
+    let words = speech(8_000)[..16_000].to_vec();
+    let room = (0..24_000).map(|n: i32| (n * 7_919 % 61 - 30) as i16).collect();
+    let said = [words.clone(), room, words].concat();
+    let mut audio = AudioOptions::default();
+    audio.dtx = true;
+    let theirs = audio.clone();
+    pair.world.act(pair.phones[1], |host, _| {
+        host.say(Source::Pcm(Arc::from(said)));
+        host.react(move |turn, event| {
+            if let Event::IncomingCall { call, .. } = *event {
+                let mut options = CallOptions::default();
+                (options.sample_rate, options.audio) = (8_000, Some(theirs.clone()));
+                turn.engine.call(call).unwrap().accept(turn.now, options).unwrap();
+            }
+        });
+    });
+    let mut options = encoded(8_000);
+    options.audio = Some(audio);
+    let call = call(&mut pair, options);
+    let encoding = on_engine(&mut pair, |engine| engine.encoding(call).unwrap());
+    assert!(encoding.comfort_noise && encoding.tuning.dtx, "{encoding:?}");
+    let mut dsp = Dsp::new(call, encoding, 8_000, speech(8_000));
+    talk(&mut pair, &mut dsp, Duration::from_secs(5));
+    let noise = dsp.items.iter().filter(|item| item.kind == FrameKind::ComfortNoise);
+    let told = noise.clone().filter(|item| !item.payload.is_empty());
+    assert!(told.clone().count() >= 2 && noise.count() > 60, "{}", told.count());
+    assert!(told.clone().all(|item| ComfortNoise::parse(&item.payload).is_ok()));
+    let received = stats(&mut pair, call);
+    assert_eq!((received.lost, received.concealed_frames), (0, 0), "{received:?}");
+    // And ours: told once, then nothing, then a talkspurt.
+    let (_, before) = bob(&mut pair);
+    let mut payload = [0; 20];
+    let len = ComfortNoise::new(55, &[-0.4]).write(&mut payload).unwrap();
+    pair.world.command(pair.phones[0], |engine, now| {
+        let mut give =
+            |payload: &[u8], samples| engine.write_comfort_noise(now, call, payload, samples);
+        assert_eq!(give(&[], 160), Err(MediaError::Frame(FrameError::ComfortNoise)));
+        assert_eq!(give(&[55, 255], 160), Err(MediaError::Frame(FrameError::ComfortNoise)));
+        let length = FrameError::Length { codec: CodecId::Pcma, samples: 0 };
+        assert_eq!(give(&payload[..len], 0), Err(MediaError::Frame(length)));
+        assert_eq!(give(&payload[..len], 160), Ok(()));
+    });
+    dsp.silent = true;
+    talk(&mut pair, &mut dsp, Duration::from_secs(2));
+    dsp.silent = false;
+    talk(&mut pair, &mut dsp, Duration::from_secs(1));
+    let (_, after) = bob(&mut pair);
+    assert_eq!(after.comfort_noise_received - before.comfort_noise_received, 1);
+    assert!(after.packets_received - before.packets_received < 60);
+    assert_eq!((after.lost, after.concealed_frames), (0, 0), "{after:?}");
+    assert_eq!(stats(&mut pair, call).comfort_noise_sent, 1);
 }
 
 #[test]

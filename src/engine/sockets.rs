@@ -197,6 +197,24 @@ impl Engine {
         Ok(self.session(id)?.write_frame(now, frame)?)
     }
 
+    /// In place of a frame of a call with encoded frames: nothing is said for so many samples, and
+    /// the background sounds like this
+    /// ([`MediaSession::write_comfort_noise`]).
+    ///
+    /// # Errors
+    /// [`MediaError`]: no such call, it has no media, it exchanges PCM, or the far end takes no
+    /// comfort noise.
+    pub fn write_comfort_noise(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        payload: &[u8],
+        samples: usize,
+    ) -> Result<(), MediaError> {
+        self.now = now;
+        Ok(self.session(id)?.write_comfort_noise(now, payload, samples)?)
+    }
+
     /// What the encoder of a call has to do: for hosts that encode by themselves.
     /// [`Event::EncodingChanged`] tells when something else was agreed on.
     ///

@@ -2,16 +2,18 @@
 
 use super::account::{codec, codec_number};
 use super::call::command;
+use super::encoding::codec_of;
 use super::engine::{subrosa_engine, with};
 use super::guard::{Access, Failure};
 use super::media::{self, subrosa_media};
 use super::pointer::{OutStruct, Versioned, read_struct, slice, slice_mut};
 use super::status::{
-    SUBROSA_ERR_AUDIO_MODE, SUBROSA_ERR_CODEC, SUBROSA_ERR_INVALID, subrosa_status,
+    SUBROSA_ERR_AUDIO_MODE, SUBROSA_ERR_CODEC, SUBROSA_ERR_INVALID, SUBROSA_ERR_NOT_SUPPORTED,
+    subrosa_status,
 };
-use crate::engine::{CallId, Codec};
-use crate::media::codec::{AudioBandwidth, CodecId, MAX_PAYLOAD};
-use crate::media::session::{EncodedFrame, Encoding, FrameError, FrameKind, FrameToSend, PcmError};
+use crate::engine::CallId;
+use crate::media::codec::{CodecId, MAX_PAYLOAD};
+use crate::media::session::{EncodedFrame, FrameError, FrameKind, FrameToSend, PcmError};
 use crate::time::Instant;
 
 /// No payload of a frame is longer, in bytes.
@@ -51,6 +53,7 @@ impl From<FrameError> for Failure {
         let status = match error {
             FrameError::Pcm => SUBROSA_ERR_AUDIO_MODE,
             FrameError::WrongCodec { .. } => SUBROSA_ERR_CODEC,
+            FrameError::ComfortNoise => SUBROSA_ERR_NOT_SUPPORTED,
             FrameError::TooBig { .. } | FrameError::Length { .. } => SUBROSA_ERR_INVALID,
         };
         Self::new(status, error)
@@ -141,81 +144,6 @@ unsafe impl Versioned for subrosa_frame_to_send {
     const FIRST: usize = size_of::<Self>();
     fn set_size(&mut self, size: u32) {
         self.size = size;
-    }
-}
-
-/// What the encoder has to do. Set `size` to sizeof before asking.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct subrosa_encoding {
-    /// sizeof this struct.
-    pub size: u32,
-    /// A SUBROSA_CODEC_.
-    pub codec: i32,
-    /// The payload type that was negotiated for it.
-    pub payload_type: u32,
-    /// Length of a packet, in ms, as the far end asks for it.
-    pub ptime_ms: u32,
-    /// Mean bitrate, in bit/s, for codecs that have a choice; so are those that follow.
-    pub bitrate: u32,
-    /// 1: each packet as long as its audio needs; 0: all have one length.
-    pub variable_bitrate: i32,
-    /// 1: each packet remembers the one before it, once packets are lost.
-    pub fec: i32,
-    /// 1: nothing is sent in silence but a packet now and then.
-    pub dtx: i32,
-    /// Packets that are expected to be lost, in percent: what the far end reports, if it is more.
-    pub expected_loss_percent: u32,
-    /// Effort of the encoder, 0 to 10.
-    pub complexity: u32,
-    /// Nothing above half of this sampling rate, in Hz, is of use to the far end.
-    pub max_bandwidth: u32,
-}
-
-// SAFETY: repr(C), Copy, the first field is the size.
-unsafe impl Versioned for subrosa_encoding {
-    const FIRST: usize = size_of::<Self>();
-    fn set_size(&mut self, size: u32) {
-        self.size = size;
-    }
-}
-
-impl subrosa_encoding {
-    fn of(encoding: &Encoding) -> Self {
-        let tuning = encoding.tuning;
-        Self {
-            size: 0,
-            codec: codec_number(codec_of(encoding.codec)),
-            payload_type: encoding.payload_type.into(),
-            ptime_ms: encoding.ptime_ms,
-            bitrate: tuning.bitrate,
-            variable_bitrate: tuning.variable_bitrate.into(),
-            fec: tuning.fec.into(),
-            dtx: tuning.dtx.into(),
-            expected_loss_percent: tuning.expected_loss_percent.into(),
-            complexity: tuning.complexity.into(),
-            max_bandwidth: match tuning.max_bandwidth {
-                AudioBandwidth::Narrowband => 8_000,
-                AudioBandwidth::Mediumband => 12_000,
-                AudioBandwidth::Wideband => 16_000,
-                AudioBandwidth::Superwideband => 24_000,
-                AudioBandwidth::Fullband => 48_000,
-            },
-        }
-    }
-}
-
-/// The codec of calls that a session's codec is.
-const fn codec_of(id: CodecId) -> Option<Codec> {
-    match id {
-        CodecId::Opus => Some(Codec::Opus),
-        CodecId::G722 => Some(Codec::G722),
-        CodecId::Pcmu => Some(Codec::Pcmu),
-        CodecId::Pcma => Some(Codec::Pcma),
-        CodecId::L16Narrowband => Some(Codec::L16Narrowband),
-        CodecId::L16Wideband => Some(Codec::L16Wideband),
-        CodecId::L16Fullband => Some(Codec::L16Fullband),
-        CodecId::TelephoneEvent => None,
     }
 }
 
@@ -317,20 +245,26 @@ pub unsafe extern "C" fn subrosa_call_write_frame(
     }
 }
 
-/// What the encoder of a call has to do, for programs that encode by themselves.
-/// SUBROSA_EVENT_ENCODING_CHANGED tells when something else was agreed on.
+/// In place of a frame of a call with encoded frames: nothing is said for so many samples of the
+/// codec, and the background sounds like this (RFC 3389: a level and up to ten coefficients). Where
+/// the pause begins, and when the background changes; write empty frames in between.
+/// SUBROSA_ERR_NOT_SUPPORTED if the far end takes no comfort noise, or the payload is none.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn subrosa_call_encoding(
-    engine: *const subrosa_engine,
+pub unsafe extern "C" fn subrosa_call_write_comfort_noise(
+    engine: *mut subrosa_engine,
+    now_us: u64,
     call: u64,
-    out: *mut subrosa_encoding,
+    payload: *const u8,
+    payload_len: usize,
+    samples: u32,
 ) -> subrosa_status {
+    let samples = usize::try_from(samples).unwrap_or(usize::MAX);
     // SAFETY: the caller's promise.
     unsafe {
-        with(engine, Access::Read, |state, _| {
-            let out = OutStruct::new(out)?;
-            out.write(subrosa_encoding::of(&state.engine.encoding(CallId::from_raw(call))?));
-            Ok(())
+        with(engine, Access::Change, |state, _| {
+            let (now, id) = (Instant::from_micros(now_us), CallId::from_raw(call));
+            let payload = slice(payload, payload_len)?;
+            Ok(state.engine.write_comfort_noise(now, id, payload, samples)?)
         })
     }
 }
@@ -369,17 +303,21 @@ pub unsafe extern "C" fn subrosa_media_write_frame(
     }
 }
 
-/// As subrosa_call_encoding, of a session that was taken.
+/// As subrosa_call_write_comfort_noise, of a session that was taken.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn subrosa_media_encoding(
-    media: *const subrosa_media,
-    out: *mut subrosa_encoding,
+pub unsafe extern "C" fn subrosa_media_write_comfort_noise(
+    media: *mut subrosa_media,
+    now_us: u64,
+    payload: *const u8,
+    payload_len: usize,
+    samples: u32,
 ) -> subrosa_status {
+    let samples = usize::try_from(samples).unwrap_or(usize::MAX);
     // SAFETY: the caller's promise.
     unsafe {
-        media::with(media, Access::Read, |session| {
-            OutStruct::new(out)?.write(subrosa_encoding::of(&session.encoding()));
-            Ok(())
+        media::with(media, Access::Change, |session| {
+            let payload = slice(payload, payload_len)?;
+            Ok(session.write_comfort_noise(Instant::from_micros(now_us), payload, samples)?)
         })
     }
 }
@@ -401,10 +339,12 @@ pub unsafe extern "C" fn subrosa_media_is_encoded(
 
 #[cfg(test)]
 mod tests {
+    use super::super::encoding::{subrosa_encoding, subrosa_media_encoding};
     use super::super::named::{count, number};
     use super::super::status::SUBROSA_OK;
     use super::*;
     use crate::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+    use crate::engine::Codec;
     use crate::media::session::{MediaConfig, MediaSecurity, MediaSession, Payload};
     use crate::util::SeededRng;
 
@@ -424,6 +364,7 @@ mod tests {
         for (error, status) in [
             (FrameError::Pcm, SUBROSA_ERR_AUDIO_MODE),
             (FrameError::WrongCodec { given: codec, wanted: codec }, SUBROSA_ERR_CODEC),
+            (FrameError::ComfortNoise, SUBROSA_ERR_NOT_SUPPORTED),
             (FrameError::TooBig { len: 2, most: 1 }, SUBROSA_ERR_INVALID),
             (FrameError::Length { codec, samples: 1 }, SUBROSA_ERR_INVALID),
         ] {

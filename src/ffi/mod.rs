@@ -31,6 +31,7 @@ mod device;
 #[cfg(feature = "audio-device")]
 mod device_control;
 mod dns;
+mod encoding;
 mod end;
 mod engine;
 mod event;
@@ -91,6 +92,7 @@ pub use device::*;
 #[cfg(feature = "audio-device")]
 pub use device_control::*;
 pub use dns::*;
+pub use encoding::*;
 pub use end::*;
 pub use engine::*;
 pub use event::*;

@@ -74,8 +74,11 @@ pub struct Encoding {
     /// Length of a packet, in ms, as the peer asks for it.
     pub ptime_ms: u32,
     /// Settings, for codecs that have a choice, within what the peer asks for; with the loss that
-    /// it reports.
+    /// it reports. `dtx`: nothing need be sent in silence.
     pub tuning: EncoderTuning,
+    /// The peer takes comfort noise in pauses (RFC 3389):
+    /// [`MediaSession::write_comfort_noise`].
+    pub comfort_noise: bool,
 }
 
 /// Why a session gives or takes no PCM.
@@ -110,6 +113,9 @@ pub enum FrameError {
         /// What fits, in bytes.
         most: usize,
     },
+    /// The peer takes no comfort noise, or the payload is none.
+    #[error("the peer takes no comfort noise (RFC 3389) now, or the payload is none")]
+    ComfortNoise,
     /// The payload is no whole frames of the codec, or lasts another time than was said, or the
     /// time is out of range.
     #[error("the payload of {codec:?} does not last {samples} samples, or is longer than 120 ms")]
@@ -174,6 +180,24 @@ impl MediaSession {
             return Ok(());
         }
         self.outbound.write_frame(now, frame)
+    }
+
+    /// In place of a frame: nothing is said for so many samples of the codec, and the background
+    /// sounds like this (RFC 3389 §3: a level and up to ten coefficients). Where the pause begins,
+    /// and when the background changes; write empty frames in between.
+    ///
+    /// # Errors
+    /// [`FrameError`]; nothing is sent.
+    pub fn write_comfort_noise(
+        &mut self,
+        now: Instant,
+        payload: &[u8],
+        samples: usize,
+    ) -> Result<(), FrameError> {
+        if self.closed && self.is_encoded() {
+            return Ok(());
+        }
+        self.outbound.write_comfort_noise(now, payload, samples)
     }
 
     /// What the host's encoder has to do now. In a session with encoded frames

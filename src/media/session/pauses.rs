@@ -152,6 +152,11 @@ impl Pauses {
         self.told
     }
 
+    /// The host told of one by itself.
+    pub(super) fn note_told(&mut self, sent: bool) {
+        self.told = self.told.saturating_add(sent.into());
+    }
+
     /// Frames that were not sent so far.
     pub(super) fn suppressed(&self) -> u64 {
         self.suppressed
