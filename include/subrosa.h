@@ -589,6 +589,11 @@
 #define SUBROSA_EVENT_ENCODING_CHANGED 22
 
 /**
+ * The call's media is sent again after SUBROSA_EVENT_CIRCUIT_BREAKER: the far end is back.
+ */
+#define SUBROSA_EVENT_SENDING_RESUMED 23
+
+/**
  * No payload of a frame is longer, in bytes.
  */
 #define SUBROSA_MAX_PAYLOAD 1280
@@ -794,6 +799,11 @@
  * The program, which encodes by itself, is to encode otherwise: subrosa_media_encoding.
  */
 #define SUBROSA_MEDIA_EVENT_ENCODING_CHANGED 12
+
+/**
+ * Media is sent again after SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER: the peer is back.
+ */
+#define SUBROSA_MEDIA_EVENT_SENDING_RESUMED 13
 
 /**
  * None of the others: drop it.

@@ -226,6 +226,35 @@ fn without_the_peers_reports_sending_stops_and_goes_on_when_a_person_wants_it() 
     assert!(scene.sent[0][0] >= rtp + 1_400, "{} after {rtp}", scene.sent[0][0]);
 }
 
+/// Nothing gets through for a minute (P9): both ends stop sending, and both speak and hear again soon
+/// after, with nobody's help.
+#[test]
+fn after_a_minute_without_a_network_both_ends_speak_and_hear_again() {
+    let mut scene = Scene::new(CodecId::Pcmu, |_, _, _| Some(30), |_| {});
+    scene.run(20);
+    scene.link = |_, _, _| None;
+    scene.run(60);
+    for end in [0, 1] {
+        assert_eq!(scene.stops(end), [BreakerReason::RtcpTimeout]);
+        assert_eq!(scene.ends[end].circuit_breaker(), Some(BreakerReason::RtcpTimeout));
+    }
+    scene.link = |_, _, _| Some(30);
+    // The next report of the peer, and the one after it for who was told of nothing yet.
+    scene.run(15);
+    let before = [0, 1].map(|end: usize| scene.ends[end].stats());
+    scene.run(10);
+    for (end, before) in before.iter().enumerate() {
+        let stats = scene.ends[end].stats();
+        assert_eq!(stats.circuit_breaker, None);
+        assert!(scene.events[end].contains(&MediaEvent::SendingResumed), "{end}");
+        assert!(scene.events[end].contains(&MediaEvent::MediaResumed), "{end}");
+        assert_eq!(stats.packets_received - before.packets_received, 500, "{end}");
+        assert_eq!(stats.concealed_frames, before.concealed_frames, "{end}");
+        assert_eq!(stats.auth_failures(), 0);
+        assert!(stats.buffer_target <= MS * 5, "{:?}", stats.buffer_target);
+    }
+}
+
 #[test]
 fn reports_of_nothing_received_stop_it_after_five_of_them() {
     // From 10 s on, no RTP of end 0 arrives.

@@ -161,12 +161,20 @@ pub enum Event {
     },
     /// The call's media is not sent any more, because it harms the network, or nobody can tell
     /// whether it does (RFC 8083); the far end is still heard.
-    /// [`Call::restart_sending`](super::Call::restart_sending) tries again when a person wants to.
+    /// [`Call::restart_sending`](super::Call::restart_sending) tries again when a person wants to; a
+    /// far end that only had fallen silent ends it by itself
+    /// ([`SendingResumed`](Self::SendingResumed)).
     CircuitBreaker {
         /// The call.
         call: CallId,
         /// What was found.
         reason: BreakerReason,
+    },
+    /// The call's media is sent again after [`CircuitBreaker`](Self::CircuitBreaker): the far end,
+    /// whose reports had failed to come, is back.
+    SendingResumed {
+        /// The call.
+        call: CallId,
     },
     /// The call is over: the last event of this call. Its id lives on, for the statistics and the
     /// report, until `forget_call` or until newer ended calls displace it.

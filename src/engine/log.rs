@@ -113,6 +113,9 @@ impl Engine {
             Event::CircuitBreaker { call, reason } => {
                 self.note(Warn, "media", || format!("call {call} stopped sending: {reason}"));
             }
+            Event::SendingResumed { call } => {
+                self.note(Info, "media", || format!("call {call} sends again"));
+            }
             Event::MediaResumed { call } => {
                 self.note(Info, "media", || format!("call {call} hears the far end again"));
             }

@@ -243,6 +243,7 @@ impl Engine {
                     MediaEvent::Dtmf(digit) => Event::DtmfReceived { call, digit: digit.to_char() },
                     MediaEvent::NoMedia { reason } => Event::NoMedia { call, reason },
                     MediaEvent::MediaResumed => Event::MediaResumed { call },
+                    MediaEvent::SendingResumed => Event::SendingResumed { call },
                     MediaEvent::EncodingChanged => Event::EncodingChanged { call },
                     MediaEvent::CircuitBreaker { reason } => Event::CircuitBreaker { call, reason },
                     _ => continue,

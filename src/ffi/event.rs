@@ -66,6 +66,8 @@ pub const SUBROSA_EVENT_CIRCUIT_BREAKER: i32 = 21;
 /// The program, which encodes the audio of `call` by itself, is to encode otherwise:
 /// subrosa_call_encoding.
 pub const SUBROSA_EVENT_ENCODING_CHANGED: i32 = 22;
+/// The call's media is sent again after SUBROSA_EVENT_CIRCUIT_BREAKER: the far end is back.
+pub const SUBROSA_EVENT_SENDING_RESUMED: i32 = 23;
 
 const EMPTY: subrosa_str = subrosa_str::borrowed("");
 
@@ -264,6 +266,7 @@ impl subrosa_event {
                 ..Self::of_call(SUBROSA_EVENT_CIRCUIT_BREAKER, *call)
             },
             Event::EncodingChanged { call } => Self::of_call(SUBROSA_EVENT_ENCODING_CHANGED, *call),
+            Event::SendingResumed { call } => Self::of_call(SUBROSA_EVENT_SENDING_RESUMED, *call),
             Event::MediaResumed { call } => Self::of_call(SUBROSA_EVENT_MEDIA_RESUMED, *call),
             Event::CallEnded { call, reason } => {
                 let mut out = Self::of_call(SUBROSA_EVENT_CALL_ENDED, *call);
@@ -425,6 +428,7 @@ mod tests {
             ),
             told(Event::MediaResumed { call }, "call 1"),
             told(Event::EncodingChanged { call }, "call 1"),
+            told(Event::SendingResumed { call }, "call 1"),
             told(
                 Event::CertificateRejected { domain: "b".into(), problem: "expired".into() },
                 "from b, text expired",

@@ -32,6 +32,8 @@ pub const SUBROSA_MEDIA_EVENT_OTHER: i32 = 10;
 pub const SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER: i32 = 11;
 /// The program, which encodes by itself, is to encode otherwise: subrosa_media_encoding.
 pub const SUBROSA_MEDIA_EVENT_ENCODING_CHANGED: i32 = 12;
+/// Media is sent again after SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER: the peer is back.
+pub const SUBROSA_MEDIA_EVENT_SENDING_RESUMED: i32 = 13;
 
 /// What happened in a media session; which fields count depends on the kind, the others are 0.
 /// Set `size` to sizeof before polling.
@@ -102,6 +104,7 @@ impl subrosa_media_event {
             MediaEvent::MediaResumed => Self::new(SUBROSA_MEDIA_EVENT_MEDIA_RESUMED),
             MediaEvent::SendBlocked => Self::new(SUBROSA_MEDIA_EVENT_SEND_BLOCKED),
             MediaEvent::EncodingChanged => Self::new(SUBROSA_MEDIA_EVENT_ENCODING_CHANGED),
+            MediaEvent::SendingResumed => Self::new(SUBROSA_MEDIA_EVENT_SENDING_RESUMED),
             MediaEvent::CircuitBreaker { reason } => {
                 let breaker = breaker_number(Some(reason));
                 Self { breaker, ..Self::new(SUBROSA_MEDIA_EVENT_CIRCUIT_BREAKER) }
@@ -136,6 +139,7 @@ mod tests {
             (MediaEvent::MediaResumed, (0, 0), (0, 0), 0, 0),
             (MediaEvent::SendBlocked, (0, 0), (0, 0), 0, 0),
             (MediaEvent::EncodingChanged, (0, 0), (0, 0), 0, 0),
+            (MediaEvent::SendingResumed, (0, 0), (0, 0), 0, 0),
             (MediaEvent::CircuitBreaker { reason: breaker }, (0, 0), (0, 0), 0, 0),
         ];
         assert_eq!(cases.len(), count("SUBROSA_MEDIA_EVENT_"));

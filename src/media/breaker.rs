@@ -95,6 +95,12 @@ impl CircuitBreaker {
         self.tripped.is_none_or(|(_, at)| now - at >= RTCP_TIMEOUT)
     }
 
+    /// The peer is heard from again after its reports had failed to come, and the stop has lasted for
+    /// long enough: what was wrong with the path is over, as far as one can tell (§4.5).
+    pub fn has_recovered(&self, now: Instant) -> bool {
+        self.tripped() == Some(BreakerReason::RtcpTimeout) && self.may_restart(now)
+    }
+
     /// A packet of so many bytes was sent.
     pub const fn sent(&mut self, bytes: usize) {
         let (packets, all) = self.sent;
@@ -268,7 +274,9 @@ mod tests {
         assert_eq!(breaker.tripped(), Some(BreakerReason::RtcpTimeout));
         assert_eq!((breaker.next_timeout(), breaker.handle_timeout(t(60_000))), (None, None));
         assert!(!breaker.may_restart(t(33_999)) && breaker.may_restart(t(34_000)));
+        assert!(!breaker.has_recovered(t(33_999)) && breaker.has_recovered(t(34_000)));
         breaker.restart(t(60_000), true);
+        assert!(!breaker.has_recovered(t(60_000)));
         assert_eq!((breaker.tripped(), breaker.next_timeout()), (None, Some(t(75_000))));
         // Who does not send is not watched.
         breaker.restart(t(61_000), false);

@@ -106,6 +106,7 @@ impl Session {
             Event::CircuitBreaker { reason, .. } => {
                 self.say(&format!("not sending any more: {reason}; type resend to try again"));
             }
+            Event::SendingResumed { .. } => self.say("the far end is back: sending again"),
             Event::CallEnded { call, reason } => return self.finish(call, &reason),
             _ => {}
         }

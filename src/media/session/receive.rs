@@ -159,6 +159,10 @@ impl MediaSession {
         if self.watch.pause_told && !self.watch.reported {
             self.rewatch(now);
         }
+        if self.breaker.has_recovered(now) && !self.closed {
+            self.begin_sending(now);
+            self.events.push(MediaEvent::SendingResumed);
+        }
         if heard.report.is_some() {
             self.breaker.confirm();
         }

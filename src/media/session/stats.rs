@@ -72,11 +72,15 @@ pub enum MediaEvent {
     EncodingChanged,
     /// No media is sent any more: it harms the network, or nobody can tell whether it does
     /// (RFC 8083). [`MediaSession::restart_sending`](super::MediaSession::restart_sending) tries
-    /// again; so does an agreement on media, after 15 s or with another address.
+    /// again; so does an agreement on media, after 15 s or with another address, and the session
+    /// itself when a peer that had fallen silent is heard from again.
     CircuitBreaker {
         /// Which breaker.
         reason: BreakerReason,
     },
+    /// Media is sent again after [`CircuitBreaker`](Self::CircuitBreaker): the peer, whose reports
+    /// had failed to come, is back.
+    SendingResumed,
 }
 
 /// Why there is no media: what the packets that did come were.
