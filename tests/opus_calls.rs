@@ -161,3 +161,30 @@ fn the_encoder_follows_what_is_asked_for() {
     assert!((64..=69).contains(&packets), "{packets}");
     assert!((90..=130).contains(&length), "60 ms at 12 kbit/s are 90 bytes: {length}");
 }
+
+/// P9: nothing gets through for a minute. The call goes on, both ends hear each other again with
+/// nobody's help, and under the same keys.
+#[test]
+fn a_minute_without_a_network_is_survived_by_the_call_and_its_voice() {
+    let (mut pair, calls) = talk(|_| {});
+    pair.world.run_for(Duration::from_secs(10));
+    pair.world.cut(pair.phones[0], pair.phones[1]);
+    pair.world.run_for(Duration::from_secs(60));
+    pair.world.mend(pair.phones[0], pair.phones[1]);
+    pair.world.run_for(Duration::from_secs(20));
+    let before = [0, 1].map(|side: usize| stats(&mut pair, side, calls[side]));
+    pair.world.run_for(Duration::from_secs(10));
+    for side in [0, 1] {
+        let now = stats(&mut pair, side, calls[side]);
+        let came = now.packets_received - before[side].packets_received;
+        assert!((499..=501).contains(&came), "{side}: {came}");
+        assert_eq!((now.auth_failures(), now.circuit_breaker), (0, None), "{side}");
+        let events = pair.world.host(pair.phones[side]).events();
+        let count = |wanted: fn(&Event) -> bool| events.iter().filter(|(_, e)| wanted(e)).count();
+        assert_eq!(count(|e| matches!(e, Event::NoMedia { .. })), 1, "{side}");
+        assert_eq!(count(|e| matches!(e, Event::MediaResumed { .. })), 1, "{side}");
+        assert_eq!(count(|e| matches!(e, Event::SendingResumed { .. })), 1, "{side}");
+        assert_eq!(count(|e| matches!(e, Event::CallEnded { .. })), 0, "{side}");
+    }
+    assert!(pair.bob_hears());
+}
