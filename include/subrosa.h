@@ -621,7 +621,8 @@
 #define SUBROSA_FRAME_MISSING 3
 
 /**
- * Nothing is missing, and nothing is said: comfort noise.
+ * Nothing is missing, and nothing is said: comfort noise. Where the far end says what it is like, that
+ * is the payload (RFC 3389).
  */
 #define SUBROSA_FRAME_COMFORT_NOISE 4
 

@@ -11,13 +11,14 @@ mod pair;
 mod voice;
 
 use line::{Line, Listener};
-use pair::{Pair, USUAL};
-use subrosa::engine::{AudioOptions, Codec};
+use pair::{Pair, Setup, USUAL};
+use subrosa::engine::{AudioOptions, Codec, SecurityPolicy};
 use subrosa::media::codec::{CodecId, Encoder, EncoderTuning, G711, Law, OpusBackend};
 use subrosa::media::resample::Resampler;
-use subrosa::media::session::{MediaConfig, MediaStats, MediaUpdate, Payload};
+use subrosa::media::session::{FrameKind, MediaConfig, MediaStats, MediaUpdate, Payload};
 use subrosa::sim::Source;
-use subrosa::time::Duration;
+use subrosa::sip::Transport;
+use subrosa::time::{Duration, Instant};
 use subrosa::wire::comfort_noise::ComfortNoise;
 use voice::{Noise, at_level, clip, mix, to_pcm, white};
 
@@ -431,10 +432,38 @@ fn the_same_room_gives_the_same_packets_and_the_same_noise() {
     assert!(run() == run());
 }
 
+#[test]
+fn a_host_that_decodes_by_itself_gets_the_description_as_it_came() {
+    let mut l = Listener::new(payload(CodecId::Pcmu), |side, config| {
+        pausing(side, config);
+        config.encoded = true;
+    });
+    let mut told = Vec::new();
+    for n in 0..150u16 {
+        let ms = u64::from(n) * 20;
+        if n < 50 {
+            l.take(ms, n, u32::from(n) * 160, 0, &[0xd5; 160]);
+        } else if n == 50 || n == 100 {
+            l.take(ms, n / 50 + 49, u32::from(n) * 160, CN, &[60, 127, n as u8]);
+        }
+        let frame = l.session.read_frame(Instant::from_millis(1_000 + ms)).unwrap();
+        told.extend(frame.map(|f| (f.kind, f.payload.to_vec(), f.samples)));
+    }
+    let described: Vec<_> = told.iter().filter(|(_, bytes, _)| bytes.len() == 3).collect();
+    assert_eq!(described.len(), 2);
+    for ((kind, bytes, samples), n) in described.into_iter().zip([50, 100]) {
+        assert_eq!(
+            (*kind, &bytes[..], *samples),
+            (FrameKind::ComfortNoise, &[60, 127, n][..], 160)
+        );
+    }
+    assert!(told.iter().all(|(kind, ..)| *kind != FrameKind::Missing), "{told:?}");
+}
+
 /// A call in which the caller says nothing, with these options: what both media count.
-fn call(dtx: bool, codec: Codec) -> [MediaStats; 2] {
-    let mut pair = Pair::with(USUAL, |config| config.codecs = vec![codec]);
-    let call = pair.call(USUAL);
+fn call(dtx: bool, codec: Codec, setup: Setup) -> [MediaStats; 2] {
+    let mut pair = Pair::with(setup, |config| config.codecs = vec![codec]);
+    let call = pair.call(setup);
     let mut audio = AudioOptions::default();
     audio.dtx = dtx;
     pair.world.command(pair.phones[0], |engine, now| {
@@ -455,12 +484,14 @@ fn call(dtx: bool, codec: Codec) -> [MediaStats; 2] {
 
 #[test]
 fn a_caller_that_wants_pauses_is_answered_with_comfort_noise() {
-    for codec in [Codec::Pcmu, Codec::G722] {
-        let [caller, callee] = call(true, codec);
+    // In the clear too, where the rules of the simulation look at what leaves.
+    let clear = Setup { policies: [SecurityPolicy::Off; 2], transport: Transport::Udp, ..USUAL };
+    for (codec, setup) in [(Codec::Pcmu, USUAL), (Codec::G722, USUAL), (Codec::Pcma, clear)] {
+        let [caller, callee] = call(true, codec, setup);
         assert!(caller.comfort_noise_sent >= 5 && caller.suppressed > 300, "{caller:?}");
         assert!(callee.comfort_noise_received >= 5, "{callee:?}");
         assert_eq!((callee.unknown_payload_type, callee.bad_payload, callee.lost), (0, 0, 0));
-        let [caller, callee] = call(false, codec);
+        let [caller, callee] = call(false, codec, setup);
         assert_eq!((caller.comfort_noise_sent, caller.suppressed), (0, 0));
         assert_eq!(callee.comfort_noise_received, 0);
     }

@@ -11,13 +11,14 @@ mod pair;
 mod sound;
 
 use line::{Line, Listener};
-use pair::{Pair, USUAL};
+use pair::{Pair, Setup, USUAL};
 use proptest::prelude::*;
 use sound::speech;
-use subrosa::engine::{AudioOptions, Codec};
+use subrosa::engine::{AudioOptions, Codec, SecurityPolicy};
 use subrosa::media::codec::{CodecId, Encoder, G711, Law};
 use subrosa::media::session::{MediaConfig, MediaStats, Payload, RedFault};
 use subrosa::sim::{Link, Loss};
+use subrosa::sip::Transport;
 use subrosa::time::Duration;
 use subrosa::util::{RngExt, SeededRng};
 use subrosa::wire::red::{Red, redundant_header};
@@ -219,9 +220,9 @@ proptest! {
 }
 
 /// A call through a network that loses packets: what the callee's media counts.
-fn call(redundancy: bool, codec: Codec) -> MediaStats {
-    let mut pair = Pair::with(USUAL, |config| config.codecs = vec![codec]);
-    let call = pair.call(USUAL);
+fn call(redundancy: bool, codec: Codec, setup: Setup) -> MediaStats {
+    let mut pair = Pair::with(setup, |config| config.codecs = vec![codec]);
+    let call = pair.call(setup);
     let mut audio = AudioOptions::default();
     audio.redundancy = redundancy;
     pair.world.command(pair.phones[0], |engine, now| {
@@ -246,11 +247,15 @@ fn call(redundancy: bool, codec: Codec) -> MediaStats {
 fn a_caller_that_wants_it_is_answered_and_one_that_does_not_sends_none() {
     let codecs = [Some(Codec::Pcmu), CodecId::Opus.is_available().then_some(Codec::Opus)];
     for codec in codecs.into_iter().flatten() {
-        let with = call(true, codec);
+        let with = call(true, codec, USUAL);
         assert!(with.lost > 50 && with.recovered > 20, "{codec:?}: {with:?}");
         assert_eq!((with.unknown_payload_type, with.red_refused_for(RedFault::Nested)), (0, 0));
     }
-    let without = call(false, Codec::Pcmu);
+    // In the clear too, where the rules of the simulation look at what leaves.
+    let clear = Setup { policies: [SecurityPolicy::Off; 2], transport: Transport::Udp, ..USUAL };
+    let with = call(true, Codec::Pcmu, clear);
+    assert!(with.lost > 50 && with.recovered > 20, "{with:?}");
+    let without = call(false, Codec::Pcmu, USUAL);
     assert!(without.lost > 50, "{without:?}");
     assert_eq!((without.recovered, without.red_refused), (0, 0));
 }

@@ -30,7 +30,8 @@ pub const SUBROSA_FRAME_AUDIO: i32 = 2;
 /// The packet is missing: conceal it. If the one after it has come, that one's payload is here, for
 /// decoders that find the missing audio in it; it comes again as SUBROSA_FRAME_AUDIO.
 pub const SUBROSA_FRAME_MISSING: i32 = 3;
-/// Nothing is missing, and nothing is said: comfort noise.
+/// Nothing is missing, and nothing is said: comfort noise. Where the far end says what it is like, that
+/// is the payload (RFC 3389).
 pub const SUBROSA_FRAME_COMFORT_NOISE: i32 = 4;
 
 pub(super) const fn kind_number(kind: FrameKind) -> i32 {
