@@ -57,6 +57,11 @@ fn two_engines_in_c_make_a_call_whose_media_runs_elsewhere() {
 }
 
 #[test]
+fn two_engines_in_c_exchange_encoded_frames_for_pcm() {
+    run_small("encoded_frames", &root().join("tests/data/sim"));
+}
+
+#[test]
 fn two_phones_in_c_call_on_loopback_in_the_clear_and_encrypted() {
     let plain = folder().join("plain");
     std::fs::create_dir_all(&plain).unwrap();
