@@ -373,7 +373,7 @@ def check_c():
     """The same from C: lists, the echo test, a choice, tones; then events."""
     program = WORK / "audio_device"
     one = subprocess.run([program], env=ENV, capture_output=True, text=True, timeout=60)
-    must(one.returncode == 0, f"audio_device.c: {one.stderr[-500:]}")
+    must(one.returncode == 0, f"audio_device.c: {one.stderr.splitlines()[-1:]}")
     print(one.stdout.strip(), flush=True)
     events = Proc("audio_device_c", [program, "events"], WORK, env=ENV)
     must(events.wait_for("C: waiting"), events.text()[-500:])
