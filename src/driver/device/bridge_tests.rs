@@ -218,11 +218,11 @@ fn after_a_gap_there_is_more_in_store_against_the_next() {
     let mut delays = Vec::new();
     for tick in 0..1_500_u64 {
         let at = Instant::from_millis(1_000 + tick * 20);
-        // Every five seconds the device says nothing for 60 ms and all of it afterwards.
+        // Every five seconds the device says nothing for 80 ms and all of it afterwards.
         let missing = tick % 250;
         let periods = match missing {
-            200..=202 => 0,
-            203 => 4,
+            200..=203 => 0,
+            204 => 5,
             _ => 1,
         };
         (0..periods).for_each(|_| feed.feed(at, std::iter::repeat_n(1_000, 160)));

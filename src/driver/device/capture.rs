@@ -9,7 +9,8 @@ use super::drift::DriftControl;
 use super::fade::{fade_in, fade_out};
 use super::ring::{Heartbeat, Reader, Stamp, Writer, ring};
 use super::{
-    EXCESS_SECONDS, FIRST_MARGIN, MARGIN_STEP, MAX_MARGIN, PAUSE_SECONDS, RING_SECONDS, StreamStats,
+    CAPTURE_MARGIN, EXCESS_SECONDS, MARGIN_STEP, MAX_MARGIN, PAUSE_SECONDS, RING_SECONDS,
+    StreamStats,
 };
 use crate::media::resample::{AdaptiveResampler, UnsupportedRate};
 use crate::time::{Duration, Instant};
@@ -86,7 +87,7 @@ pub(super) fn capture(
         running: false,
         begins: false,
         read_at: None,
-        margin: FIRST_MARGIN,
+        margin: CAPTURE_MARGIN,
         last: 0,
         underruns: 0,
         overruns: 0,

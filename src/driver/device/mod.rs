@@ -37,9 +37,10 @@ use crate::media::resample::UnsupportedRate;
 use crate::media::tones::ToneError;
 use crate::time::Duration;
 
-/// Kept in store beside a device's bursts, against jitter, in seconds: at first, more after each
-/// time that it was not enough, and at most.
-const FIRST_MARGIN: f64 = 0.03;
+/// Kept in store beside a device's bursts, against jitter, in seconds: at first (sound servers bring
+/// less evenly than they take), more after each time that it was not enough, and at most.
+const CAPTURE_MARGIN: f64 = 0.04;
+const PLAYOUT_MARGIN: f64 = 0.03;
 const MARGIN_STEP: f64 = 0.01;
 const MAX_MARGIN: f64 = 0.12;
 /// More in store than that is no jitter: it is cut.

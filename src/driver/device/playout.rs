@@ -8,7 +8,8 @@ use super::drift::DriftControl;
 use super::fade::Fade;
 use super::ring::{Heartbeat, Reader, Stamp, Writer, ring};
 use super::{
-    EXCESS_SECONDS, FIRST_MARGIN, MARGIN_STEP, MAX_MARGIN, PAUSE_SECONDS, RING_SECONDS, StreamStats,
+    EXCESS_SECONDS, MARGIN_STEP, MAX_MARGIN, PAUSE_SECONDS, PLAYOUT_MARGIN, RING_SECONDS,
+    StreamStats,
 };
 use crate::media::resample::{AdaptiveResampler, UnsupportedRate};
 use crate::time::{Duration, Instant};
@@ -122,7 +123,7 @@ pub(super) fn playout(
         overruns: 0,
         delay: 0.0,
     };
-    playout.set_margin(FIRST_MARGIN);
+    playout.set_margin(PLAYOUT_MARGIN);
     Ok((feed, playout))
 }
 
