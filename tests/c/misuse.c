@@ -390,7 +390,7 @@ static void statistics(subrosa_engine *engine) {
     subrosa_engine_load load = {.size = sizeof load};
     IS(subrosa_engine_get_load(engine, &load), SUBROSA_OK);
     CHECK(load.accounts == 1);
-    for (uint32_t of = SUBROSA_REASON_SIP; of <= SUBROSA_REASON_RTCP; of++) {
+    for (uint32_t of = SUBROSA_REASON_SIP; of <= SUBROSA_REASON_RED; of++) {
         size_t count = 0;
         subrosa_str name = {NULL, 0};
         while (subrosa_reason_text(of, count, &name) == SUBROSA_OK) {
@@ -399,7 +399,7 @@ static void statistics(subrosa_engine *engine) {
         }
         CHECK(count >= 4 && count <= SUBROSA_MAX_REASONS);
     }
-    IS(subrosa_reason_text(SUBROSA_REASON_RTCP + 1, 0, &reason), SUBROSA_ERR_INVALID);
+    IS(subrosa_reason_text(SUBROSA_REASON_RED + 1, 0, &reason), SUBROSA_ERR_INVALID);
     IS(subrosa_reason_text(SUBROSA_REASON_SIP, 0, NULL), SUBROSA_ERR_NULL);
     IS(subrosa_reason_text(SUBROSA_REASON_SIP, 0, &reason), SUBROSA_OK);
     CHECK(reason.len == 5 && !memcmp(reason.ptr, "empty", 5));
