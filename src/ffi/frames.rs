@@ -259,10 +259,10 @@ pub unsafe extern "C" fn subrosa_call_write_comfort_noise(
     payload_len: usize,
     samples: u32,
 ) -> subrosa_status {
-    let samples = usize::try_from(samples).unwrap_or(usize::MAX);
     // SAFETY: the caller's promise.
     unsafe {
         with(engine, Access::Change, |state, _| {
+            let samples = usize::try_from(samples).unwrap_or(usize::MAX);
             let (now, id) = (Instant::from_micros(now_us), CallId::from_raw(call));
             let payload = slice(payload, payload_len)?;
             Ok(state.engine.write_comfort_noise(now, id, payload, samples)?)
@@ -313,10 +313,10 @@ pub unsafe extern "C" fn subrosa_media_write_comfort_noise(
     payload_len: usize,
     samples: u32,
 ) -> subrosa_status {
-    let samples = usize::try_from(samples).unwrap_or(usize::MAX);
     // SAFETY: the caller's promise.
     unsafe {
         media::with(media, Access::Change, |session| {
+            let samples = usize::try_from(samples).unwrap_or(usize::MAX);
             let payload = slice(payload, payload_len)?;
             Ok(session.write_comfort_noise(Instant::from_micros(now_us), payload, samples)?)
         })
