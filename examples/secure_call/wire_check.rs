@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use subrosa::driver::{RecordedBytes, WireTransport};
 use subrosa::engine::Codec;
 use subrosa::media::codec::{AudioBandwidth, CodecId, EncoderTuning};
+use subrosa::media::resample::Resampler;
 
 /// Texts that plain SIP and SDP are full of, and what only they could tell.
 const TEXTS: [&str; 16] = [
@@ -64,15 +65,11 @@ impl Needles {
         };
         let forms = [
             ("16 kHz PCM, little-endian", bytes(speech_16k, i16::to_le_bytes)),
-            ("16 kHz PCM, big-endian", bytes(speech_16k, i16::to_be_bytes)),
             ("8 kHz PCM, little-endian", bytes(&speech_8k, i16::to_le_bytes)),
-            ("8 kHz PCM, big-endian", bytes(&speech_8k, i16::to_be_bytes)),
-            ("opus", encode(CodecId::Opus, speech_16k).concat()),
-            ("G722", encode(CodecId::G722, speech_16k).concat()),
-            ("PCMU", encode(CodecId::Pcmu, &speech_8k).concat()),
-            ("PCMA", encode(CodecId::Pcma, &speech_8k).concat()),
         ];
-        let speech = forms.into_iter().map(|(name, bytes)| (name, windows(&bytes))).collect();
+        let coded = Codec::ALL.map(|codec| (codec.as_str(), encode(codec, speech_16k).concat()));
+        let forms = forms.into_iter().chain(coded);
+        let speech = forms.map(|(name, bytes)| (name, windows(&bytes))).collect();
         Self { texts, speech }
     }
 
@@ -148,30 +145,34 @@ impl Needles {
 /// The plain packet that an unencrypted call would have sent of the loudest 20 ms: its payload under
 /// an RTP header.
 pub(crate) fn plain_packet(codec: Codec, speech_16k: &[i16]) -> Vec<u8> {
-    let named = CodecId::ALL.into_iter().find(|id| id.description().name == codec.as_str());
     let energy = |frame: &[i16]| frame.iter().map(|s| i64::from(*s).pow(2)).sum::<i64>();
     let frames = speech_16k.chunks_exact(320).map(energy).enumerate();
     let loudest = frames.max_by_key(|(_, energy)| *energy).map_or(0, |(n, _)| n);
     let mut packet = vec![0x80, 9, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
-    let narrow: Vec<i16> = speech_16k.iter().step_by(2).copied().collect();
-    let payloads = match codec {
-        Codec::Pcmu | Codec::Pcma => named.map(|id| encode(id, &narrow)),
-        _ => named.map(|id| encode(id, speech_16k)),
-    };
-    packet.extend(payloads.unwrap_or_default().get(loudest).into_iter().flatten());
+    // Packets of 20 ms, or two of 10.
+    let payloads = encode(codec, speech_16k);
+    let at = loudest * (20 / CodecId::from(codec).packet_ms(20).max(1)) as usize;
+    packet.extend(payloads.get(at).into_iter().flatten());
     packet
 }
 
-/// The payloads of packets of 20 ms, as a call with the default options would send them.
-fn encode(codec: CodecId, pcm: &[i16]) -> Vec<Vec<u8>> {
-    let wideband = matches!(codec, CodecId::Opus | CodecId::G722);
-    let rate = if wideband { 16_000 } else { 8_000 };
-    let Some(mut encoder) = codec.encoder_at(rate, None) else { return Vec::new() };
+/// The payloads of packets of 20 ms, or of the longest that the codec has below that, as a call with
+/// the default options would send them.
+fn encode(codec: Codec, speech_16k: &[i16]) -> Vec<Vec<u8>> {
+    let codec = CodecId::from(codec);
+    let rate = codec.description_at(16_000).sample_rate;
+    let Some(mut encoder) = codec.encoder_at(16_000, None) else { return Vec::new() };
+    let mut pcm = Vec::new();
+    if rate == 8_000 {
+        pcm.extend(speech_16k.iter().step_by(2));
+    } else if let Ok(mut resampler) = Resampler::new(16_000, rate) {
+        resampler.process(speech_16k, |samples| pcm.extend_from_slice(samples));
+    }
     let mut tuning = EncoderTuning::default();
     tuning.max_bandwidth = AudioBandwidth::Wideband;
     encoder.tune(&tuning);
     let mut payload = [0; 1_280];
-    let frames = pcm.chunks_exact(rate as usize / 50);
+    let frames = pcm.chunks_exact((rate / 1_000 * codec.packet_ms(20)) as usize);
     let mut encoded = |frame: &[i16]| {
         let len = encoder.encode(frame, &mut payload).unwrap_or(0);
         payload.iter().take(len).copied().collect()
