@@ -18,6 +18,8 @@ mod evidence;
 mod probe;
 #[path = "../examples/softphone/display.rs"]
 mod softphone_display;
+#[path = "../examples/softphone/failure.rs"]
+mod softphone_failure;
 #[path = "../examples/secure_call/summary.rs"]
 mod summary;
 #[path = "../examples/secure_call/wire_check.rs"]

@@ -109,6 +109,13 @@ fn a_file_that_cannot_be_used_is_named() {
     assert_fails(&["--play", "Cargo.toml"], 3, "not a WAV file");
 }
 
+#[test]
+fn a_socket_that_cannot_be_had_has_a_status_of_its_own() {
+    // An address of a documentation network: no host has it.
+    let call = ["--bind", "203.0.113.9", "--policy", "off", "--call", "sip:bob@127.0.0.1"];
+    assert_fails(&call, 4, "cannot listen");
+}
+
 /// A registration check over this transport at 127.0.0.1:`port`.
 fn check(transport: &str, port: u16, more: &[&str]) -> (i32, String, String) {
     let registrar = format!("sip:127.0.0.1:{port};transport={transport}");

@@ -84,9 +84,11 @@ fn status_of(reason: &FailureReason) -> Status {
         }
         FailureReason::Certificate(_) => Status::Certificate,
         FailureReason::Status(..) => Status::Refused,
-        FailureReason::Policy(_) | FailureReason::Negotiation(_) | FailureReason::Tls(_) => {
-            Status::Security
-        }
+        FailureReason::Policy(_)
+        | FailureReason::Negotiation(_)
+        | FailureReason::Tls(_)
+        | FailureReason::Keying(_)
+        | FailureReason::KeyingUnsupported => Status::Security,
         _ => Status::Failed,
     }
 }
@@ -105,5 +107,56 @@ impl From<PhoneError> for Failure {
 impl From<AudioFileError> for Failure {
     fn from(error: AudioFileError) -> Self {
         Self::new(Status::File, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The status of a call that ended so.
+    fn status(reason: &EndReason) -> Option<i32> {
+        Failure::of_call(reason).map(|failure| failure.status as i32)
+    }
+
+    #[test]
+    fn each_end_of_a_call_has_its_status() {
+        let text = String::new;
+        let failed = |reason| EndReason::Failed(reason);
+        let refused = |status| EndReason::Refused { status, reason: text() };
+        for (end, wanted) in [
+            (EndReason::LocalHangUp, None),
+            (EndReason::RemoteHangUp, None),
+            (failed(FailureReason::NameNotFound), Some(10)),
+            (failed(FailureReason::ConnectionLost), Some(10)),
+            (failed(FailureReason::ForeignRealm), Some(11)),
+            (refused(407), Some(11)),
+            (failed(FailureReason::Certificate(text())), Some(12)),
+            (failed(FailureReason::Status(500, text())), Some(13)),
+            (refused(404), Some(13)),
+            (EndReason::Rejected(480), Some(13)),
+            (EndReason::NoAnswer, Some(14)),
+            (EndReason::RemoteCancelled, Some(14)),
+            (refused(480), Some(14)),
+            (failed(FailureReason::Policy(text())), Some(15)),
+            (failed(FailureReason::Negotiation(text())), Some(15)),
+            (failed(FailureReason::Tls(text())), Some(15)),
+            (failed(FailureReason::Keying(text())), Some(15)),
+            (failed(FailureReason::KeyingUnsupported), Some(15)),
+            (failed(FailureReason::NoMediaPort), Some(16)),
+            (failed(FailureReason::MediaUpdate(text())), Some(16)),
+            (refused(600), Some(17)),
+            (refused(603), Some(18)),
+        ] {
+            assert_eq!(status(&end), wanted, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn each_failure_of_the_phone_has_its_status() {
+        let start = PhoneError::Start(std::io::ErrorKind::AddrInUse.into());
+        assert_eq!(Failure::from(start).status as i32, 4);
+        assert_eq!(Failure::from(PhoneError::Stopped).status as i32, 16);
+        assert_eq!(Failure::usage("no such option").status as i32, 2);
     }
 }
