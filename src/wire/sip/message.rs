@@ -259,6 +259,7 @@ impl Message {
     }
 
     /// Whether the body has this word somewhere.
+    #[cfg(feature = "std")] // only the engine asks
     pub(crate) fn body_has(&self, word: &[u8]) -> bool {
         super::scan::find(self.body(), word).is_some()
     }

@@ -46,31 +46,45 @@ impl OpusBackend {
     /// An encoder of mono audio at `rate` Hz, one of [`OPUS_RATES`]; `None` at another rate or
     /// without this backend.
     pub fn encoder(self, rate: u32) -> Option<Box<dyn Encoder>> {
-        let raw: Box<dyn RawEncoder> = match self {
-            #[cfg(feature = "opus")]
-            Self::Port => Box::new(port::PortEncoder::new(rate)?),
-            #[cfg(feature = "libopus")]
-            Self::Libopus => Box::new(libopus::LibopusEncoder::new(rate)?),
-            #[allow(unreachable_patterns)] // with both backends there is no other
-            _ => return None,
-        };
+        let raw = self.raw_encoder(rate)?;
         let mut encoder = OpusEncoder { raw, rate, tuning: EncoderTuning::default() };
         encoder.tune(&EncoderTuning::default());
         Some(Box::new(encoder))
     }
 
+    fn raw_encoder(self, rate: u32) -> Option<Box<dyn RawEncoder>> {
+        match self {
+            #[cfg(feature = "opus")]
+            Self::Port => Some(Box::new(port::PortEncoder::new(rate)?)),
+            #[cfg(feature = "libopus")]
+            Self::Libopus => Some(Box::new(libopus::LibopusEncoder::new(rate)?)),
+            #[allow(unreachable_patterns)] // with both backends there is no other
+            _ => {
+                let _ = rate;
+                None
+            }
+        }
+    }
+
     /// A decoder to mono audio at `rate` Hz, one of [`OPUS_RATES`]; `None` at another rate or
     /// without this backend.
     pub fn decoder(self, rate: u32) -> Option<Box<dyn Decoder>> {
-        let raw: Box<dyn RawDecoder> = match self {
-            #[cfg(feature = "opus")]
-            Self::Port => Box::new(port::PortDecoder::new(rate)?),
-            #[cfg(feature = "libopus")]
-            Self::Libopus => Box::new(libopus::LibopusDecoder::new(rate)?),
-            #[allow(unreachable_patterns)] // with both backends there is no other
-            _ => return None,
-        };
+        let raw = self.raw_decoder(rate)?;
         Some(Box::new(OpusDecoder { raw, rate }))
+    }
+
+    fn raw_decoder(self, rate: u32) -> Option<Box<dyn RawDecoder>> {
+        match self {
+            #[cfg(feature = "opus")]
+            Self::Port => Some(Box::new(port::PortDecoder::new(rate)?)),
+            #[cfg(feature = "libopus")]
+            Self::Libopus => Some(Box::new(libopus::LibopusDecoder::new(rate)?)),
+            #[allow(unreachable_patterns)] // with both backends there is no other
+            _ => {
+                let _ = rate;
+                None
+            }
+        }
     }
 }
 
