@@ -137,7 +137,7 @@ int main(int argc, char **argv) {
 
     subrosa_encoding e = encoding();
     CHECK(e.codec == SUBROSA_CODEC_PCMU && e.payload_type == 0 && e.ptime_ms == 20);
-    CHECK(e.bitrate == 24000 && e.complexity == 5 && e.max_bandwidth == 48000);
+    CHECK(e.bitrate == 24000 && e.complexity == 8 && e.max_bandwidth == 48000);
     CHECK(!e.comfort_noise);
     for (int i = 0; i < 50; i++) frame(SUBROSA_CODEC_PCMU, 160, i % 2 ? LOUD : QUIET);
     CHECK(bob.energy > 0);

@@ -79,7 +79,7 @@ impl Default for EncoderTuning {
             fec: true,
             expected_loss_percent: 0,
             dtx: false,
-            complexity: 5,
+            complexity: 8,
             max_bandwidth: AudioBandwidth::Fullband,
         }
     }
