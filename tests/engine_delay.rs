@@ -8,38 +8,23 @@
     missing_docs
 )]
 
-use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+#[path = "support/line.rs"]
+mod line;
+
+use line::{Line, address};
 use subrosa::media::codec::CodecId;
-use subrosa::media::session::{
-    Channel, MAX_TRANSMIT, MediaConfig, MediaSecurity, MediaSession, Payload,
-};
+use subrosa::media::session::{Channel, MAX_TRANSMIT, MediaSession, Payload};
 use subrosa::time::{Duration, Instant};
-use subrosa::util::SeededRng;
 
 /// One packet after the other.
 const FRAME_MS: f64 = 20.0;
 /// A click comes every two seconds; these are measured, when the call has settled.
 const CLICKS: std::ops::Range<usize> = 4..7;
 
-fn address(side: usize) -> std::net::SocketAddr {
-    format!("192.0.2.{}:4000", side + 1).parse().unwrap()
-}
-
 fn pair(codec: CodecId, rate: u32) -> [MediaSession; 2] {
-    let mut rng = SeededRng::new(5);
-    let suite = Suite::AesCm128HmacSha1_80;
-    let keys = [MasterKey::generate(suite, &mut rng), MasterKey::generate(suite, &mut rng)];
-    [0, 1].map(|side: usize| {
-        let security = MediaSecurity::Srtp {
-            sender: SrtpSender::new(&keys[side]).unwrap(),
-            receiver: SrtpReceiver::new(&keys[1 - side]).unwrap(),
-        };
-        let payload_type = codec.description().static_payload_type.unwrap_or(111);
-        let payload = Payload { payload_type, codec };
-        let mut config = MediaConfig::new(payload, address(1 - side), security);
-        (config.write_rate, config.read_rate) = (rate, rate);
-        MediaSession::new(Instant::from_millis(1), config, &mut rng).unwrap()
-    })
+    let payload_type = codec.description().static_payload_type.unwrap_or(111);
+    let payload = Payload { payload_type, codec };
+    Line::new(payload, |_, config| (config.write_rate, config.read_rate) = (rate, rate)).ends
 }
 
 /// The longest delay of either way in ms, from the last sample that fills a packet: the host writes

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
+#[path = "support/line.rs"]
+mod line;
 #[path = "support/sound.rs"]
 mod sound;
 
+use line::{Line, address};
 use sound::speech;
 use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
 use subrosa::media::codec::{CodecId, EncoderTuning, OpusBackend};
@@ -19,23 +22,11 @@ use subrosa::wire::rtp::{PacketKind, RtpPacket, classify};
 const OPUS: Payload = Payload { payload_type: 111, codec: CodecId::Opus };
 
 fn pair(rate: u32, change: impl Fn(usize, &mut MediaConfig)) -> [MediaSession; 2] {
-    let mut rng = SeededRng::new(11);
-    let suite = Suite::AesCm128HmacSha1_80;
-    let keys = [MasterKey::generate(suite, &mut rng), MasterKey::generate(suite, &mut rng)];
-    [0, 1].map(|side: usize| {
-        let security = MediaSecurity::Srtp {
-            sender: SrtpSender::new(&keys[side]).unwrap(),
-            receiver: SrtpReceiver::new(&keys[1 - side]).unwrap(),
-        };
-        let mut config = MediaConfig::new(OPUS, address(1 - side), security);
+    let line = Line::new(OPUS, |side, config| {
         (config.write_rate, config.read_rate) = (rate, rate);
-        change(side, &mut config);
-        MediaSession::new(Instant::from_millis(1), config, &mut rng).unwrap()
-    })
-}
-
-fn address(side: usize) -> std::net::SocketAddr {
-    format!("192.0.2.{}:4000", side + 1).parse().unwrap()
+        change(side, config);
+    });
+    line.ends
 }
 
 /// The first one says `pcm`, in steps of 20 ms; packets for which `lost` is true never arrive, the

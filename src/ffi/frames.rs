@@ -344,10 +344,7 @@ mod tests {
     use super::super::named::{count, number};
     use super::super::status::SUBROSA_OK;
     use super::*;
-    use crate::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
     use crate::engine::Codec;
-    use crate::media::session::{MediaConfig, MediaSecurity, MediaSession, Payload};
-    use crate::util::SeededRng;
 
     #[test]
     fn each_kind_of_frame_is_told_by_its_own_number() {
@@ -375,17 +372,7 @@ mod tests {
     }
 
     fn session(encoded: bool) -> *mut subrosa_media {
-        let mut rng = SeededRng::new(5);
-        let key = MasterKey::generate(Suite::AesCm128HmacSha1_80, &mut rng);
-        let security = MediaSecurity::Srtp {
-            sender: SrtpSender::new(&key).unwrap(),
-            receiver: SrtpReceiver::new(&key).unwrap(),
-        };
-        let payload = Payload { payload_type: 0, codec: CodecId::Pcmu };
-        let remote = "192.0.2.1:4000".parse().unwrap();
-        let mut config = MediaConfig::new(payload, remote, security);
-        config.encoded = encoded;
-        media::media_handle(MediaSession::new(Instant::from_millis(1), config, &mut rng).unwrap())
+        media::media_handle(media::tests::session(encoded))
     }
 
     /// Gives a frame of mu-law.

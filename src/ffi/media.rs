@@ -316,7 +316,7 @@ pub unsafe extern "C" fn subrosa_media_get_stats(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::named::number;
     use super::super::processing::{
         SUBROSA_PROCESSING_OFF, SUBROSA_PROCESSING_VOICE, bits, subrosa_media_processing_stats,
@@ -351,7 +351,7 @@ mod tests {
     }
 
     /// A session that no engine made.
-    fn session() -> MediaSession {
+    pub(in crate::ffi) fn session(encoded: bool) -> MediaSession {
         let mut rng = SeededRng::new(5);
         let key = MasterKey::generate(Suite::AesCm128HmacSha1_80, &mut rng);
         let security = MediaSecurity::Srtp {
@@ -360,13 +360,14 @@ mod tests {
         };
         let payload = Payload { payload_type: 0, codec: CodecId::Pcmu };
         let remote = "192.0.2.1:4000".parse().unwrap();
-        let config = MediaConfig::new(payload, remote, security);
+        let mut config = MediaConfig::new(payload, remote, security);
+        config.encoded = encoded;
         MediaSession::new(Instant::from_millis(1), config, &mut rng).unwrap()
     }
 
     #[test]
     fn a_session_that_ends_has_no_timer_and_is_drained_once_its_goodbye_was_polled() {
-        let mut session = session();
+        let mut session = session(false);
         // RTCP may say goodbye alone only after a packet was sent.
         session.write_pcm(Instant::from_millis(1), &[0; 320]).unwrap();
         let handle = media_handle(session);
@@ -424,7 +425,7 @@ mod tests {
 
     #[test]
     fn a_sessions_processing_is_switched_and_asked_for() {
-        let handle = media_handle(session());
+        let handle = media_handle(session(false));
         let stats = || {
             let mut out = subrosa_processing_stats::of(&ProcessingStats::default());
             out.size = size_of::<subrosa_processing_stats>() as u32;

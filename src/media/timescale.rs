@@ -85,6 +85,12 @@ fn samples(us: u32, rate: u32) -> usize {
     (u64::from(rate) * u64::from(us) / 1_000_000) as usize
 }
 
+/// Root mean square of the samples.
+fn rms(pcm: &[i16]) -> f32 {
+    let power: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
+    (power / pcm.len().max(1) as f32).sqrt()
+}
+
 /// `from` blends into `to`, in place of `to`.
 fn blend(from: &[i16], to: &mut [i16]) {
     let parts = from.len().min(to.len()) as i32 + 1;
@@ -95,8 +101,7 @@ fn blend(from: &[i16], to: &mut [i16]) {
 
 impl TimeScale for OverlapAdd {
     fn is_quiet(&self, pcm: &[i16]) -> bool {
-        let power: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
-        let rms = (power / pcm.len().max(1) as f32).sqrt();
+        let rms = rms(pcm);
         rms < QUIET || rms < (self.floor * BACKGROUND.0).min(BACKGROUND.1)
     }
 
@@ -162,8 +167,7 @@ impl TimeScale for OverlapAdd {
     }
 
     fn heard(&mut self, pcm: &[i16]) {
-        let power: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
-        let rms = (power / pcm.len().max(1) as f32).sqrt();
+        let rms = rms(pcm);
         self.floor = if rms < self.floor { rms } else { (self.floor * 1.01 + 0.02).min(rms) };
         let keep = pcm.len().min(self.history.len());
         self.history.rotate_left(keep);

@@ -124,7 +124,7 @@ impl Inbound {
 
     /// RTP clock of a payload type that we take.
     pub(super) fn clock_rate(&self, payload_type: u8) -> Option<u32> {
-        let chain = self.chains.iter().find(|c| c.payload.payload_type == payload_type)?;
+        let chain = self.chain(payload_type)?;
         Some(chain.description.clock_rate)
     }
 
@@ -149,7 +149,7 @@ impl Inbound {
         if let Some(frames) = &mut self.frames {
             frames.note(sequence, place, timestamp);
         }
-        self.recalled = match self.codec_of(payload_type) {
+        self.recalled = match self.chain(payload_type).map(|chain| chain.payload.codec) {
             Some(codec) if codec.recalls_previous(payload) => ticks,
             Some(CodecId::Opus) => self.recalled,
             _ => 0,
@@ -158,10 +158,9 @@ impl Inbound {
         Some(self.jitter.insert(now, packet))
     }
 
-    /// The codec of a payload type.
-    fn codec_of(&self, payload_type: u8) -> Option<CodecId> {
-        let of = self.chains.iter().find(|c| c.payload.payload_type == payload_type);
-        of.map(|chain| chain.payload.codec)
+    /// What plays a payload type.
+    fn chain(&self, payload_type: u8) -> Option<&Chain> {
+        self.chains.iter().find(|c| c.payload.payload_type == payload_type)
     }
 
     /// The audio packets carry copies of those that begin so many ticks of their clock earlier; 0:
@@ -199,14 +198,13 @@ impl Inbound {
     }
 
     fn is_whole(&self, payload_type: u8, payload: &[u8]) -> bool {
-        let chain = self.chains.iter().find(|c| c.payload.payload_type == payload_type);
-        chain.is_none_or(|chain| chain.payload.codec.is_whole(payload))
+        self.chain(payload_type).is_none_or(|chain| chain.payload.codec.is_whole(payload))
     }
 
     /// The RTP clock of a payload, in Hz, and how many ticks of the common clock it plays; `None` if
     /// it is no audio of its codec.
     fn measure(&self, payload_type: u8, payload: &[u8]) -> Option<(u32, u32)> {
-        let chain = self.chains.iter().find(|c| c.payload.payload_type == payload_type)?;
+        let chain = self.chain(payload_type)?;
         let codec = chain.payload.codec.description();
         let samples = codec.id.payload_samples(payload).ok();
         let samples = samples.filter(|n| *n <= codec.samples_in_ms(MAX_FRAME_MS))?;
