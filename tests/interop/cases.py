@@ -1,5 +1,5 @@
 """What all interop cases use. usage: all.py WORKDIR [--page] [NAME ...]"""
-import pathlib, sys, time
+import pathlib, sys, threading, time
 from lab import PROJECT, Proc, correlation, likeness, sox
 
 WORK = pathlib.Path(sys.argv[1])
@@ -52,7 +52,10 @@ def speech(name, rate, seconds=5):
     path = WORK / f"{name}-{rate}-{seconds}.wav"
     if not path.exists():
         clip = CLIPS[-1] if name == "alice" else CLIPS[0]
-        sox(clip, "-r", rate, "-c", 1, "-b", 16, path, "trim", 0, min(seconds, 4.9), "pad", 0, 1)
+        # Under its name only when it is whole: several calls may ask for it at once.
+        made = path.with_name(f"{path.stem}-{threading.get_ident()}.wav")
+        sox(clip, "-r", rate, "-c", 1, "-b", 16, made, "trim", 0, min(seconds, 4.9), "pad", 0, 1)
+        made.rename(path)
     return path
 
 

@@ -1,25 +1,43 @@
 """Foreign peers on loopback: start, watch, stop. Every process is ended by its own id."""
-import atexit, json, os, pathlib, socket, subprocess, threading, time, wave
+import atexit, json, os, pathlib, random, socket, subprocess, threading, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 
 
+class Ports:
+    """Loopback ports below those that the system hands out by itself, each given once."""
+
+    def __init__(self):
+        self.lock, self.next = threading.Lock(), random.randrange(10000, 28000, 2)
+
+    def take(self, span):
+        with self.lock:
+            for _ in range(200):
+                if self.next + span > 32000:
+                    self.next = 10000
+                port, self.next = self.next, self.next + (span + 1 & ~1)
+                if all(self.free(p) for p in range(port, port + span)):
+                    return port
+        raise RuntimeError("no free ports on loopback")
+
+    @staticmethod
+    def free(port):
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET, kind) as s:
+                    s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+PORTS = Ports()
+
+
 def free_port(span=2):
     """An even loopback port with its successors free for UDP and TCP."""
-    for _ in range(200):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1] & ~1
-        try:
-            for p in range(port, port + span):
-                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                    with socket.socket(socket.AF_INET, kind) as s:
-                        s.bind(("127.0.0.1", p))
-            return port
-        except OSError:
-            continue
-    raise RuntimeError("no free ports on loopback")
+    return PORTS.take(span)
 
 
 class Proc:
@@ -181,10 +199,10 @@ def sox(*args):
 def load(path):
     """Its samples at 8 kHz."""
     import numpy
-    out = pathlib.Path(str(path) + ".cmp.wav")
-    sox(path, "-r", 8000, "-c", 1, "-b", 16, "-e", "signed", out)
-    with wave.open(str(out)) as w:
-        return numpy.frombuffer(w.readframes(w.getnframes()), dtype="<i2").astype(float)
+    # Through a pipe: the calls of the matrix run side by side and read the same speech.
+    raw = subprocess.run(["sox", str(path), "-t", "raw", "-r", "8000", "-c", "1", "-b", "16", "-e", "signed",
+                          "-L", "-"], check=True, stdout=subprocess.PIPE).stdout
+    return numpy.frombuffer(raw, dtype="<i2").astype(float)
 
 
 def bands(pcm):
