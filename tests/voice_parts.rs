@@ -9,7 +9,8 @@ mod processing;
 mod voice;
 
 use processing::*;
-use subrosa::media::dsp::{ProcessingConfig, Processor};
+use subrosa::media::dsp::{Processing, ProcessingConfig, Processor};
+use subrosa::media::resample::Resampler;
 use voice::*;
 
 fn clamped(x: &[f32]) -> Vec<f32> {
@@ -87,6 +88,68 @@ fn speech_in_a_quiet_room_hardly_changes() {
     let out = run_alone(&mut processing(NOISE), &mix(&clean, &white(3, clean.len(), -60.0)));
     let (sdr, gain) = si_sdr(&clean[RATE..], &out[RATE..]);
     assert!(sdr > 22.0 && gain.abs() < 0.5, "{sdr:.1} dB, {gain:.2} dB");
+}
+
+/// A Butterworth filter of the fourth order at 90 Hz, in double precision.
+fn butterworth(x: &[f32], rate: u32) -> Vec<f32> {
+    let mut samples: Vec<f64> = x.iter().map(|s| f64::from(*s)).collect();
+    let (sin, cos) = (std::f64::consts::TAU * 90.0 / f64::from(rate)).sin_cos();
+    for angle in [std::f64::consts::PI / 8.0, 3.0 * std::f64::consts::PI / 8.0] {
+        let alpha = sin * angle.cos();
+        let (mut x1, mut x2, mut y1, mut y2) = (0.0, 0.0, 0.0, 0.0);
+        for s in &mut samples {
+            let x = *s;
+            let high = (1.0 + cos) / 2.0 * (x - 2.0 * x1 + x2);
+            let y = (high + 2.0 * cos * y1 - (1.0 - alpha) * y2) / (1.0 + alpha);
+            (x2, x1, y2, y1) = (x1, x, y1, y);
+            *s = y;
+        }
+    }
+    samples.iter().map(|s| *s as f32).collect()
+}
+
+/// The least and the mean correlation of tenths of a second with speech in them, in place.
+fn tenths(expected: &[f32], out: &[f32], rate: u32) -> (f64, f64) {
+    let piece = rate as usize / 10;
+    let both = expected.chunks_exact(piece).zip(out.chunks_exact(piece));
+    let spoken = both.filter(|(e, _)| power(e) > 300f64.powi(2));
+    let all: Vec<f64> = spoken
+        .map(|(e, o)| {
+            let cross: f64 = e.iter().zip(o).map(|(e, o)| f64::from(*e) * f64::from(*o)).sum();
+            cross / piece as f64 / (power(e) * power(o)).sqrt()
+        })
+        .collect();
+    assert!(all.len() > 20, "{} tenths with speech", all.len());
+    (all.iter().fold(1.0, |m, c| m.min(*c)), all.iter().sum::<f64>() / all.len() as f64)
+}
+
+#[test]
+fn clean_speech_changes_by_the_high_pass_filter_and_a_slow_gain_alone() {
+    // What a waveform loses by all of it at once is the phase of the filter and nothing else.
+    let all = ProcessingConfig::VOICE;
+    let none = |x: &[f32], _: u32| x.to_vec();
+    type Filter = fn(&[f32], u32) -> Vec<f32>;
+    let parts: [(_, Filter, _, _); 4] = [
+        (NOISE, none, 0.8, 0.985),
+        (GAIN, none, 0.995, 0.999),
+        (HIGH_PASS, butterworth, 0.998, 0.9995),
+        (all, butterworth, 0.8, 0.98),
+    ];
+    let said = at_level(&speech(&[930, 880], 6.0), -29.0);
+    for rate in [16_000, 48_000] {
+        let mut mic = Vec::new();
+        Resampler::new(16_000, rate).unwrap().process(&to_pcm(&said), |s| mic.extend_from_slice(s));
+        for (config, filter, least, mean) in parts {
+            let mut p = Processing::new(rate, rate, config).unwrap();
+            let mut out = mic.clone();
+            p.process_capture(&mut out);
+            let expected = filter(&to_float(&mic), rate);
+            let got = tenths(&expected, &to_float(&out[p.delay_samples()..]), rate);
+            assert!(got.0 > least && got.1 > mean, "{config:?} at {rate} Hz: {got:?}");
+            let gain = p.stats().gain_db;
+            assert_eq!(gain > 3.0, config.gain_control, "{gain}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! The high-pass filter: DC, mains hum and rumble go, speech stays. A Butterworth filter of the
 //! fourth order at 90 Hz: -20 dB at 50 Hz.
+//!
+//! Its phase shifts what lies above: 2 ms at 150 Hz, 0.4 ms at 300 Hz, nothing from 1 kHz on. The
+//! ear hardly minds, a comparison of waveforms does: the fundamental and the lowest harmonics hold a
+//! third to three quarters of a voice's energy, so speech correlates by 0.4 to 0.75 with itself
+//! before the filter, and by 0.98 to 1.0 with what the same gains without the phase make of it.
 
 const CUT_HZ: f64 = 90.0;
 /// Quality of the two sections.
