@@ -452,12 +452,12 @@ impl JitterBuffer {
             self.stats.recovered = self.stats.recovered.saturating_add(1);
         }
         self.pausing = slot.kind == Kind::Noise;
-        let adjust = if self.pausing { Adjust::Keep } else { self.adjustment(now, slot.timestamp) };
-        self.next_sequence = sequence.wrapping_add(1);
-        self.next_timestamp = slot.timestamp.wrapping_add(slot.ticks);
         if !self.pausing {
             self.frame_ticks = slot.ticks;
         }
+        let adjust = if self.pausing { Adjust::Keep } else { self.adjustment(now, slot.timestamp) };
+        self.next_sequence = sequence.wrapping_add(1);
+        self.next_timestamp = slot.timestamp.wrapping_add(slot.ticks);
         self.starved = 0;
         self.concealing = false;
         match self.slots.taken(sequence) {

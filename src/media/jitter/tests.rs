@@ -94,6 +94,25 @@ fn a_packet_that_was_held_back_until_the_buffer_ran_empty_is_late_and_the_stream
 }
 
 #[test]
+fn what_was_played_is_counted_by_the_length_of_each_frame() {
+    let mut b = buffer();
+    let (mut sent, mut played) = (0u32, 0u64);
+    for (n, ticks) in [160u32, 480, 80, 240].into_iter().cycle().take(100).enumerate() {
+        sent += ticks;
+        let packet = Packet { timestamp: sent - ticks, ticks, ..packet(n as u32) };
+        // It is complete at its end, and the one before it is played then.
+        let now = Instant::from_millis(10_000 + u64::from(sent) / 8);
+        assert_eq!(b.insert(now, packet), Insert::Stored);
+        if n > 0 {
+            let before = b.slots.first(b.next_sequence).unwrap().ticks;
+            assert!(is_frame(b.pop(now)));
+            played += u64::from(before);
+            assert_eq!((b.stats().played, b.stats().played_ticks), (n as u64, played));
+        }
+    }
+}
+
+#[test]
 fn reordered_packets_play_in_order() {
     let mut b = buffer();
     for n in [1, 0, 3, 2] {
