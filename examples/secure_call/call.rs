@@ -187,7 +187,7 @@ pub(crate) fn make(options: &Options, display: &mut Display) -> Fallible<Evidenc
     display.say(&format!("established: {security}"));
 
     let calls = (outgoing, incoming);
-    watch(display, &alice, &bob, calls, &progress, &heard)?;
+    watch(display, &alice, &bob, calls, &progress)?;
     let (caller, callee) = (alice.info(outgoing)?, bob.info(incoming)?);
     alice.phone.hang_up(outgoing)?;
     let mut ends = Vec::new();
@@ -223,7 +223,6 @@ fn watch(
     bob: &Party,
     (outgoing, incoming): (CallId, CallId),
     progress: &Progress,
-    heard: &Probe,
 ) -> Fallible<()> {
     let seconds = |samples: u64| samples as f64 / f64::from(RATE);
     let total = seconds(progress.total());
@@ -251,7 +250,7 @@ fn watch(
             lost: back.lost,
             jitter_ms: back.jitter_ms,
             mos: back.mos,
-            level: heard.level(),
+            level: bob.phone.levels(incoming)?.map(|levels| levels.received.rms_dbfs),
         });
         if progress.is_finished() {
             finished.get_or_insert_with(Instant::now);

@@ -8,7 +8,7 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Width of the progress bar, characters.
 const BAR: usize = 6;
 /// The quietest level that the meter shows, dB relative to full scale.
-const FLOOR: f64 = -60.0;
+const FLOOR: f32 = -60.0;
 /// Width of the level meter, characters.
 const METER: usize = 5;
 
@@ -26,7 +26,7 @@ pub(crate) struct Look {
     /// How good it sounds (MOS, E-model), once it is known.
     pub(crate) mos: Option<f64>,
     /// dB relative to full scale.
-    pub(crate) level: Option<f64>,
+    pub(crate) level: Option<f32>,
 }
 
 /// Redraws one line on a terminal; prints a plain line each second elsewhere.
@@ -80,10 +80,10 @@ impl Look {
     fn line(&self, blocks: bool, colors: bool) -> String {
         let (at, total) = self.played;
         let share = if total > 0.0 { (at / total).clamp(0.0, 1.0) } else { 0.0 };
-        let loudness = self.level.map_or(0.0, |level| 1.0 - (level.max(FLOOR) / FLOOR));
+        let loudness = self.level.map_or(0.0, |level| 1.0 - level.max(FLOOR) / FLOOR);
         let (full, empty, lock) = if blocks { ('█', '░', "● ") } else { ('#', '.', "") };
         let bar = gauge(share, BAR, full, empty);
-        let meter = gauge(loudness, METER, full, empty);
+        let meter = gauge(loudness.into(), METER, full, empty);
         let padlock = format!("{lock}{}", self.padlock);
         let padlock = paint(colors, if self.encrypted { 32 } else { 31 }, &padlock);
         let mos = self.mos.map_or(String::from("-"), |mos| format!("{mos:.1}"));

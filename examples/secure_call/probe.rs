@@ -5,9 +5,6 @@ use std::time::Instant;
 
 use subrosa::driver::{AudioSink, AudioSource, Player, WavRecorder};
 
-/// Samples that the level is computed over at least (100 ms).
-const LEVEL_WINDOW: usize = 1_600;
-
 /// What a probe has seen.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -31,14 +28,6 @@ impl Probe {
     /// Takes what was seen.
     pub(crate) fn take(&self) -> Seen {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The level of the latest 100 ms, dB relative to full scale; `None` for digital silence.
-    pub(crate) fn level(&self) -> Option<f64> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = seen.pcm.get(seen.pcm.len().saturating_sub(LEVEL_WINDOW)..)?;
-        let power: f64 = latest.iter().map(|s| (f64::from(*s) / 32_768.0).powi(2)).sum();
-        (power > 0.0).then(|| 10.0 * (power / latest.len() as f64).log10())
     }
 }
 

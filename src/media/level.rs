@@ -10,6 +10,12 @@ const AVERAGE_SECONDS: f32 = 0.3;
 /// The largest sample, downwards.
 const FULL_SCALE: f32 = 32_768.0;
 
+/// dB of full scale of an amplitude in samples (of a mean square the root): -127 to 0, the range of
+/// a level in RTP (RFC 3389 §3).
+pub(super) fn dbfs(amplitude: f32) -> f32 {
+    (20.0 * (amplitude / FULL_SCALE).log10()).clamp(-127.0, 0.0)
+}
+
 /// How loud it is: from [`SILENCE_DBFS`] to 0 dBFS.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
@@ -36,8 +42,8 @@ impl Default for Level {
 pub struct LevelMeter {
     /// Samples per second.
     rate: f32,
-    /// In parts of full scale.
     peak: f32,
+    /// Mean square.
     power: f32,
 }
 
@@ -56,9 +62,9 @@ impl LevelMeter {
             peak = peak.max(magnitude);
             sum = sum.saturating_add(u64::from(magnitude) * u64::from(magnitude));
         }
-        self.peak = self.peak.max(f32::from(peak) / FULL_SCALE);
+        self.peak = self.peak.max(f32::from(peak));
         if !pcm.is_empty() {
-            let power = sum as f32 / pcm.len() as f32 / (FULL_SCALE * FULL_SCALE);
+            let power = sum as f32 / pcm.len() as f32;
             self.power += power * (1.0 - self.kept(pcm.len()));
         }
     }
@@ -77,11 +83,9 @@ impl LevelMeter {
 
     /// How loud it is now.
     pub fn level(&self) -> Level {
-        let floor =
-            |db: f32| if db.is_finite() { db.clamp(SILENCE_DBFS, 0.0) } else { SILENCE_DBFS };
         Level {
-            peak_dbfs: floor(20.0 * self.peak.log10()),
-            rms_dbfs: floor(10.0 * self.power.log10()),
+            peak_dbfs: dbfs(self.peak).max(SILENCE_DBFS),
+            rms_dbfs: dbfs(self.power.sqrt()).max(SILENCE_DBFS),
         }
     }
 }
@@ -97,6 +101,16 @@ mod tests {
     fn sine(amplitude: f32, samples: usize) -> Vec<i16> {
         let at = |i: usize| (i as f32 / 16.0 * std::f32::consts::TAU).sin() * amplitude;
         (0..samples).map(|i| at(i).round() as i16).collect()
+    }
+
+    #[test]
+    fn an_amplitude_in_db_never_leaves_the_range_of_a_level_in_rtp() {
+        for (amplitude, db) in [(0.0, -127.0), (-0.0, -127.0), (1e-9, -127.0), (1.0, -90.31)] {
+            assert!(near(dbfs(amplitude), db), "{amplitude}: {}", dbfs(amplitude));
+        }
+        for (amplitude, db) in [(3_276.8, -20.0), (32_768.0, 0.0), (f32::MAX, 0.0)] {
+            assert!(near(dbfs(amplitude), db), "{amplitude}: {}", dbfs(amplitude));
+        }
     }
 
     #[test]

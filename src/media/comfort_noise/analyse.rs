@@ -1,6 +1,7 @@
 //! What background noise is like: its level, and its colour by linear prediction.
 
-use crate::wire::comfort_noise::{ComfortNoise, LOWEST_LEVEL};
+use crate::media::level::dbfs;
+use crate::wire::comfort_noise::ComfortNoise;
 
 /// Poles of the model (about 10, as ITU-T G.711 Appendix II has it).
 const ORDER: usize = 10;
@@ -50,10 +51,8 @@ impl NoiseAnalyser {
 
     /// What the background is like; silence if nothing was heard.
     pub fn describe(&self) -> ComfortNoise {
-        let rms = self.power.sqrt() / 32_768.0;
-        // `as` saturates: silence is the lowest level.
-        let level = (-20.0 * rms.log10()).round() as u8;
-        ComfortNoise::new(level.min(LOWEST_LEVEL), &self.reflection())
+        let level = -dbfs(self.power.sqrt()).round() as u8;
+        ComfortNoise::new(level, &self.reflection())
     }
 
     /// The Levinson-Durbin recursion; the sign is that of ITU-T G.711 Appendix II.

@@ -1,6 +1,8 @@
 //! Automatic gain: speech is brought to a level of -20 dBFS, slowly, measured while the near end
 //! speaks only; a limiter with 1 ms of grain keeps peaks off full scale.
 
+use crate::media::level::dbfs;
+
 /// Level of the louder parts of speech, in dBFS: active speech is then at about -20.
 const TARGET: f32 = -18.0;
 /// Bounds of the gain in dB.
@@ -23,11 +25,6 @@ const DEAD: f32 = 1.5;
 const PEAK: f32 = 29_000.0;
 /// The limiter lets go by this factor per ms: 20 dB/s.
 const RELEASE: f32 = 1.0023;
-
-/// Power in dBFS (0 is a square wave of full scale).
-fn dbfs(power: f32) -> f32 {
-    10.0 * (power / (32_768.0 * 32_768.0) + 1.0e-12).log10()
-}
 
 /// The gain and its limiter.
 #[derive(Debug)]
@@ -88,11 +85,11 @@ impl GainControl {
             self.level = None;
             self.wanted = 0.0;
         } else if speech {
-            let now = dbfs(power);
+            let now = dbfs(power.sqrt());
             if now > QUIET {
                 let level = self.level.get_or_insert(now);
                 *level += if now > *level { LOUDER } else { QUIETER } * (now - *level);
-                let most = (NOISE - dbfs(self.noise)).max(0.0);
+                let most = (NOISE - dbfs(self.noise.sqrt())).max(0.0);
                 let wanted = (TARGET - *level).min(most).clamp(GAIN.0, GAIN.1);
                 if (wanted - self.wanted).abs() > DEAD {
                     self.wanted = wanted;

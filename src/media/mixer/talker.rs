@@ -1,5 +1,7 @@
 //! Who talks: levels, and a choice that does not flicker.
 
+use crate::media::level::dbfs;
+
 /// Quieter than this, dB of full scale, is nobody.
 const AUDIBLE: f32 = -50.0;
 /// Who takes over must be louder by this, dB,
@@ -28,10 +30,7 @@ impl Level {
 
     /// dB of full scale, -127 to 0.
     pub(super) fn db(self) -> f32 {
-        if self.mean <= 0.0 {
-            return -127.0;
-        }
-        (20.0 * (self.mean / 32_768.0).log10()).clamp(-127.0, 0.0)
+        dbfs(self.mean)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What is known of a session: statistics, sources, keys, codecs.
 
 use super::config::{Direction, Payload};
-use super::stats::{MediaStats, SrtpProgress, dbfs};
+use super::stats::{MediaStats, SrtpProgress};
 use super::{MediaSession, Remote};
 use crate::crypto::srtp::{MasterKeyId, Suite};
+use crate::media::level::dbfs;
 use crate::time::Duration;
 use core::net::SocketAddr;
 

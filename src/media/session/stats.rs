@@ -264,8 +264,3 @@ impl MediaStats {
             .saturating_add(self.refused_for(UnprotectError::TooOld))
     }
 }
-
-/// dB of full scale of a mean amplitude.
-pub(super) fn dbfs(mean: f32) -> f32 {
-    if mean <= 0.0 { -127.0 } else { (20.0 * (mean / 32_768.0).log10()).max(-127.0) }
-}
