@@ -5,15 +5,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::drift::DriftControl;
+use super::crossing::Crossing;
 use super::fade::{fade_in, fade_out};
 use super::ring::{Heartbeat, Reader, Stamp, Writer, ring};
-use super::{
-    CAPTURE_MARGIN, EXCESS_SECONDS, MARGIN_STEP, MAX_MARGIN, PAUSE_SECONDS, RING_SECONDS,
-    StreamStats,
-};
-use crate::media::resample::{AdaptiveResampler, UnsupportedRate};
-use crate::time::{Duration, Instant};
+use super::{CAPTURE_MARGIN, PAUSE_SECONDS, RING_SECONDS, StreamStats};
+use crate::media::resample::UnsupportedRate;
+use crate::time::Instant;
 
 /// What both ends know.
 #[derive(Debug, Default)]
@@ -46,9 +43,7 @@ impl CaptureFeed {
 pub(super) struct Capture {
     reader: Reader,
     shared: Arc<Shared>,
-    heartbeat: Heartbeat,
-    resampler: AdaptiveResampler,
-    drift: DriftControl,
+    crossing: Crossing,
     /// What the resampler takes at a time.
     chunk: Vec<i16>,
     /// What came out of it and was not read yet.
@@ -57,14 +52,7 @@ pub(super) struct Capture {
     running: bool,
     /// It begins with the next samples.
     begins: bool,
-    read_at: Option<Instant>,
-    /// Kept in store beside the device's bursts, in seconds, against jitter.
-    margin: f64,
     last: i16,
-    underruns: u64,
-    overruns: u64,
-    /// In store at the last reading, in seconds.
-    delay: f64,
 }
 
 /// Both ends for a device at `device_rate` Hz and a call at `call_rate` Hz.
@@ -72,64 +60,52 @@ pub(super) fn capture(
     device_rate: u32,
     call_rate: u32,
 ) -> Result<(CaptureFeed, Capture), UnsupportedRate> {
-    let resampler = AdaptiveResampler::new(device_rate, call_rate)?;
+    let heartbeat = Heartbeat::default();
+    let crossing = Crossing::new((device_rate, call_rate), heartbeat.clone(), CAPTURE_MARGIN)?;
     let (writer, reader) = ring(device_rate as usize * RING_SECONDS);
-    let (shared, heartbeat) = (Arc::new(Shared::default()), Heartbeat::default());
-    let feed = CaptureFeed { writer, shared: Arc::clone(&shared), heartbeat: heartbeat.clone() };
+    let shared = Arc::new(Shared::default());
+    let feed = CaptureFeed { writer, shared: Arc::clone(&shared), heartbeat };
     let capture = Capture {
         reader,
         shared,
-        heartbeat,
-        chunk: Vec::with_capacity(resampler.room()),
-        resampler,
-        drift: DriftControl::default(),
+        chunk: Vec::with_capacity(crossing.resampler.room()),
+        crossing,
         ready: VecDeque::with_capacity(call_rate as usize / 10),
         running: false,
         begins: false,
-        read_at: None,
-        margin: CAPTURE_MARGIN,
         last: 0,
-        underruns: 0,
-        overruns: 0,
-        delay: 0.0,
     };
     Ok((feed, capture))
 }
 
 impl Capture {
     pub(super) fn heartbeat(&self) -> Heartbeat {
-        self.heartbeat.clone()
+        self.crossing.heartbeat()
     }
 
     /// The correction of now, in ppm of the device's clock.
     #[cfg(test)]
     pub(super) fn correction_ppm(&self) -> f32 {
-        (self.drift.correction() * 1e6) as f32
+        self.crossing.correction_ppm()
     }
 
     pub(super) fn stats(&self) -> StreamStats {
-        StreamStats {
-            underruns: self.underruns,
-            overruns: self.overruns,
-            xruns: self.heartbeat.xruns(),
-            restarts: 0,
-            drift_ppm: self.drift.ppm(),
-            delay: Duration::from_secs_f64(self.delay.clamp(0.0, 10.0)),
-        }
+        self.crossing.stats()
     }
 
     fn device_rate(&self) -> f64 {
-        f64::from(self.resampler.input_rate())
+        f64::from(self.crossing.resampler.input_rate())
     }
 
     fn call_seconds(&self, samples: usize) -> f64 {
-        samples as f64 / f64::from(self.resampler.output_rate())
+        samples as f64 / f64::from(self.crossing.resampler.output_rate())
     }
 
     /// What is to be in store after a reading, in seconds: a device that brings samples in bursts
     /// leaves us alone for the length of one.
     fn target(&self) -> f64 {
-        self.margin + self.shared.burst.load(Ordering::Relaxed) as f64 / self.device_rate()
+        self.crossing.margin()
+            + self.shared.burst.load(Ordering::Relaxed) as f64 / self.device_rate()
     }
 
     /// What there must be before `wanted` samples are read for the first time, in samples of the
@@ -147,13 +123,12 @@ impl Capture {
 
     /// It takes over from another device, whose listener wants to hear what is in store.
     pub(super) fn adopt(&mut self, now: Instant) {
-        self.read_at = Some(now);
+        self.crossing.tick(now);
     }
 
     /// Fills `pcm`, with silence where there is nothing.
     pub(super) fn read(&mut self, now: Instant, pcm: &mut [i16]) {
-        let elapsed = self.read_at.map(|at| now.duration_since(at).as_secs_f64());
-        self.read_at = Some(now);
+        let elapsed = self.crossing.tick(now);
         if elapsed.is_none_or(|elapsed| elapsed > PAUSE_SECONDS) {
             // Nobody listened: what is in store was not said to whoever listens now.
             self.reader.skip(usize::MAX);
@@ -170,8 +145,7 @@ impl Capture {
         if there < pcm.len() {
             fade_out(self.last, pcm.get_mut(there..).unwrap_or_default());
             self.running = false;
-            self.underruns = self.underruns.saturating_add(1);
-            self.margin = (self.margin + MARGIN_STEP).min(MAX_MARGIN);
+            self.crossing.ran_dry();
         }
         self.last = pcm.last().copied().unwrap_or(self.last);
         if self.running {
@@ -187,8 +161,8 @@ impl Capture {
         };
         self.reader.skip(stored.saturating_sub(needed));
         self.ready.clear();
-        self.resampler.reset();
-        self.drift.restart();
+        self.crossing.resampler.reset();
+        self.crossing.restart();
         (self.running, self.begins) = (true, true);
         true
     }
@@ -196,14 +170,14 @@ impl Capture {
     /// Fills `pcm` as far as there is something; returns how far.
     fn take(&mut self, pcm: &mut [i16]) -> usize {
         while self.ready.len() < pcm.len() {
-            let wanted = self.resampler.room();
+            let wanted = self.crossing.resampler.room();
             if self.reader.len() < wanted {
                 break;
             }
             self.chunk.clear();
             let (chunk, ready) = (&mut self.chunk, &mut self.ready);
             self.reader.take(wanted, |sample| chunk.push(sample));
-            self.resampler.process(chunk, |block| ready.extend(block));
+            self.crossing.resampler.process(chunk, |block| ready.extend(block));
         }
         let there = self.ready.len().min(pcm.len());
         for (out, sample) in pcm.iter_mut().zip(self.ready.drain(..there)) {
@@ -217,16 +191,11 @@ impl Capture {
     fn follow(&mut self, now: Instant, elapsed: f64) {
         let rate = self.device_rate();
         let stored = self.shared.stamp.ahead_of(now, self.reader.position(), rate) / rate;
-        self.delay = stored + self.call_seconds(self.ready.len());
-        let error = self.delay - self.target();
-        if error > EXCESS_SECONDS {
+        let stored = stored + self.call_seconds(self.ready.len());
+        if let Some(excess) = self.crossing.follow(stored, self.target(), elapsed) {
             // Samples that came in one heap after a pause of the device: that is delay, no drift.
-            self.reader.skip((error * rate) as usize);
-            self.overruns = self.overruns.saturating_add(1);
-            self.drift.restart();
-            return;
+            self.reader.skip((excess * rate) as usize);
+            self.crossing.restart();
         }
-        let correction = self.drift.update(error, elapsed);
-        self.resampler.set_correction(-correction);
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! The callback of a device touches a lock-free ring and nothing else ([`ring`]). At the other end
 //! of the ring the call's tick converts between the device's clock and its own ([`capture`],
-//! [`playout`], [`drift`]). A call has ports ([`port`]) that stay while devices change; which
+//! [`playout`], [`crossing`], [`drift`]). A call has ports ([`port`]) that stay while devices change; which
 //! devices are used is decided in [`selection`], on a thread of its own ([`manager`]). All but the
 //! last, [`streams`] and [`player`] is tested without any device.
 
 mod capture;
+mod crossing;
 mod drift;
 mod echo;
 mod fade;

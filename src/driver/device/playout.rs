@@ -4,15 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::drift::DriftControl;
+use super::crossing::Crossing;
 use super::fade::Fade;
 use super::ring::{Heartbeat, Reader, Stamp, Writer, ring};
-use super::{
-    EXCESS_SECONDS, MARGIN_STEP, MAX_MARGIN, PAUSE_SECONDS, PLAYOUT_MARGIN, RING_SECONDS,
-    StreamStats,
-};
-use crate::media::resample::{AdaptiveResampler, UnsupportedRate};
-use crate::time::{Duration, Instant};
+use super::{PAUSE_SECONDS, PLAYOUT_MARGIN, RING_SECONDS, StreamStats};
+use crate::media::resample::UnsupportedRate;
+use crate::time::Instant;
 
 /// What a tick brings, in parts of a second.
 const TICKS_PER_SECOND: usize = 50;
@@ -81,17 +78,9 @@ impl PlayoutFeed {
 pub(super) struct Playout {
     writer: Writer,
     shared: Arc<Shared>,
-    heartbeat: Heartbeat,
-    resampler: AdaptiveResampler,
-    drift: DriftControl,
-    written_at: Option<Instant>,
-    margin: f64,
+    crossing: Crossing,
     /// It did play at the last writing.
     played: bool,
-    underruns: u64,
-    overruns: u64,
-    /// In store at the last writing, in seconds.
-    delay: f64,
 }
 
 /// Both ends for a device at `device_rate` Hz and a call at `call_rate` Hz.
@@ -99,91 +88,73 @@ pub(super) fn playout(
     device_rate: u32,
     call_rate: u32,
 ) -> Result<(PlayoutFeed, Playout), UnsupportedRate> {
-    let resampler = AdaptiveResampler::new(call_rate, device_rate)?;
+    let heartbeat = Heartbeat::default();
+    let crossing = Crossing::new((call_rate, device_rate), heartbeat.clone(), PLAYOUT_MARGIN)?;
     let (writer, reader) = ring(device_rate as usize * RING_SECONDS);
-    let (shared, heartbeat) = (Arc::new(Shared::default()), Heartbeat::default());
+    let shared = Arc::new(Shared::default());
     let feed = PlayoutFeed {
         reader,
         shared: Arc::clone(&shared),
-        heartbeat: heartbeat.clone(),
+        heartbeat,
         tick: device_rate as usize / TICKS_PER_SECOND,
         playing: false,
         fade: Fade::default(),
     };
-    let mut playout = Playout {
-        writer,
-        shared,
-        heartbeat,
-        resampler,
-        drift: DriftControl::default(),
-        written_at: None,
-        margin: 0.0,
-        played: false,
-        underruns: 0,
-        overruns: 0,
-        delay: 0.0,
-    };
-    playout.set_margin(PLAYOUT_MARGIN);
+    let playout = Playout { writer, shared, crossing, played: false };
+    playout.tell_margin();
     Ok((feed, playout))
 }
 
 impl Playout {
     pub(super) fn heartbeat(&self) -> Heartbeat {
-        self.heartbeat.clone()
+        self.crossing.heartbeat()
     }
 
     /// The correction of now, in ppm of the device's clock.
     #[cfg(test)]
     pub(super) fn correction_ppm(&self) -> f32 {
-        -(self.drift.correction() * 1e6) as f32
+        -self.crossing.correction_ppm()
     }
 
     pub(super) fn stats(&self) -> StreamStats {
-        StreamStats {
-            underruns: self.underruns,
-            overruns: self.overruns,
-            xruns: self.heartbeat.xruns(),
-            restarts: 0,
-            // A device that is faster empties the store.
-            drift_ppm: -self.drift.ppm(),
-            delay: Duration::from_secs_f64(self.delay.clamp(0.0, 10.0)),
-        }
+        let stats = self.crossing.stats();
+        // A device that is faster empties the store.
+        StreamStats { drift_ppm: -stats.drift_ppm, ..stats }
     }
 
     fn device_rate(&self) -> f64 {
-        f64::from(self.resampler.output_rate())
+        f64::from(self.crossing.resampler.output_rate())
     }
 
-    fn set_margin(&mut self, seconds: f64) {
-        self.margin = seconds;
-        let samples = (seconds * self.device_rate()) as usize;
+    /// Tells the callback's end how much is to be in store.
+    fn tell_margin(&self) {
+        let samples = (self.crossing.margin() * self.device_rate()) as usize;
         self.shared.margin.store(samples, Ordering::Relaxed);
     }
 
     /// Takes `pcm` to be played.
     pub(super) fn write(&mut self, now: Instant, pcm: &[i16]) {
-        let elapsed = self.written_at.map(|at| now.duration_since(at).as_secs_f64());
-        self.written_at = Some(now);
+        let elapsed = self.crossing.tick(now);
         let dry = self.shared.dry.swap(false, Ordering::Acquire);
         // After a pause nobody wonders that it ran dry.
         if dry && elapsed.is_some_and(|elapsed| elapsed <= PAUSE_SECONDS) {
-            self.underruns = self.underruns.saturating_add(1);
-            self.set_margin((self.margin + MARGIN_STEP).min(MAX_MARGIN));
+            self.crossing.ran_dry();
+            self.tell_margin();
         }
         let playing = self.shared.playing.load(Ordering::Acquire);
         if playing && !std::mem::replace(&mut self.played, playing) {
-            self.drift.restart();
+            self.crossing.restart();
         }
         self.played = playing;
         if playing && !self.follow(now, elapsed.unwrap_or(0.0)) {
             return;
         }
         let (writer, mut missing) = (&mut self.writer, 0);
-        self.resampler.process(pcm, |block| {
+        self.crossing.resampler.process(pcm, |block| {
             missing += block.len().saturating_sub(writer.push(block.iter().copied()));
         });
         if playing && missing > 0 {
-            self.overruns = self.overruns.saturating_add(1);
+            self.crossing.ran_over();
         }
     }
 
@@ -191,16 +162,10 @@ impl Playout {
     fn follow(&mut self, now: Instant, elapsed: f64) -> bool {
         let rate = self.device_rate();
         let stored = -self.shared.stamp.ahead_of(now, self.writer.position(), rate) / rate;
-        let waiting = self.resampler.waiting() as f64 / f64::from(self.resampler.input_rate());
-        self.delay = stored + waiting;
+        let resampler = &self.crossing.resampler;
+        let waiting = resampler.waiting() as f64 / f64::from(resampler.input_rate());
         // Until the next writing the device takes what a tick brings; half of that is the middle.
-        let error = self.delay - self.margin - 0.5 / TICKS_PER_SECOND as f64;
-        if error > EXCESS_SECONDS {
-            self.overruns = self.overruns.saturating_add(1);
-            return false;
-        }
-        let correction = self.drift.update(error, elapsed);
-        self.resampler.set_correction(-correction);
-        true
+        let target = self.crossing.margin() + 0.5 / TICKS_PER_SECOND as f64;
+        self.crossing.follow(stored + waiting, target, elapsed).is_none()
     }
 }
