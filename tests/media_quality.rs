@@ -3,25 +3,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
+#[path = "support/line.rs"]
+mod line;
+
+use line::{Pair, address};
 use std::net::SocketAddr;
-use subrosa::crypto::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+use subrosa::crypto::srtp::Suite;
 use subrosa::media::breaker::BreakerReason;
 use subrosa::media::codec::CodecId;
 use subrosa::media::quality::{EModel, mos};
 use subrosa::media::session::{
-    Channel, Direction, DtmfError, MAX_TRANSMIT, MediaConfig, MediaEvent, MediaSecurity,
-    MediaSession, MediaUpdate, Payload,
+    Channel, Direction, DtmfError, MAX_TRANSMIT, MediaConfig, MediaEvent, MediaSession,
+    MediaUpdate, Payload,
 };
 use subrosa::time::{Duration, Instant};
-use subrosa::util::SeededRng;
 use subrosa::wire::dtmf::Digit;
 use subrosa::wire::rtp::{PacketKind, classify};
 
 const MS: Duration = Duration::from_millis(1);
-
-fn addresses() -> [SocketAddr; 2] {
-    ["192.0.2.1:4000".parse().unwrap(), "192.0.2.2:5000".parse().unwrap()]
-}
 
 /// What the link does to a packet: from which end, of which kind, the number of its kind from
 /// there. `None` loses it.
@@ -39,20 +38,12 @@ struct Scene {
 
 impl Scene {
     fn new(codec: CodecId, link: Link, change: fn(&mut MediaConfig)) -> Self {
-        let mut rng = SeededRng::new(8);
-        let keys = [0, 1].map(|_| MasterKey::generate(Suite::AeadAes128Gcm, &mut rng));
-        let ends = [0, 1].map(|end: usize| {
-            let security = MediaSecurity::Srtp {
-                sender: SrtpSender::new(&keys[end]).unwrap(),
-                receiver: SrtpReceiver::new(&keys[1 - end]).unwrap(),
-            };
-            let payload_type = if codec == CodecId::G722 { 9 } else { 0 };
-            let payload = Payload { payload_type, codec };
-            let mut config = MediaConfig::new(payload, addresses()[1 - end], security);
+        let payload_type = if codec == CodecId::G722 { 9 } else { 0 };
+        let pair = Pair { seed: 8, suite: Suite::AeadAes128Gcm, start: Instant::default() };
+        let ends = pair.sessions(Payload { payload_type, codec }, |_, config| {
             (config.write_rate, config.read_rate) = (16_000, 16_000);
             config.dtmf_send = Some(101);
-            change(&mut config);
-            MediaSession::new(Instant::default(), config, &mut rng).unwrap()
+            change(config);
         });
         let (wire, sent, events) = (Vec::new(), [[0; 2]; 2], [vec![], vec![]]);
         Self { ends, wire, link, sent, events, ms: 0 }
@@ -74,7 +65,7 @@ impl Scene {
             }
             let due: Vec<_> = self.wire.extract_if(.., |(at, ..)| *at <= now).collect();
             for (at, to, channel, mut bytes) in due {
-                self.ends[to].handle_datagram(at, channel, &mut bytes, addresses()[1 - to]);
+                self.ends[to].handle_datagram(at, channel, &mut bytes, address(1 - to));
             }
             for end in [0, 1] {
                 self.drive(now, end);
@@ -276,9 +267,8 @@ fn reports_of_nothing_received_stop_it_after_five_of_them() {
     }
     let now = soon.now();
     assert!(!soon.ends[0].restart_sending(now));
-    let [same, _] = [addresses()[1], addresses()[0]];
     let update = |to: SocketAddr| MediaUpdate::new().remote(to, to, true);
-    soon.ends[0].handle_update(now, update(same)).unwrap();
+    soon.ends[0].handle_update(now, update(address(1))).unwrap();
     assert_eq!(soon.ends[0].circuit_breaker(), Some(BreakerReason::MediaTimeout));
     // Another address is another path.
     let other = "192.0.2.3:5000".parse().unwrap();

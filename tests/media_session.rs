@@ -7,13 +7,17 @@
     missing_docs
 )]
 
+#[path = "support/line.rs"]
+mod line;
+
+use line::{Pair, address, keys, srtp};
 use std::net::SocketAddr;
-use subrosa::crypto::srtp::{KeySet, MasterKey, SrtpReceiver, SrtpSender, Suite};
+use subrosa::crypto::srtp::{KeySet, SrtpReceiver, SrtpSender, Suite};
 use subrosa::media::codec::CodecId;
 use subrosa::media::resample::Resampler;
 use subrosa::media::session::{
-    Channel, Direction, MAX_TRANSMIT, MediaConfig, MediaEvent, MediaSecurity, MediaSession,
-    MediaUpdate, NoMediaReason, Payload,
+    Channel, Direction, MAX_TRANSMIT, MediaConfig, MediaEvent, MediaSession, MediaUpdate,
+    NoMediaReason, Payload,
 };
 use subrosa::media::wav::Wav;
 use subrosa::time::{Duration, Instant, UnixTime};
@@ -21,9 +25,6 @@ use subrosa::util::{RngExt, SeededRng};
 use subrosa::wire::dtmf::Digit;
 use subrosa::wire::rtcp::{Compound, RtcpPacket};
 use subrosa::wire::rtp::{PacketKind, RtpHeaderFields, RtpPacket, classify};
-
-const A: &str = "192.0.2.1:4000";
-const B: &str = "192.0.2.2:5000";
 
 fn addr(s: &str) -> SocketAddr {
     s.parse().unwrap()
@@ -39,18 +40,6 @@ fn speech(rate: u32) -> Vec<i16> {
     let mut r = Resampler::new(wav.sample_rate, rate).unwrap();
     r.process(&wav.samples, |s| out.extend_from_slice(s));
     out
-}
-
-fn keys(seed: u64, suite: Suite) -> (MasterKey, MasterKey) {
-    let mut rng = SeededRng::new(seed);
-    (MasterKey::generate(suite, &mut rng), MasterKey::generate(suite, &mut rng))
-}
-
-fn srtp(out: &MasterKey, into: &MasterKey) -> MediaSecurity {
-    MediaSecurity::Srtp {
-        sender: SrtpSender::new(out).unwrap(),
-        receiver: SrtpReceiver::new(into).unwrap(),
-    }
 }
 
 fn payload(codec: CodecId) -> Payload {
@@ -80,26 +69,22 @@ struct World {
 
 impl World {
     fn new(codec: CodecId, rate: u32, link: Link, seed: u64) -> Self {
-        let (ka, kb) = keys(seed, Suite::AesCm128HmacSha1_80);
-        let mut rng = SeededRng::new(seed);
         let now = Instant::from_millis(5_000);
-        let mut end = |remote: &str, security| {
-            let mut config = MediaConfig::new(payload(codec), addr(remote), security);
+        let pair = Pair { seed, suite: Suite::AesCm128HmacSha1_80, start: now };
+        let ends = pair.sessions(payload(codec), |_, config| {
             config.cname = "x7Yd".into();
             config.write_rate = rate;
             config.read_rate = rate;
             config.dtmf_send = Some(101);
             config.dtmf_receive = vec![101];
             config.wall_clock = UnixTime::from_secs(1_800_000_000);
-            MediaSession::new(now, config, &mut rng).unwrap()
-        };
-        let ends = [end(B, srtp(&ka, &kb)), end(A, srtp(&kb, &ka))];
+        });
         Self {
             now,
             rng: SeededRng::new(seed),
             link,
             ends,
-            addresses: [addr(A), addr(B)],
+            addresses: [address(0), address(1)],
             wire: Vec::new(),
             heard: Default::default(),
             events: Default::default(),
@@ -313,7 +298,7 @@ fn new_keys_and_another_codec_take_over_without_a_gap() {
     for chunk in chunks.by_ref().take(100) {
         world.step([chunk, chunk]);
     }
-    let (ka, kb) = keys(99, Suite::AeadAes256Gcm);
+    let [ka, kb] = keys(99, Suite::AeadAes256Gcm);
     let (ka, kb) = (KeySet::from(ka), KeySet::from(kb));
     for (end, (out, into)) in [(&ka, &kb), (&kb, &ka)].into_iter().enumerate() {
         let both = vec![payload(CodecId::Pcmu), payload(CodecId::G722)];
@@ -352,7 +337,7 @@ fn only_an_authentic_packet_moves_the_address_and_forgeries_are_counted() {
     let stats = world.ends[1].stats();
     assert_eq!((stats.auth_failures(), stats.plain_dropped, stats.malformed_rtp), (2, 2, 1));
     assert!(!world.events[1].contains(&MediaEvent::RemoteBye));
-    assert_eq!(world.ends[1].remote_rtp(), addr(A));
+    assert_eq!(world.ends[1].remote_rtp(), address(0));
 
     // The true peer moves (its NAT gave it another port).
     world.addresses[0] = addr("192.0.2.1:4444");
@@ -382,7 +367,7 @@ fn missing_media_is_diagnosed() {
     assert_eq!(world.events[0], [silence]);
 
     let mut world = World::new(CodecId::Pcmu, 8_000, Link::default(), 9);
-    let (wrong, other) = keys(1234, Suite::AesCm128HmacSha1_80);
+    let [wrong, other] = keys(1234, Suite::AesCm128HmacSha1_80);
     let update = MediaUpdate::new().security(srtp(&wrong, &other));
     world.ends[0].handle_update(world.now, update).unwrap();
     (0..1_100).for_each(|_| world.step([&quiet, &quiet]));
@@ -413,8 +398,8 @@ struct Reported {
 
 #[test]
 fn under_srtp_a_collision_changes_our_ssrc_and_sender_reports_count_from_0() {
-    let (ours, theirs) = keys(11, Suite::AeadAes128Gcm);
-    let mut config = MediaConfig::new(payload(CodecId::Pcmu), addr(B), srtp(&ours, &theirs));
+    let [ours, theirs] = keys(11, Suite::AeadAes128Gcm);
+    let mut config = MediaConfig::new(payload(CodecId::Pcmu), address(1), srtp(&ours, &theirs));
     config.wall_clock = UnixTime::from_secs(1_800_000_000);
     let start = Instant::from_millis(5_000);
     let mut session = MediaSession::new(start, config, &mut SeededRng::new(3)).unwrap();
@@ -431,13 +416,13 @@ fn under_srtp_a_collision_changes_our_ssrc_and_sender_reports_count_from_0() {
         }
         if tick == 750 {
             // Our own packet comes back: its key is not the peer's, so it is no collision.
-            session.handle_datagram(now, Channel::Rtp, &mut own, addr(B));
+            session.handle_datagram(now, Channel::Rtp, &mut own, address(1));
             assert_eq!((session.local_ssrc(), session.stats().auth_failures()), (first, 1));
             let fields = RtpHeaderFields { ssrc: first, ..Default::default() };
             let mut buf = [0; MAX_TRANSMIT];
             let len = fields.write_packet(&[0xff; 160], 0, &mut buf).unwrap();
             let mut packet = peer.protect_rtp(&mut buf, len).unwrap().bytes().to_vec();
-            session.handle_datagram(now, Channel::Rtp, &mut packet, addr(B));
+            session.handle_datagram(now, Channel::Rtp, &mut packet, address(1));
             assert_ne!(session.local_ssrc(), first);
         }
         let mut buf = [0; MAX_TRANSMIT];

@@ -1,5 +1,5 @@
-//! One way of a call in memory, with SRTP: a session that speaks and one that hears, or a peer made by
-//! hand that sends whatever it likes to the one that hears.
+//! Pairs of media sessions in memory, with SRTP; and one way of a call: a session that speaks and one
+//! that hears, or a peer made by hand that sends whatever it likes to the one that hears.
 #![allow(dead_code, unreachable_pub)]
 
 use std::net::SocketAddr;
@@ -11,7 +11,6 @@ use subrosa::time::{Duration, Instant};
 use subrosa::util::SeededRng;
 use subrosa::wire::rtp::{PacketKind, RtpHeaderFields, RtpPacket, classify};
 
-const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 /// The SSRC of the peer that is made by hand.
 pub const SSRC: u32 = 0x1234;
 
@@ -19,26 +18,60 @@ pub fn address(side: usize) -> SocketAddr {
     format!("192.0.2.{}:4000", side + 1).parse().unwrap()
 }
 
-fn keys() -> [MasterKey; 2] {
-    let mut rng = SeededRng::new(5);
-    [0, 1].map(|_| MasterKey::generate(SUITE, &mut rng))
+/// The keys of both ways: what each side sends under.
+pub fn keys(seed: u64, suite: Suite) -> [MasterKey; 2] {
+    let mut rng = SeededRng::new(seed);
+    [0, 1].map(|_| MasterKey::generate(suite, &mut rng))
 }
 
-fn session(
-    side: usize,
-    payload: Payload,
-    change: &dyn Fn(usize, &mut MediaConfig),
-) -> (MediaSession, u32) {
-    let keys = keys();
-    let security = MediaSecurity::Srtp {
-        sender: SrtpSender::new(&keys[side]).unwrap(),
-        receiver: SrtpReceiver::new(&keys[1 - side]).unwrap(),
-    };
-    let mut config = MediaConfig::new(payload, address(1 - side), security);
-    change(side, &mut config);
-    let (mut rng, rate) = (SeededRng::new(side as u64 + 1), config.write_rate);
-    (MediaSession::new(Instant::from_millis(1), config, &mut rng).unwrap(), rate)
+pub fn srtp(out: &MasterKey, into: &MasterKey) -> MediaSecurity {
+    MediaSecurity::Srtp {
+        sender: SrtpSender::new(out).unwrap(),
+        receiver: SrtpReceiver::new(into).unwrap(),
+    }
 }
+
+/// Two sessions that speak with each other.
+#[derive(Clone, Copy)]
+pub struct Pair {
+    pub seed: u64,
+    pub suite: Suite,
+    pub start: Instant,
+}
+
+impl Pair {
+    /// The keys of both ways.
+    pub fn keys(&self) -> [MasterKey; 2] {
+        keys(self.seed, self.suite)
+    }
+
+    fn session(
+        &self,
+        side: usize,
+        payload: Payload,
+        change: &dyn Fn(usize, &mut MediaConfig),
+    ) -> (MediaSession, u32) {
+        let keys = self.keys();
+        let security = srtp(&keys[side], &keys[1 - side]);
+        let mut config = MediaConfig::new(payload, address(1 - side), security);
+        change(side, &mut config);
+        let (mut rng, rate) = (SeededRng::new(self.seed + side as u64), config.write_rate);
+        (MediaSession::new(self.start, config, &mut rng).unwrap(), rate)
+    }
+
+    /// Both; `change` tells how each is to be.
+    pub fn sessions(
+        &self,
+        payload: Payload,
+        change: impl Fn(usize, &mut MediaConfig),
+    ) -> [MediaSession; 2] {
+        [0, 1].map(|side| self.session(side, payload, &change).0)
+    }
+}
+
+/// The pair of a [`Line`].
+const PAIR: Pair =
+    Pair { seed: 1, suite: Suite::AesCm128HmacSha1_80, start: Instant::from_millis(1) };
 
 /// An RTP packet that left the first session, opened.
 #[derive(Clone, Debug)]
@@ -63,14 +96,15 @@ pub struct Line {
 
 impl Line {
     pub fn new(payload: Payload, change: impl Fn(usize, &mut MediaConfig)) -> Self {
-        let [(speaker, rate), (hearer, _)] = [0, 1].map(|side| session(side, payload, &change));
+        let [(speaker, rate), (hearer, _)] =
+            [0, 1].map(|side| PAIR.session(side, payload, &change));
         Self {
             now: Instant::from_millis(20),
             rate,
             ends: [speaker, hearer],
             sent: Vec::new(),
             heard: Vec::new(),
-            tap: SrtpReceiver::new(&keys()[0]).unwrap(),
+            tap: SrtpReceiver::new(&PAIR.keys()[0]).unwrap(),
         }
     }
 
@@ -127,7 +161,10 @@ pub struct Listener {
 
 impl Listener {
     pub fn new(payload: Payload, change: impl Fn(usize, &mut MediaConfig)) -> Self {
-        Self { session: session(1, payload, &change).0, peer: SrtpSender::new(&keys()[0]).unwrap() }
+        Self {
+            session: PAIR.session(1, payload, &change).0,
+            peer: SrtpSender::new(&PAIR.keys()[0]).unwrap(),
+        }
     }
 
     /// A packet of the peer arrives.
