@@ -15,7 +15,7 @@ mod jitter_trace;
 mod spectrum;
 
 use jitter_player::{payloads, play};
-use jitter_trace::{PROFILES, Profile, trace};
+use jitter_trace::{Arrival, PROFILES, Profile, trace};
 use spectrum::speech;
 
 const PACKETS: u32 = 3_000;
@@ -28,11 +28,11 @@ struct Bound {
 /// As measured, and a little more.
 fn bound(profile: Profile) -> Bound {
     let (mean_ms, concealed_ms) = match profile {
-        Profile::Clean | Profile::Duplicates => (12.0, 0.0),
+        Profile::Still | Profile::Clean | Profile::Duplicates => (12.0, 0.0),
         Profile::Loss(0..=10) => (12.0, 20.0),
         Profile::Loss(_) | Profile::Bursts => (12.0, 20.0),
         Profile::Jitter => (54.0, 40.0),
-        Profile::Spikes => (49.0, 1_750.0),
+        Profile::Spikes(_) => (49.0, 1_750.0),
         Profile::Reorder => (104.0, 400.0),
     };
     Bound { mean_ms, concealed_ms }
@@ -48,7 +48,7 @@ fn the_delay_is_short_and_little_is_concealed_under_each_profile() {
             let arrivals = trace(profile, PACKETS, seed);
             let out = play(&arrivals, &payloads);
             let mut came = vec![false; PACKETS as usize];
-            arrivals.iter().for_each(|(_, n)| came[*n as usize] = true);
+            arrivals.iter().for_each(|arrival| came[arrival.packet as usize] = true);
             mean += out.mean() / 5.0;
             concealed += out.concealed_ms / 5.0;
             lost += came.iter().filter(|c| !**c).count() as f64 * 20.0 / 5.0;
@@ -68,9 +68,9 @@ fn after_a_spike_the_delay_soon_is_what_it_was() {
     for phase in 0..10 {
         let (spike, mut arrivals) =
             (20_000_000 + phase * 7_300, trace(Profile::Clean, 1_600, phase));
-        for (at, n) in &mut arrivals {
-            if (spike..spike + 150_000).contains(at) {
-                *at = spike + 150_000 + u64::from(*n % 50);
+        for Arrival { at_us, packet } in &mut arrivals {
+            if (spike..spike + 150_000).contains(at_us) {
+                *at_us = spike + 150_000 + u64::from(*packet % 50);
             }
         }
         let out = play(&arrivals, &payloads);
@@ -92,9 +92,10 @@ fn an_hour_of_clock_drift_makes_no_gap() {
     let payloads = payloads(&speech, HOUR);
     for ppm in [-300i64, 300] {
         let arrivals: Vec<_> = (0..HOUR)
-            .map(|n| {
-                let sent = i64::from(n) * 20_000;
-                ((30_000 + sent + sent * ppm / 1_000_000).cast_unsigned(), n)
+            .map(|packet| {
+                let sent = i64::from(packet) * 20_000;
+                let at_us = (30_000 + sent + sent * ppm / 1_000_000).cast_unsigned();
+                Arrival { at_us, packet }
             })
             .collect();
         let out = play(&arrivals, &payloads);

@@ -67,7 +67,7 @@ pub fn play(arrivals: &[Arrival], payloads: &[[u8; FRAME]]) -> Outcome {
     let (mut decoder, mut conceal) = (G711::new(Law::Mu), PitchRepeat::new(8_000));
     let mut scale = OverlapAdd::new(8_000);
     let mut out = Outcome::default();
-    let (mut arrivals, end) = (arrivals.iter().peekable(), arrivals.last().map_or(0, |a| a.0));
+    let (mut arrivals, end) = (arrivals.iter().peekable(), arrivals.last().map_or(0, |a| a.at_us));
     let mut pcm = vec![0i16; 4_000];
     let mut ready = 0;
     let mut concealing = false;
@@ -76,7 +76,7 @@ pub fn play(arrivals: &[Arrival], payloads: &[[u8; FRAME]]) -> Outcome {
         if at > end {
             break;
         }
-        while let Some((arrived, n)) = arrivals.next_if(|(arrived, _)| *arrived <= at) {
+        while let Some(Arrival { at_us, packet: n }) = arrivals.next_if(|a| a.at_us <= at) {
             let packet = Packet {
                 sequence: (*n as u16).wrapping_add(65_000),
                 timestamp: n * FRAME as u32,
@@ -84,7 +84,7 @@ pub fn play(arrivals: &[Arrival], payloads: &[[u8; FRAME]]) -> Outcome {
                 ticks: FRAME as u32,
                 payload: &payloads[*n as usize],
             };
-            buffer.insert(Instant::from_micros(EPOCH_US + arrived), packet);
+            buffer.insert(Instant::from_micros(EPOCH_US + at_us), packet);
         }
         let now = Instant::from_micros(EPOCH_US + at);
         let want = (READ_US / 125) as usize;

@@ -1,17 +1,22 @@
-//! When the packets of a stream arrive under the network profiles: 20 ms each, sent on the tick.
+//! When the packets of a stream arrive under the network profiles: 20 ms each, sent on the tick. Drawn
+//! once from a seed, so that every receiver that is compared gets the same packets at the same times.
 #![allow(dead_code, unreachable_pub)]
 
 use subrosa::util::{RngExt, SeededRng};
 
 /// Milliseconds of audio in a packet.
 pub const PTIME_MS: u64 = 20;
-/// Every packet is on the way for this long at least.
+/// The same in microseconds.
+pub const PTIME_US: u64 = PTIME_MS * 1_000;
+/// Every packet is on the way for this long at least, in microseconds.
 pub const TRANSIT_US: u64 = 30_000;
 
 /// A network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Nothing happens.
+    /// Nothing happens, to the microsecond.
+    Still,
+    /// Nothing happens, but for 2 ms of small jitter, which all that follow have too.
     Clean,
     /// Random loss, per mille.
     Loss(u32),
@@ -20,11 +25,23 @@ pub enum Profile {
     /// Each packet is up to 40 ms late, on its own: some overtake others.
     Jitter,
     /// The link stands still for 150 ms, on average every five seconds; then all comes at once.
-    Spikes,
+    /// Before this packet it does for sure: a short recording may meet no other.
+    Spikes(Option<u32>),
     /// 5 % of the packets come after the five that were sent next.
     Reorder,
     /// 10 % come twice.
     Duplicates,
+}
+
+impl Profile {
+    /// The share of packets that it loses, in percent.
+    pub fn loss_percent(self) -> u8 {
+        match self {
+            Self::Loss(permille) => (permille / 10) as u8,
+            Self::Bursts => 10,
+            _ => 0,
+        }
+    }
 }
 
 /// P1 to P8.
@@ -35,30 +52,36 @@ pub const PROFILES: [(&str, Profile); 9] = [
     ("P3", Profile::Bursts),
     ("P4", Profile::Loss(200)),
     ("P5", Profile::Jitter),
-    ("P6", Profile::Spikes),
+    ("P6", Profile::Spikes(None)),
     ("P7", Profile::Reorder),
     ("P8", Profile::Duplicates),
 ];
 
-/// One arrival: when, in microseconds, and the number of the packet.
-pub type Arrival = (u64, u32);
-
-/// When packet `n` is sent.
-pub fn sent_us(n: u32) -> u64 {
-    u64::from(n) * PTIME_MS * 1_000
+/// A packet comes at this time, in microseconds after the first one was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub at_us: u64,
+    pub packet: u32,
 }
 
-/// The arrivals of `packets` packets in order of time. All profiles have 2 ms of small jitter.
+/// When a packet is sent.
+pub fn sent_us(packet: u32) -> u64 {
+    u64::from(packet) * PTIME_US
+}
+
+/// The arrivals of `packets` packets in order of time.
 pub fn trace(profile: Profile, packets: u32, seed: u64) -> Vec<Arrival> {
     let mut rng = SeededRng::new(seed);
     let mut arrivals = Vec::new();
     let (mut bad, mut stalled_until, mut newest) = (false, 0, 0);
-    for n in 0..packets {
-        let sent = sent_us(n);
-        let mut at = sent + TRANSIT_US + u64::from(rng.below(2_000));
+    for packet in 0..packets {
+        let mut at = sent_us(packet) + TRANSIT_US;
+        if profile != Profile::Still {
+            at += u64::from(rng.below(2_000));
+        }
         let mut copies = 1;
         match profile {
-            Profile::Clean => {}
+            Profile::Still | Profile::Clean => {}
             Profile::Loss(permille) => copies = u32::from(rng.below(1_000) >= permille),
             Profile::Bursts => {
                 // Leaves the bad state with 1/3; enters it so that a tenth of the time is bad.
@@ -66,17 +89,13 @@ pub fn trace(profile: Profile, packets: u32, seed: u64) -> Vec<Arrival> {
                 copies = u32::from(!bad);
             }
             Profile::Jitter => at += u64::from(rng.below(40_000)),
-            Profile::Spikes => {
-                if rng.below(250) == 0 {
-                    stalled_until = sent + TRANSIT_US + 150_000;
+            Profile::Spikes(sure) => {
+                if rng.below(250) == 0 || sure == Some(packet) {
+                    stalled_until = sent_us(packet) + TRANSIT_US + 150_000;
                 }
                 at = at.max(stalled_until);
             }
-            Profile::Reorder => {
-                if rng.below(20) == 0 {
-                    at += 5 * PTIME_MS * 1_000 + 3_000;
-                }
-            }
+            Profile::Reorder => at += if rng.below(20) == 0 { 5 * PTIME_US + 3_000 } else { 0 },
             Profile::Duplicates => copies = 1 + u32::from(rng.below(10) == 0),
         }
         // What is not reordered on purpose stays in order.
@@ -84,8 +103,10 @@ pub fn trace(profile: Profile, packets: u32, seed: u64) -> Vec<Arrival> {
             at = at.max(newest);
             newest = at;
         }
-        (0..copies).for_each(|copy| arrivals.push((at + u64::from(copy) * 500, n)));
+        for copy in 0..copies {
+            arrivals.push(Arrival { at_us: at + u64::from(copy) * 500, packet });
+        }
     }
-    arrivals.sort_by_key(|(at, _)| *at);
+    arrivals.sort_by_key(|arrival| arrival.at_us);
     arrivals
 }

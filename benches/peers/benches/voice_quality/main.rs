@@ -8,6 +8,7 @@ mod cost;
 mod files;
 mod netq;
 mod scenes;
+#[path = "../../../../tests/support/jitter_trace.rs"]
 mod trace;
 
 use call::Setup;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use subrosa::media::codec::OpusBackend;
 use subrosa::media::dsp::ProcessingConfig;
 use subrosa::media::wav::Wav;
+use trace::{PROFILES, Profile};
 
 #[global_allocator]
 static ALLOCATOR: cost::Counting = cost::Counting;
@@ -47,13 +49,23 @@ fn main() {
     folder.facts(&facts);
 }
 
+/// The networks that are measured, by name. What a codec does alone is heard over one that does
+/// nothing at all; clips of some seconds meet a spike after three of them.
+fn networks() -> impl Iterator<Item = (&'static str, Profile)> {
+    PROFILES.into_iter().map(|(name, profile)| match profile {
+        Profile::Clean => (name, Profile::Still),
+        Profile::Spikes(_) => (name, Profile::Spikes(Some(150))),
+        other => (name, other),
+    })
+}
+
 /// All clips over all networks, then the cost and the delay of the engine alone.
 fn measure(folder: &Folder, name: &str, setup: Setup, facts: &mut Vec<(String, f64)>) {
     let clips = folder.clips(setup.rate);
-    for (network, kind, loss) in trace::NETWORKS {
-        let setup = Setup { expected_loss: loss, ..setup };
+    for (network, profile) in networks() {
+        let setup = Setup { expected_loss: profile.loss_percent(), ..setup };
         for (number, (clip, wav)) in clips.iter().enumerate() {
-            let arrivals = trace::draw(kind, packets(wav), 100 + number as u64);
+            let arrivals = trace::trace(profile, packets(wav), 100 + number as u64);
             let heard = call::talk(setup, &wav.samples, &arrivals, number as u64);
             folder.trace(network, clip, &arrivals);
             folder.heard(name, network, clip, setup.rate, &heard);
@@ -85,11 +97,11 @@ fn jitter(folder: &Folder, facts: &mut Vec<(String, f64)>) {
     folder.sound(&format!("long/{}", setup.rate), &wav);
     std::thread::scope(|threads| {
         let mut peers = Vec::new();
-        for (network, kind, _) in trace::NETWORKS {
+        for (network, profile) in networks() {
             if !JITTER_NETWORKS.contains(&network) {
                 continue;
             }
-            let arrivals = trace::draw(kind, packets(&wav), 99);
+            let arrivals = trace::trace(profile, packets(&wav), 99);
             let heard = call::talk(setup, &wav.samples, &arrivals, 99);
             folder.trace(network, LONG, &arrivals);
             folder.heard(JITTER_CODEC, network, LONG, setup.rate, &heard);
