@@ -24,8 +24,6 @@ if [ -n "$ghash" ]; then
 fi
 for source in tests/c/*.c; do
   name=$(basename "$source" .c)
-  # It needs the feature `audio-device` and devices: tests/interop/audio_device.sh runs it.
-  [ "$name" != audio_device ] || continue
   # shellcheck disable=SC2086
   cc $flags "$source" examples/c/wav.c $wrap "$lib" -lpthread -ldl -lm -o "$out/$name"
   [ "$name" = "$real_time" ] || try "$name under valgrind" valgrind -q --suppressions=tests/c/valgrind.supp --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect "$out/$name" "$data"

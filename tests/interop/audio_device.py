@@ -1,5 +1,5 @@
 """Two phones with real audio devices. usage: audio_device.py WORKDIR SOFTPHONE
-WORKDIR/audio_device is tests/c/audio_device.c, made by audio_device.sh.
+WORKDIR/audio_device is audio_device.c, made by audio_device.sh.
 
 Each phone has a microphone (the monitor of a null sink that speech is played into) and a
 loudspeaker (another null sink, whose monitor is recorded). Both speak at once; what comes out at

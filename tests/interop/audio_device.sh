@@ -21,7 +21,7 @@ cargo rustc --release --lib --crate-type cdylib --features ffi,audio-device || e
 built=${CARGO_TARGET_DIR:-target}/release
 work=${1:-$(mktemp -d)} || exit 2
 work=$(cd "$work" && pwd) || exit 2
-"${CC:-cc}" -std=c99 -Wall -Wextra -Werror -Iinclude -Itests/c tests/c/audio_device.c -L"$built" -lsubrosa \
+"${CC:-cc}" -std=c99 -Wall -Wextra -Werror -Iinclude -Itests/c tests/interop/audio_device.c -L"$built" -lsubrosa \
   -Wl,-rpath,"$(cd "$built" && pwd)" -o "$work/audio_device" || exit 1
 /usr/bin/python3 tests/interop/audio_device.py "$work" "$built/examples/softphone"
 status=$?
