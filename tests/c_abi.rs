@@ -127,24 +127,32 @@ fn tone(hz: u32) -> Vec<i16> {
     samples
 }
 
-/// A Rust phone that takes and makes secure calls only.
+/// A Rust phone that takes and makes secure calls only, and the port that it listens at.
 fn rust_phone() -> (Phone, AccountId, u16) {
-    let papers = papers();
-    let mut config = Phone::config_trusting(TrustAnchors::from_pem(papers.ca.as_bytes()).unwrap());
-    config.local_ip = [127, 0, 0, 1].into();
-    let (chain, key) = (papers.certificate.as_bytes(), papers.key.as_bytes());
-    config.identity = Some(TlsIdentity::from_pem(chain, key).unwrap());
-    config.listen_tls = Some(([127, 0, 0, 1], 0).into());
-    let phone = Phone::builder(config).dns(DnsConfig::new(vec![])).start().unwrap();
-    let mut account = AccountConfig::new("sip:rust@localhost".parse().unwrap());
-    account.register = false;
-    account.policy = SecurityPolicy::Required;
-    let account = phone.add_account(account).unwrap();
+    let (phone, account) = rust_phone_with(true);
     let port = wait(&phone, |event| match event {
         Event::Listening { transport: Transport::Tls, local } => Some(local.port()),
         _ => None,
     });
     (phone, account, port)
+}
+
+/// The same, which can prove who it is, and listen, or not.
+fn rust_phone_with(certificate: bool) -> (Phone, AccountId) {
+    let papers = papers();
+    let mut config = Phone::config_trusting(TrustAnchors::from_pem(papers.ca.as_bytes()).unwrap());
+    config.local_ip = [127, 0, 0, 1].into();
+    if certificate {
+        let (chain, key) = (papers.certificate.as_bytes(), papers.key.as_bytes());
+        config.identity = Some(TlsIdentity::from_pem(chain, key).unwrap());
+        config.listen_tls = Some(([127, 0, 0, 1], 0).into());
+    }
+    let phone = Phone::builder(config).dns(DnsConfig::new(vec![])).start().unwrap();
+    let mut account = AccountConfig::new("sip:rust@localhost".parse().unwrap());
+    account.register = false;
+    account.policy = SecurityPolicy::Required;
+    let account = phone.add_account(account).unwrap();
+    (phone, account)
 }
 
 /// The first event that `want` picks.
@@ -306,6 +314,29 @@ fn the_rust_phone_calls_the_desk_phone() {
     assert!(rest.contains("security: Encrypted to your provider"), "{rest}");
     assert_tone(&recorded, RUST_TONE, "the desk phone");
     assert_tone(&all(&heard), C_TONE, "the Rust phone");
+}
+
+#[test]
+fn after_a_call_from_nobody_in_particular_the_desk_phone_has_a_status_of_its_own() {
+    let (phone, account) = rust_phone_with(false);
+    let mut desk = Desk::start("stranger", &["--answer", "--seconds", "30"]);
+    let port = desk.line("listening: tls 127.0.0.1:");
+    let to = format!("sip:desk@localhost:{port};transport=tls").parse().unwrap();
+    let (audio, heard) = audio();
+    let call = phone.place_call(account, to, CallOptions::default(), audio).unwrap();
+    wait(&phone, |event| matches!(event, Event::CallEstablished { .. }).then_some(()));
+    let deadline = Instant::now() + PATIENCE;
+    while heard.len() < RATE as usize * 3 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Who calls knows whom; who answers does not, though everything is encrypted.
+    assert_eq!(padlock(&phone, call), Padlock::EncryptedToProvider);
+    phone.hang_up(call).unwrap();
+    let (code, rest, recorded) = desk.finish();
+    assert_eq!(code, Some(4), "{rest}");
+    let why = "security: The voice is encrypted, but the other end did not prove who it is";
+    assert!(rest.contains(why), "{rest}");
+    assert_tone(&recorded, RUST_TONE, "the desk phone");
 }
 
 /// A DNS server that knows one domain: its SIP server over TLS by SRV, which points to a name

@@ -105,7 +105,7 @@ static void ask_dns_again(void) {
 static void show_security(void) {
     subrosa_security_report report = {.size = sizeof report};
     if (subrosa_call_security(engine, call, &report) != SUBROSA_OK) return;
-    secure = report.padlock == SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER;
+    secure = report.padlock >= SUBROSA_PADLOCK_ENCRYPTED_TO_PROVIDER;
     printf("padlock: %.*s\n", (int)report.padlock_text.len, report.padlock_text.ptr);
 }
 
@@ -463,5 +463,6 @@ int main(int argc, char **argv) {
     subrosa_engine_free(engine);
     if (failed_listen) fatal("listen", "a port is taken");
     if (!was_established) return 3;
+    /* "required" encrypts; whether the far end proves who it is is its own affair. */
     return opt.policy == SUBROSA_POLICY_REQUIRED && !secure ? 4 : 0;
 }

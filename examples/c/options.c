@@ -23,7 +23,8 @@ static void usage(void) {
             "  --dns IP:PORT      the DNS server (the first of /etc/resolv.conf)\n"
             "  --limit N          give up after N seconds in all (60)\n"
             "Exit status: 0 after a call, 1 if something cannot be used, 2 for a wrong option,\n"
-            "3 if there was no call, 4 after a call that the policy should not have let be plain.\n");
+            "3 if there was no call, 4 after a call with an open padlock under the policy required: its\n"
+            "caller had no certificate, say, or it ended before the keys were agreed.\n");
     exit(2);
 }
 
