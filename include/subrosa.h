@@ -2553,178 +2553,6 @@ typedef struct subrosa_verdict {
 } subrosa_verdict;
 
 /**
- * Counters of what came from the network and was no good. Set `size` to sizeof before asking.
- */
-typedef struct subrosa_engine_stats {
-    /**
-     * sizeof this struct.
-     */
-    uint32_t size;
-    /**
-     * 0; keeps the layout the same everywhere.
-     */
-    uint32_t reserved;
-    /**
-     * SIP messages received.
-     */
-    uint64_t received;
-    /**
-     * SIP messages sent.
-     */
-    uint64_t sent;
-    /**
-     * Datagrams or frames that were not SIP.
-     */
-    uint64_t malformed;
-    /**
-     * Connections and sources that were turned away.
-     */
-    uint64_t turned_away;
-    /**
-     * TLS connections that failed.
-     */
-    uint64_t tls_failures;
-    /**
-     * Requests that came in again.
-     */
-    uint64_t retransmissions_in;
-    /**
-     * Messages sent again.
-     */
-    uint64_t retransmissions_out;
-    /**
-     * Requests that were refused for what they ask.
-     */
-    uint64_t refused_requests;
-    /**
-     * Requests and responses that belong to no call.
-     */
-    uint64_t strays;
-    /**
-     * Datagrams on a media socket that has no session.
-     */
-    uint64_t stray_media;
-    /**
-     * Datagrams given to the engine that are for a session that was taken.
-     */
-    uint64_t taken_media;
-    /**
-     * Outputs and messages dropped because nobody polled for them.
-     */
-    uint64_t overflowed;
-    /**
-     * Requests that came in.
-     */
-    uint64_t requests_in;
-    /**
-     * Requests that went out.
-     */
-    uint64_t requests_out;
-    /**
-     * Requests refused with 503 for want of room.
-     */
-    uint64_t overloaded;
-    /**
-     * Requests refused with 482 because they came by another way already.
-     */
-    uint64_t merged;
-    /**
-     * CANCELs that matched no INVITE.
-     */
-    uint64_t unmatched_cancels;
-    /**
-     * Responses to nothing that was asked.
-     */
-    uint64_t stray_responses;
-    /**
-     * Responses that only look like answers to what was asked.
-     */
-    uint64_t foreign_responses;
-    /**
-     * Messages without a usable Via.
-     */
-    uint64_t without_via;
-    /**
-     * Messages dropped because nobody polled for them.
-     */
-    uint64_t backlogged;
-    /**
-     * Transactions that failed by timeout.
-     */
-    uint64_t timeouts;
-    /**
-     * Transactions that failed by the transport.
-     */
-    uint64_t transport_errors;
-    /**
-     * Malformed messages that were answered.
-     */
-    uint64_t malformed_answered;
-    /**
-     * Messages that could not be built or sent.
-     */
-    uint64_t unsendable;
-    /**
-     * Records of the log that were dropped because nobody took them.
-     */
-    uint64_t log_dropped;
-    /**
-     * Messages of the SIP trace that were dropped because nobody took them.
-     */
-    uint64_t trace_dropped;
-    /**
-     * Events that were dropped because nobody polled for them.
-     */
-    uint64_t events_dropped;
-    /**
-     * Requests within a secure call that came over a connection which is not its own.
-     */
-    uint64_t foreign_requests;
-    /**
-     * Calls that were refused before the phone could ring (SUBROSA_EVENT_INCOMING_REFUSED).
-     */
-    uint64_t refused_calls;
-    /**
-     * What `malformed` counts, by reason: subrosa_reason_text names each.
-     */
-    uint64_t malformed_by[SUBROSA_MAX_REASONS];
-    /**
-     * Session descriptions of far ends that were refused, by reason.
-     */
-    uint64_t sdp_refused_by[SUBROSA_MAX_REASONS];
-} subrosa_engine_stats;
-
-/**
- * What the phone's thread itself had to drop. Set `size` to sizeof before asking.
- */
-typedef struct subrosa_driver_stats {
-    /**
-     * sizeof this struct.
-     */
-    uint32_t size;
-    /**
-     * 0; keeps the layout the same everywhere.
-     */
-    uint32_t reserved;
-    /**
-     * Datagrams that the operating system did not take.
-     */
-    uint64_t datagrams_refused;
-    /**
-     * Connections that were not accepted because there were too many.
-     */
-    uint64_t connections_refused;
-    /**
-     * Audio ticks skipped because the thread woke up too late.
-     */
-    uint64_t ticks_skipped;
-    /**
-     * Events that nobody took.
-     */
-    uint64_t events_dropped;
-} subrosa_driver_stats;
-
-/**
  * What the processing of a call's audio knows. Set `size` to sizeof before asking.
  */
 typedef struct subrosa_processing_stats {
@@ -2993,6 +2821,178 @@ typedef struct subrosa_call_levels {
      */
     float received_rms_dbfs;
 } subrosa_call_levels;
+
+/**
+ * Counters of what came from the network and was no good. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_engine_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * SIP messages received.
+     */
+    uint64_t received;
+    /**
+     * SIP messages sent.
+     */
+    uint64_t sent;
+    /**
+     * Datagrams or frames that were not SIP.
+     */
+    uint64_t malformed;
+    /**
+     * Connections and sources that were turned away.
+     */
+    uint64_t turned_away;
+    /**
+     * TLS connections that failed.
+     */
+    uint64_t tls_failures;
+    /**
+     * Requests that came in again.
+     */
+    uint64_t retransmissions_in;
+    /**
+     * Messages sent again.
+     */
+    uint64_t retransmissions_out;
+    /**
+     * Requests that were refused for what they ask.
+     */
+    uint64_t refused_requests;
+    /**
+     * Requests and responses that belong to no call.
+     */
+    uint64_t strays;
+    /**
+     * Datagrams on a media socket that has no session.
+     */
+    uint64_t stray_media;
+    /**
+     * Datagrams given to the engine that are for a session that was taken.
+     */
+    uint64_t taken_media;
+    /**
+     * Outputs and messages dropped because nobody polled for them.
+     */
+    uint64_t overflowed;
+    /**
+     * Requests that came in.
+     */
+    uint64_t requests_in;
+    /**
+     * Requests that went out.
+     */
+    uint64_t requests_out;
+    /**
+     * Requests refused with 503 for want of room.
+     */
+    uint64_t overloaded;
+    /**
+     * Requests refused with 482 because they came by another way already.
+     */
+    uint64_t merged;
+    /**
+     * CANCELs that matched no INVITE.
+     */
+    uint64_t unmatched_cancels;
+    /**
+     * Responses to nothing that was asked.
+     */
+    uint64_t stray_responses;
+    /**
+     * Responses that only look like answers to what was asked.
+     */
+    uint64_t foreign_responses;
+    /**
+     * Messages without a usable Via.
+     */
+    uint64_t without_via;
+    /**
+     * Messages dropped because nobody polled for them.
+     */
+    uint64_t backlogged;
+    /**
+     * Transactions that failed by timeout.
+     */
+    uint64_t timeouts;
+    /**
+     * Transactions that failed by the transport.
+     */
+    uint64_t transport_errors;
+    /**
+     * Malformed messages that were answered.
+     */
+    uint64_t malformed_answered;
+    /**
+     * Messages that could not be built or sent.
+     */
+    uint64_t unsendable;
+    /**
+     * Records of the log that were dropped because nobody took them.
+     */
+    uint64_t log_dropped;
+    /**
+     * Messages of the SIP trace that were dropped because nobody took them.
+     */
+    uint64_t trace_dropped;
+    /**
+     * Events that were dropped because nobody polled for them.
+     */
+    uint64_t events_dropped;
+    /**
+     * Requests within a secure call that came over a connection which is not its own.
+     */
+    uint64_t foreign_requests;
+    /**
+     * Calls that were refused before the phone could ring (SUBROSA_EVENT_INCOMING_REFUSED).
+     */
+    uint64_t refused_calls;
+    /**
+     * What `malformed` counts, by reason: subrosa_reason_text names each.
+     */
+    uint64_t malformed_by[SUBROSA_MAX_REASONS];
+    /**
+     * Session descriptions of far ends that were refused, by reason.
+     */
+    uint64_t sdp_refused_by[SUBROSA_MAX_REASONS];
+} subrosa_engine_stats;
+
+/**
+ * What the phone's thread itself had to drop. Set `size` to sizeof before asking.
+ */
+typedef struct subrosa_driver_stats {
+    /**
+     * sizeof this struct.
+     */
+    uint32_t size;
+    /**
+     * 0; keeps the layout the same everywhere.
+     */
+    uint32_t reserved;
+    /**
+     * Datagrams that the operating system did not take.
+     */
+    uint64_t datagrams_refused;
+    /**
+     * Connections that were not accepted because there were too many.
+     */
+    uint64_t connections_refused;
+    /**
+     * Audio ticks skipped because the thread woke up too late.
+     */
+    uint64_t ticks_skipped;
+    /**
+     * Events that nobody took.
+     */
+    uint64_t events_dropped;
+} subrosa_driver_stats;
 
 /**
  * One SIP message of the trace. Set `size` to sizeof before asking.
@@ -4671,24 +4671,6 @@ subrosa_status subrosa_phone_set_local_ip(struct subrosa_phone *phone, struct su
 subrosa_status subrosa_phone_network_changed(struct subrosa_phone *phone);
 
 /**
- * Counters of what came from the network and was no good.
- */
-subrosa_status subrosa_phone_get_stats(const struct subrosa_phone *phone,
-                                       struct subrosa_engine_stats *out);
-
-/**
- * As subrosa_engine_get_load.
- */
-subrosa_status subrosa_phone_get_load(const struct subrosa_phone *phone,
-                                      struct subrosa_engine_load *out);
-
-/**
- * What the phone's thread itself had to drop.
- */
-subrosa_status subrosa_phone_driver_stats(const struct subrosa_phone *phone,
-                                          struct subrosa_driver_stats *out);
-
-/**
  * Calls `to`, a SIP or SIPS URI, from an account, and gives the call's id. `audio` is used up;
  * NULL is silence. Its sample rate must be that of the options.
  */
@@ -4925,6 +4907,24 @@ subrosa_status subrosa_phone_safety_number(const struct subrosa_phone *phone,
  * As subrosa_call_confirm_safety_number.
  */
 subrosa_status subrosa_phone_confirm_safety_number(struct subrosa_phone *phone, uint64_t call);
+
+/**
+ * Counters of what came from the network and was no good.
+ */
+subrosa_status subrosa_phone_get_stats(const struct subrosa_phone *phone,
+                                       struct subrosa_engine_stats *out);
+
+/**
+ * As subrosa_engine_get_load.
+ */
+subrosa_status subrosa_phone_get_load(const struct subrosa_phone *phone,
+                                      struct subrosa_engine_load *out);
+
+/**
+ * What the phone's thread itself had to drop.
+ */
+subrosa_status subrosa_phone_driver_stats(const struct subrosa_phone *phone,
+                                          struct subrosa_driver_stats *out);
 
 /**
  * As subrosa_engine_tls_options.

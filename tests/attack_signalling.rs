@@ -15,6 +15,8 @@ mod pair;
 mod peer;
 #[path = "support/provider.rs"]
 mod provider;
+#[path = "support/rewrite.rs"]
+mod rewrite;
 #[path = "support/scene.rs"]
 mod scene;
 #[path = "support/sim_registrar.rs"]
@@ -26,7 +28,8 @@ use hop::{answer, at, description};
 use lab::{Lab, SDP, their_invite};
 use pair::{Setup, USUAL};
 use provider::{Provider, is_invite, keyed};
-use scene::{Door, Fate, OnPath, Piece, Scene, sent, wire};
+use rewrite::{rewrite, without};
+use scene::{Door, Fate, OnPath, Scene, sent, wire};
 use sim_registrar::Registrar;
 use subrosa::crypto::tls::TrustAnchors;
 use subrosa::engine::{
@@ -34,8 +37,8 @@ use subrosa::engine::{
     Padlock, SecurityPolicy, StepOutcome,
 };
 use subrosa::sdp::SdpFault;
+use subrosa::sim::World;
 use subrosa::sim::wiretap::{Kind, Packet};
-use subrosa::sim::{Net, World};
 use subrosa::sip::Transport;
 use subrosa::time::Duration;
 use subrosa::wire::sip::{HeaderName, Message, MessageBuilder, Method, Uri};
@@ -52,35 +55,6 @@ const ENCRYPTED: &str = "Encrypted to your provider: nobody on the way there can
 const IN_THE_CLEAR: &str = "Not encrypted: others on the way can listen.";
 const ONLY_SIGNALLING: &str =
     "Only the call's set-up is encrypted: others on the way can hear the voice.";
-
-/// Changes the session descriptions of messages in the clear; their length follows.
-fn rewrite(
-    mut change: impl FnMut(&str) -> String + Send,
-) -> impl FnMut(&mut Net<'_>, &mut Piece<'_>) -> Fate + Send {
-    move |_, piece| {
-        let Ok(message) = Message::parse(piece.bytes) else { return Fate::Pass };
-        let body = String::from_utf8_lossy(message.body()).into_owned();
-        let changed = change(&body);
-        if changed == body {
-            return Fate::Pass;
-        }
-        let text = String::from_utf8_lossy(piece.bytes).into_owned();
-        let head = text.split("\r\n\r\n").next().unwrap();
-        let head: Vec<&str> = head
-            .split("\r\n")
-            .filter(|l| !l.to_lowercase().starts_with("content-length"))
-            .collect();
-        *piece.bytes =
-            format!("{}\r\nContent-Length: {}\r\n\r\n{changed}", head.join("\r\n"), changed.len())
-                .into_bytes();
-        Fate::Changed
-    }
-}
-
-fn without(body: &str, attributes: &[&str]) -> String {
-    let keep = |line: &&str| !attributes.iter().any(|a| line.starts_with(a));
-    body.split_inclusive("\r\n").filter(keep).collect()
-}
 
 /// attacker: a server on the way, with a good certificate, takes the keys (a=crypto) out of the
 ///   answer

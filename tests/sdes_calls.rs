@@ -5,93 +5,19 @@
 
 #[path = "support/pair.rs"]
 mod pair;
+#[path = "support/sdes.rs"]
+mod sdes;
 #[path = "support/tls_peer.rs"]
 mod tls_peer;
 
 use pair::{Pair, USUAL};
-use subrosa::crypto::srtp::{KeyInfo, KeySet, MasterKey, MasterKeyId, Suite, UnprotectError};
-use subrosa::engine::{CallState, Event, Keying, Padlock, SecurityPolicy, SecurityReport};
-use subrosa::media::session::MediaStats;
-use subrosa::sdp::{CryptoAttribute, InlineKey, SdpFault, SessionDescription};
+use sdes::*;
+use subrosa::crypto::srtp::{KeyInfo, KeySet, MasterKeyId, Suite, UnprotectError};
+use subrosa::engine::{CallState, Event, Keying, Padlock, SecurityPolicy};
+use subrosa::sdp::{SdpFault, SessionDescription};
 use subrosa::sim::Fact;
 use subrosa::time::Duration;
-use subrosa::util::{Secret, SeededRng};
-use subrosa::wire::sip::{Message, Method};
 use tls_peer::{Lab, Voice, description, response};
-
-const GCM: Suite = Suite::AeadAes256Gcm;
-const CM: Suite = Suite::AesCm128HmacSha1_80;
-
-fn key(suite: Suite, seed: u64) -> MasterKey {
-    MasterKey::generate(suite, &mut SeededRng::new(seed))
-}
-
-/// A key line of the peer's; `more` is lifetime and identifier.
-fn line(tag: u32, suite: Suite, seed: u64, more: &str) -> String {
-    let key = Secret::new(key(suite, seed).expose().to_vec());
-    format!("{}{more}", CryptoAttribute::new(tag, suite.sdp_name(), key).to_value().as_str())
-}
-
-fn keys(suite: Suite, seed: u64) -> KeySet {
-    key(suite, seed).into()
-}
-
-/// What our phone sends with under a line of its description.
-fn keys_of(description: &SessionDescription, suite: Suite) -> KeySet {
-    let lines = &description.media[0].crypto;
-    let line = lines.iter().find(|line| line.suite == suite.sdp_name()).unwrap();
-    let key = |key: &InlineKey| {
-        let info = KeyInfo::new(MasterKey::new(suite, key.key_and_salt.expose()).unwrap());
-        match key.mki {
-            Some(mki) => info.with_mki(MasterKeyId::from_number(mki.value, mki.length).unwrap()),
-            None => info,
-        }
-    };
-    KeySet::new(line.keys.iter().map(key).collect()).unwrap()
-}
-
-fn is_invite(message: &Message) -> bool {
-    message.is_request() && *message.method() == Method::Invite
-}
-
-fn tag_of(offer: &[u8], suite: Suite) -> u32 {
-    let offer = SessionDescription::parse(offer).unwrap();
-    let mut lines = offer.media[0].crypto.iter();
-    lines.find(|line| line.suite == suite.sdp_name()).map_or(1, |line| line.tag)
-}
-
-/// A peer that answers every INVITE with a key of this suite and of this seed, counted up.
-fn answering(suite: Suite, seed: u64, more: &'static str) -> Lab {
-    answering_under(SecurityPolicy::Required, suite, seed, more)
-}
-
-fn answering_under(policy: SecurityPolicy, suite: Suite, seed: u64, more: &'static str) -> Lab {
-    let mut seed = seed;
-    Lab::under(
-        policy,
-        |_| {},
-        move |m| {
-            if !is_invite(m) {
-                return vec![];
-            }
-            let line = line(tag_of(m.body(), suite), suite, seed, more);
-            seed += 1;
-            vec![response(m, 200, "bob", &description(4000, "RTP/SAVP", &[line]))]
-        },
-    )
-}
-
-fn report(lab: &mut Lab) -> (CallState, SecurityReport, MediaStats) {
-    let id = lab.call;
-    lab.world.command(lab.alice, |engine, _| {
-        let call = engine.call(id).unwrap();
-        (call.state(), call.security(), call.media_stats().unwrap())
-    })
-}
-
-fn fault(lab: &mut Lab, fault: SdpFault) -> u64 {
-    lab.world.command(lab.alice, |engine, _| engine.stats().sdp_refused_for(fault))
-}
 
 #[test]
 fn forks_never_get_packets_of_one_source_under_one_key_and_the_winner_gets_a_fresh_one() {

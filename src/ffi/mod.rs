@@ -62,6 +62,8 @@ mod phone_levels;
 #[cfg(feature = "driver")]
 mod phone_peers;
 #[cfg(feature = "driver")]
+mod phone_stats;
+#[cfg(feature = "driver")]
 mod phone_tls;
 #[cfg(feature = "platform-roots")]
 mod platform;
@@ -119,6 +121,8 @@ pub use phone_call::*;
 pub use phone_levels::*;
 #[cfg(feature = "driver")]
 pub use phone_peers::*;
+#[cfg(feature = "driver")]
+pub use phone_stats::*;
 #[cfg(feature = "driver")]
 pub use phone_tls::*;
 #[cfg(feature = "platform-roots")]
