@@ -32,6 +32,59 @@ fn the_echo_of_a_room_is_taken_down_by_30_db_and_that_of_a_bad_loudspeaker_by_25
 }
 
 #[test]
+fn what_a_loudspeaker_distorts_is_learned_and_taken_down_too() {
+    let far = at_level(&speech(&[880, 930], 6.0), -23.0);
+    let peak = far.iter().fold(0.0f32, |m, s| m.max(s.abs()));
+    let hard = |s: &f32| s.clamp(-0.4 * peak, 0.4 * peak);
+    let lopsided = |s: &f32| s + 0.3 * s * s / peak - 0.2 * s * (s / peak).powi(2);
+    let kinds = [
+        ("soft", soft_clip(&far), 36.0),
+        ("hard", far.iter().map(hard).collect(), 25.0),
+        ("lopsided", far.iter().map(lopsided).collect(), 35.0),
+    ];
+    for (kind, played, least) in kinds {
+        let mut scene = Scene::new(played, vec![], &room(7, 4.0, 60.0), false, -29.0);
+        scene.render.clone_from(&far);
+        let out = run(&mut processing(ECHO), &scene);
+        let got = erle(&scene.mic, &out, 3.0, 6.0);
+        assert!(got >= least, "{kind}: {got:.1} dB");
+    }
+}
+
+#[test]
+fn a_clean_loudspeaker_that_is_turned_up_is_not_taken_for_one_that_distorts() {
+    let far = speech(&[880, 930], 8.0);
+    let quiet: Vec<f32> = far[..4 * RATE].iter().map(|s| s * 0.15).collect();
+    let far = [quiet, far[4 * RATE..].to_vec()].concat();
+    let scene = Scene::new(far, vec![], &room(7, 4.0, 60.0), false, -29.0);
+    let out = run(&mut processing(ECHO), &scene);
+    let got = erle(&scene.mic, &out, 4.0, 5.0);
+    assert!(got > 24.0, "{got:.1} dB");
+}
+
+#[test]
+fn a_quiet_voice_comes_through_a_louder_echo_whatever_the_loudspeaker_does() {
+    let far = speech(&[880], 8.0);
+    let said = at_level(&speech(&[930], 3.0), -41.5);
+    for clip in [false, true] {
+        let mut near = vec![0.0; far.len()];
+        near[3 * RATE..6 * RATE].copy_from_slice(&said);
+        let scene = Scene::new(far.clone(), near, &room(7, 4.0, 60.0), clip, -31.5);
+        let out = run(&mut processing(ECHO), &scene);
+        let span = 3 * RATE..6 * RATE;
+        let (sdr, gain) = si_sdr(&scene.near[span.clone()], &out[span]);
+        // The first quarter second of the voice: its beginning is not swallowed.
+        let loud = said.chunks(BLOCK).position(|b| power(b) > 0.5 * power(&said)).unwrap();
+        let begin = 3 * RATE + loud * BLOCK;
+        let begin = begin..begin + RATE / 4;
+        let (_, first) = si_sdr(&scene.near[begin.clone()], &out[begin]);
+        assert!(sdr >= 12.0, "clips {clip}: {sdr:.1} dB, gain {gain:.1}, at first {first:.1}");
+        assert!(gain.abs() < 1.0, "clips {clip}: the near end got {gain:.1} dB");
+        assert!(first > -2.0, "clips {clip}: its beginning got {first:.1} dB");
+    }
+}
+
+#[test]
 fn in_double_talk_the_near_end_comes_through_and_the_echo_does_not() {
     let far = speech(&[880], 8.0);
     let mut near = vec![0.0; far.len()];

@@ -1,6 +1,8 @@
-//! Echo cancellation: the reference's history, its delay, and the linear filter.
+//! Echo cancellation: the reference's history, its delay, what the loudspeaker distorts, and the
+//! linear filter.
 
 use super::delay::{DelayEstimator, MAX_DELAY};
+use super::distortion::Distortion;
 use super::fft::{RealFft, Spectrum};
 use super::kalman::{Kalman, PARTITIONS, RenderHistory};
 
@@ -30,6 +32,9 @@ pub(super) struct EchoCanceller {
     history: RenderHistory,
     kalman: Kalman,
     delay: DelayEstimator,
+    distortion: Distortion,
+    /// The block of the reference as the loudspeaker distorts it.
+    played: Vec<f32>,
     /// Blocks of the reference pushed that no capture has met yet.
     waiting: usize,
     /// The fewest that waited lately, and since how many captures.
@@ -83,6 +88,8 @@ impl EchoCanceller {
             history: RenderHistory::new(slots, block + 1),
             kalman: Kalman::new(block),
             delay: DelayEstimator::new(),
+            distortion: Distortion::new(slots, block),
+            played: vec![0.0; block],
             waiting: 0,
             least_waiting: (MAX_WAITING, 0),
             offset: 0,
@@ -99,7 +106,8 @@ impl EchoCanceller {
 
     /// Takes a block of what the loudspeaker plays.
     pub(super) fn render(&mut self, block: &[f32]) {
-        slide(&mut self.render, block);
+        self.distortion.render(&mut self.fft, block, &mut self.played);
+        slide(&mut self.render, &self.played);
         self.history.push(&mut self.fft, &self.render);
         self.render_power.rotate_right(1);
         if let Some(newest) = self.render_power.first_mut() {
@@ -129,6 +137,7 @@ impl EchoCanceller {
         for ((e, d), y) in self.error.iter_mut().zip(block.iter()).zip(&self.echo) {
             *e = d - y;
         }
+        self.distortion.learn(&mut self.fft, &mut self.kalman, age, &self.echo, &self.error);
         self.watch(block);
         self.kalman.update(&mut self.fft, &self.history, age, &self.error);
         let target = f32::from(u8::from(on));

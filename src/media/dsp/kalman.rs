@@ -9,11 +9,11 @@ use super::fft::{RealFft, Spectrum};
 /// Blocks of 10 ms that the filter is long: the delay's uncertainty and a tail of 60 ms fit well.
 pub(super) const PARTITIONS: usize = 12;
 /// How fast coefficients drift, as a part of their power per block.
-const DRIFT: f32 = 2.0e-4;
+const DRIFT: f32 = 4.0e-4;
 /// Uncertainty of a coefficient's power at the start.
 const UNKNOWN: f32 = 0.3;
 /// Smoothing of the error's power.
-const ERROR_KEEP: f32 = 0.6;
+const ERROR_KEEP: f32 = 0.8;
 
 /// The last spectra of the loudspeaker's signal.
 #[derive(Debug)]
@@ -30,6 +30,11 @@ impl RenderHistory {
             power: vec![vec![0.0; bins]; blocks],
             newest: 0,
         }
+    }
+
+    /// Without powers, for a signal whose path is not learned.
+    pub(super) fn of_spectra(blocks: usize, bins: usize) -> Self {
+        Self { power: vec![Vec::new(); blocks], ..Self::new(blocks, bins) }
     }
 
     /// Room for the next block's spectrum.

@@ -6,13 +6,16 @@
 //! [`process_capture`](Processing::process_capture). Each part is switched at any time. The delay
 //! between both, 0 to 500 ms, is found out, and what goes in at once after a pause is sorted out; a
 //! loudspeaker that gives nothing is silent. Two clocks may drift apart: by 20 ppm 25 dB of the echo
-//! go, by 100 ppm about 14. Pure computation: nothing is allocated after
+//! go, by 100 ppm about 14. A loudspeaker that saturates, or more to one side than to the other, is
+//! learned with its echo; one whose distortion has a memory (a membrane at
+//! the end of its way) only has its residue taken down. Pure computation: nothing is allocated after
 //! construction, and the same input gives the same output, bit for bit.
 //!
 //! The output is late by [`Processing::delay_samples`], whatever is switched on. Rates above 16 kHz
 //! are processed at 16 kHz; what lies above 8 kHz gets the gain of the bins below it.
 
 mod delay;
+mod distortion;
 mod echo;
 mod fft;
 mod high_pass;

@@ -1,5 +1,5 @@
-//! The echo that the linear filter leaves: distortion of the loudspeaker, a path that is not
-//! learned yet. Its power is estimated from the echo that was subtracted and taken down by a gain
+//! The echo that the filter leaves: distortion of the loudspeaker that has a memory, a path that is
+//! not learned yet. Its power is estimated from the echo that was subtracted and taken down by a gain
 //! that gives way as soon as the near end speaks.
 
 use super::fft::Spectrum;
@@ -12,7 +12,13 @@ const DOWN: f32 = 0.45;
 /// While the near end speaks the leak hardly rises.
 const UP_IN_DOUBLE_TALK: f32 = 0.01;
 /// How much more echo than estimated is taken out: residual echo fluctuates.
-const OVER: f32 = 4.0;
+const OVER: f32 = 8.0;
+/// Of that, this part goes while the near end speaks.
+const GIVES_WAY: f32 = 0.9;
+/// The filter expects more error than it makes: the parts of it that are taken for residual echo,
+/// and that must be exceeded for the near end to be there.
+const EXPECTED: f32 = 0.5;
+const EXCEEDED: f32 = 0.25;
 /// Weight of the last block's near end in the estimate of this one's.
 const KEEP: f32 = 0.8;
 /// No bin is taken down by more than this: -46 dB.
@@ -72,7 +78,7 @@ impl ResidualEcho {
         // Echo rings on after the filter's end.
         echo.smooth_power(0.3, 0.7, &mut self.echo);
         self.follow(power, uncertain);
-        let over = OVER * (1.0 - 0.75 * self.near_presence);
+        let over = OVER * (1.0 - GIVES_WAY * self.near_presence);
         let mut begin = 0;
         for (edge, leak) in self.edges.iter().zip(&self.leak) {
             let factor = 10f32.powf(leak * 0.1);
@@ -94,7 +100,7 @@ impl ResidualEcho {
             let inputs = power.iter().zip(echo).zip(uncertain).zip(noise);
             let outputs = near.iter_mut().zip(gains);
             for ((((power, echo), uncertain), noise), (near, gain)) in inputs.zip(outputs) {
-                let residual = over * (factor * echo + uncertain.min(*echo)) + 1.0;
+                let residual = over * (factor * echo + (EXPECTED * uncertain).min(*echo)) + 1.0;
                 let posterior = power / residual;
                 let prior = KEEP * *near / residual + (1.0 - KEEP) * (posterior - 1.0).max(0.0);
                 let g = prior / (1.0 + prior);
@@ -129,10 +135,10 @@ impl ResidualEcho {
                 *leak = leak.clamp(-50.0, 0.0);
             }
             heard += *error;
-            expected += 10f32.powf(*leak * 0.1) * *echo + u.min(*echo);
+            expected += 10f32.powf(*leak * 0.1) * *echo + (EXCEEDED * u).min(*echo);
         }
         let near = heard / expected;
-        let presence = ((near - 4.0) / 8.0).clamp(0.0, 1.0);
+        let presence = ((near - 3.0) / 8.0).clamp(0.0, 1.0);
         let rate = if presence > self.near_presence { 0.6 } else { 0.1 };
         self.near_presence += rate * (presence - self.near_presence);
     }
