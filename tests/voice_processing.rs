@@ -138,6 +138,46 @@ fn noise_goes_down_and_speech_stays() {
 }
 
 #[test]
+fn a_crowd_goes_down_and_the_near_voice_stays() {
+    let mut clean = vec![0.0; 3 * RATE];
+    clean.extend(at_level(&speech(&[930], 5.0), -26.0));
+    let crowd = at_level(&babble(&[880], 8, clean.len()), -36.0);
+    let mic = mix(&clean, &crowd);
+    let out = run_alone(&mut processing(NOISE), &mic);
+    let quieter = db(power(&mic[RATE..3 * RATE]) / power(&out[RATE..3 * RATE]));
+    assert!(quieter > 14.0, "the pause is {quieter:.1} dB quieter");
+    let (raw, _) = si_sdr(&clean[3 * RATE..], &mic[3 * RATE..]);
+    let (sdr, gain) = si_sdr(&clean[3 * RATE..], &out[3 * RATE..]);
+    assert!(sdr > raw - 3.5 && gain > -4.5, "{raw:.1} dB before, {sdr:.1} after, {gain:.1} dB");
+}
+
+#[test]
+fn a_voice_that_speaks_at_once_is_not_taken_for_noise() {
+    for clip in [880, 930] {
+        let clean = at_level(&speech(&[clip], 6.0), -26.0);
+        let begin = clean.iter().position(|s| s.abs() > 2_000.0).unwrap();
+        let mic = mix(&clean[begin..], &white(3, clean.len() - begin, -65.0));
+        let out = run_alone(&mut processing(NOISE), &mic);
+        let (_, gain) = si_sdr(&clean[begin..begin + RATE], &out[..RATE]);
+        let (sdr, later) = si_sdr(&clean[begin + RATE..], &out[RATE..]);
+        assert!(
+            gain > -3.0 && later > -1.5 && sdr > 12.0,
+            "{clip}: {gain:.1} {later:.1} dB, {sdr:.1}"
+        );
+    }
+}
+
+#[test]
+fn a_microphone_that_is_muted_and_opened_again_is_as_quiet_as_before() {
+    let mut mic = white(5, 12 * RATE, -40.0);
+    mic[4 * RATE..8 * RATE].fill(0.0);
+    let out = run_alone(&mut processing(NOISE), &mic);
+    let quieter = |s: usize, e: usize| db(power(&mic[s..e]) / power(&out[s..e]));
+    let (before, after) = (quieter(3 * RATE, 4 * RATE), quieter(8 * RATE + BLOCK, 9 * RATE));
+    assert!(before > 10.0 && after > before - 1.0, "{before:.1} dB, then {after:.1}");
+}
+
+#[test]
 fn quiet_and_loud_speech_reach_the_same_level_without_clipping_or_pumping() {
     for dbfs in [-42.0, -30.0, -12.0] {
         let mic = at_level(&speech(&[930, 880], 12.0), dbfs);

@@ -18,6 +18,7 @@ mod delay;
 mod distortion;
 mod echo;
 mod fft;
+mod floor;
 mod high_pass;
 mod kalman;
 mod level;
@@ -46,7 +47,7 @@ pub(in crate::media) use vad::VoiceActivity;
 pub struct ProcessingConfig {
     /// Echo cancellation, with suppression of what it leaves.
     pub echo_cancellation: bool,
-    /// Noise suppression by at most 14 dB; noise 28 dB below the speech stays as it is.
+    /// Noise suppression by at most 18 dB; noise 28 dB below the speech stays as it is.
     pub noise_suppression: bool,
     /// Automatic gain towards -20 dBFS of active speech, with a limiter.
     pub gain_control: bool,

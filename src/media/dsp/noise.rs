@@ -1,19 +1,24 @@
-//! Noise suppression: the noise's power is followed by the probability of speech in each bin
-//! (Gerkmann and Hendriks, "Unbiased MMSE-based noise power estimation with low complexity and low
-//! tracking delay", 2012), the gain is that of the least error of the logarithmic amplitude
-//! (Ephraim and Malah, 1985) with a decision-directed estimate of the speech. Neighbours in frequency
-//! are averaged, which speech survives and the random peaks of a crowd do not.
+//! Noise suppression. Whether a block holds the near voice is told by the power of the whole band of
+//! speech: a crowd's sum moves little there, while each of its bins does what the bins of a voice do.
+//! With that probability the noise's power is followed (the update of Gerkmann and Hendriks,
+//! "Unbiased MMSE-based noise power estimation with low complexity and low tracking delay", 2012),
+//! between bounds that the quietest moment of the last seconds sets ([`floor`](super::floor)). The
+//! gain is that of the least error of the logarithmic amplitude (Ephraim and Malah, 1985) with a
+//! decision-directed estimate of the speech, moved towards the least gain where no voice is likely
+//! (Cohen and Berdugo, "Speech enhancement for non-stationary noise environments", 2001).
 
-/// The speech-to-noise ratio that a bin with speech is supposed to have: 10 dB.
+use super::floor::Floor;
+
+/// The bins of 50 Hz that tell whether a voice is there: 300 Hz to 4 kHz. A fan's hum lies below.
+const BAND: core::ops::RangeInclusive<usize> = 6..=80;
+/// The speech-to-noise ratio that speech is supposed to have: 10 dB.
 const SPEECH: f32 = 10.0;
 /// Smoothing of the noise per block of 10 ms.
 const NOISE_KEEP: f32 = 0.99;
-/// Smoothing of the probability that guards against standing still.
-const STUCK_KEEP: f32 = 0.95;
 /// Weight of the last block's speech in the estimate of this one's.
-const SPEECH_KEEP: f32 = 0.97;
-/// No bin is taken down by more than this: -14 dB.
-const FLOOR: f32 = 0.2;
+const SPEECH_KEEP: f32 = 0.9;
+/// No bin is taken down by more than this: -18 dB.
+const FLOOR: f32 = 0.125;
 /// And none by more than what brings the noise this far below the speech, as a ratio of powers:
 /// 28 dB. Quieter noise disturbs less than its suppression does.
 const QUIET_ENOUGH: f32 = 0.001_585;
@@ -23,37 +28,58 @@ const LEVEL_KEEP: f32 = 0.999;
 /// The noise is taken for this much stronger: it fluctuates about its mean.
 const OVER: f32 = 3.0;
 /// And for this much where a voice is sure.
-const SURE: f32 = 1.5;
+const SURE: f32 = 2.5;
 /// The least ratio that is assumed.
-const LEAST_RATIO: f32 = 0.003;
+const LEAST_RATIO: f32 = 0.001;
+/// What is left of a voice's probability after a block, for what is learnt: words end softly.
+const HOLD: f32 = 0.7;
 /// Blocks at the start of which the mean is taken for noise.
 const START: u32 = 8;
+/// No more than this in the band is taken for noise at the start, when somebody may be speaking:
+/// about -39 dBFS.
+const ROOM: f32 = 1.0e9;
+/// Less than this in the band is digital silence, of which nothing is learnt: a muted microphone.
+const SILENCE: f32 = 100.0;
 
 /// Follows the noise and takes it down.
 #[derive(Debug)]
 pub(super) struct NoiseReducer {
     noise: Vec<f32>,
-    probability: Vec<f32>,
-    smoothed: Vec<f32>,
     /// Power of the speech that the last block left.
     speech: Vec<f32>,
     /// Averages over neighbours.
     blurred: Vec<f32>,
     own: Vec<f32>,
+    floor: Floor,
+    /// Probability of a voice in the block.
+    presence: f32,
+    /// The same, held.
+    held: f32,
     /// Power of the louder blocks.
     level: f32,
     blocks: u32,
+}
+
+/// The sum over the band of speech.
+fn in_band(power: &[f32]) -> f32 {
+    power.iter().skip(*BAND.start()).take(BAND.count()).sum()
+}
+
+/// The probability of speech at this ratio of powers to the noise.
+fn probability(ratio: f32) -> f32 {
+    1.0 / (1.0 + (1.0 + SPEECH) * (-ratio.min(100.0) * SPEECH / (1.0 + SPEECH)).exp())
 }
 
 impl NoiseReducer {
     pub(super) fn new(bins: usize) -> Self {
         Self {
             noise: vec![1.0; bins],
-            probability: vec![0.0; bins],
-            smoothed: vec![0.0; bins],
             speech: vec![0.0; bins],
             blurred: vec![0.0; bins],
             own: vec![1.0; bins],
+            floor: Floor::default(),
+            presence: 0.0,
+            held: 0.0,
             level: 0.0,
             blocks: 0,
         }
@@ -68,35 +94,37 @@ impl NoiseReducer {
     pub(super) fn learn(&mut self, power: &[f32]) {
         let now = power.iter().sum::<f32>();
         self.level = (self.level + LEVEL_UP * (now - self.level)).max(self.level * LEVEL_KEEP);
-        if self.blocks < START {
-            self.blocks += 1;
-            let rate = 1.0 / self.blocks as f32;
-            self.noise.iter_mut().zip(power).for_each(|(n, p)| *n += rate * (p - *n));
+        let heard = in_band(power);
+        if heard < SILENCE {
+            self.presence = 0.0;
             return;
         }
-        blur(power, &mut self.blurred);
-        let bins = self.noise.iter_mut().zip(&mut self.probability).zip(&mut self.smoothed);
-        for (((noise, probability), smoothed), (power, around)) in
-            bins.zip(power.iter().zip(&self.blurred))
-        {
-            let ratio = (around / (*noise + 1.0)).min(100.0);
-            let mut p = 1.0 / (1.0 + (1.0 + SPEECH) * (-ratio * SPEECH / (1.0 + SPEECH)).exp());
-            *smoothed = STUCK_KEEP * *smoothed + (1.0 - STUCK_KEEP) * p;
-            if *smoothed > 0.99 {
-                p = p.min(0.99);
-            }
-            *probability = p;
-            let now = p * *noise + (1.0 - p) * power;
-            *noise = NOISE_KEEP * *noise + (1.0 - NOISE_KEEP) * now;
-        }
+        self.floor.update(heard);
+        let rate = if self.blocks < START {
+            self.blocks += 1;
+            1.0 / self.blocks as f32
+        } else {
+            let known = in_band(&self.noise).max(self.floor.least());
+            self.presence = probability(heard / (known + 1.0));
+            self.held = self.presence.max(HOLD * self.held);
+            (1.0 - NOISE_KEEP) * (1.0 - self.held)
+        };
+        self.noise.iter_mut().zip(power).for_each(|(n, p)| *n += rate * (p - *n));
+        let known = in_band(&self.noise);
+        let start = if self.blocks < START { (ROOM / (known + 1.0)).min(1.0) } else { 1.0 };
+        let down = self.floor.bound(known).min(start);
+        self.noise.iter_mut().for_each(|n| *n *= down);
     }
 
     /// Multiplies the gains against the noise into `gains`.
     pub(super) fn gains(&mut self, power: &[f32], gains: &mut [f32]) {
         let noise = self.noise.iter().sum::<f32>() + 1.0;
         let floor = (QUIET_ENOUGH * self.level / noise).sqrt().clamp(FLOOR, 1.0);
+        blur(power, &mut self.blurred);
+        let presence = self.presence.sqrt();
         let bins = self.own.iter_mut().zip(power).zip(&self.noise).zip(&mut self.speech);
-        for ((((gain, power), noise), speech), p) in bins.zip(&self.probability) {
+        for ((((gain, power), noise), speech), around) in bins.zip(&self.blurred) {
+            let p = probability(around / (noise + 1.0));
             let noise = (OVER + (SURE - OVER) * p) * noise + 1.0;
             let posterior = (power / noise).clamp(0.001, 1000.0);
             let prior =
@@ -105,7 +133,7 @@ impl NoiseReducer {
             let wiener = prior / (1.0 + prior);
             let g = (wiener * (0.5 * exp_integral(wiener * posterior)).exp()).clamp(floor, 1.0);
             *speech = g * g * power;
-            *gain = g;
+            *gain = floor * (g / floor).powf(presence * p.sqrt().sqrt());
         }
         blur(&self.own, &mut self.blurred);
         gains.iter_mut().zip(&self.blurred).for_each(|(gain, own)| *gain *= own);
