@@ -12,7 +12,10 @@ const KNOWN: usize = 4;
 /// The noise is at least this part of the minimum.
 const LEAST: f32 = 0.8;
 /// And at most so many times the minimum: a crowd has its gaps too.
-const MOST: f32 = 12.0;
+const MOST: f32 = 16.0;
+/// Over the minimum: noise that is steady, and a crowd.
+const STEADY: f32 = 1.7;
+const RESTLESS: f32 = 3.5;
 /// What the noise is taken down by within a block at most.
 const STEP: f32 = 0.9;
 
@@ -55,6 +58,12 @@ impl Floor {
         self.minimum().filter(|_| known).map_or(0.0, |m| LEAST * m)
     }
 
+    /// How unsteady `noise` is, 0 to 1: a fan is no stronger than its minimum, a crowd is.
+    pub(super) fn unrest(&self, noise: f32) -> f32 {
+        let ratio = self.minimum().map_or(1.0, |m| noise / (m + 1.0));
+        ((ratio - STEADY) / (RESTLESS - STEADY)).clamp(0.0, 1.0)
+    }
+
     /// The factor that brings `noise` towards what it has at most.
     pub(super) fn bound(&self, noise: f32) -> f32 {
         let most = self.minimum().map_or(noise, |m| MOST * m);
@@ -77,6 +86,7 @@ mod tests {
             floor.update(1000.0);
         }
         assert!((floor.least() - 800.0).abs() < 1.0, "{}", floor.least());
+        assert_eq!((floor.unrest(1000.0), floor.unrest(5000.0)), (0.0, 1.0));
         assert_eq!(floor.bound(11_000.0), 1.0);
         assert_eq!(floor.bound(1.0e6), STEP);
         for _ in 0..20 {

@@ -15,8 +15,8 @@ const BAND: core::ops::RangeInclusive<usize> = 6..=80;
 const SPEECH: f32 = 10.0;
 /// Smoothing of the noise per block of 10 ms.
 const NOISE_KEEP: f32 = 0.99;
-/// Weight of the last block's speech in the estimate of this one's.
-const SPEECH_KEEP: f32 = 0.9;
+/// Weight of the last block's speech in the estimate of this one's: steady noise, a crowd.
+const SPEECH_KEEP: (f32, f32) = (0.85, 0.93);
 /// No bin is taken down by more than this: -18 dB.
 const FLOOR: f32 = 0.125;
 /// And none by more than what brings the noise this far below the speech, as a ratio of powers:
@@ -27,8 +27,10 @@ const LEVEL_UP: f32 = 0.1;
 const LEVEL_KEEP: f32 = 0.999;
 /// The noise is taken for this much stronger: it fluctuates about its mean.
 const OVER: f32 = 3.0;
-/// And for this much where a voice is sure.
-const SURE: f32 = 2.5;
+/// And for this much where a voice is sure: steady noise, a crowd.
+const SURE: (f32, f32) = (0.5, 2.5);
+/// How much the band's probability of a voice counts in that of a bin, as a power: steady, a crowd.
+const BAND_WEIGHT: (f32, f32) = (0.0, 0.4);
 /// The least ratio that is assumed.
 const LEAST_RATIO: f32 = 0.001;
 /// What is left of a voice's probability after a block, for what is learnt: words end softly.
@@ -36,8 +38,8 @@ const HOLD: f32 = 0.7;
 /// Blocks at the start of which the mean is taken for noise.
 const START: u32 = 8;
 /// No more than this in the band is taken for noise at the start, when somebody may be speaking:
-/// about -39 dBFS.
-const ROOM: f32 = 1.0e9;
+/// about -36 dBFS.
+const ROOM: f32 = 2.0e9;
 /// Less than this in the band is digital silence, of which nothing is learnt: a muted microphone.
 const SILENCE: f32 = 100.0;
 
@@ -121,14 +123,18 @@ impl NoiseReducer {
         let noise = self.noise.iter().sum::<f32>() + 1.0;
         let floor = (QUIET_ENOUGH * self.level / noise).sqrt().clamp(FLOOR, 1.0);
         blur(power, &mut self.blurred);
-        let presence = self.presence.sqrt();
+        // A fan needs less than a crowd, whose power moves about its mean as a voice does.
+        let unrest = self.floor.unrest(in_band(&self.noise));
+        let between = |steady: f32, crowd: f32| steady + (crowd - steady) * unrest;
+        let sure = between(SURE.0, SURE.1);
+        let keep = between(SPEECH_KEEP.0, SPEECH_KEEP.1);
+        let presence = self.presence.powf(between(BAND_WEIGHT.0, BAND_WEIGHT.1));
         let bins = self.own.iter_mut().zip(power).zip(&self.noise).zip(&mut self.speech);
         for ((((gain, power), noise), speech), around) in bins.zip(&self.blurred) {
             let p = probability(around / (noise + 1.0));
-            let noise = (OVER + (SURE - OVER) * p) * noise + 1.0;
+            let noise = (OVER + (sure - OVER) * p) * noise + 1.0;
             let posterior = (power / noise).clamp(0.001, 1000.0);
-            let prior =
-                SPEECH_KEEP * *speech / noise + (1.0 - SPEECH_KEEP) * (posterior - 1.0).max(0.0);
+            let prior = keep * *speech / noise + (1.0 - keep) * (posterior - 1.0).max(0.0);
             let prior = prior.max(LEAST_RATIO);
             let wiener = prior / (1.0 + prior);
             let g = (wiener * (0.5 * exp_integral(wiener * posterior)).exp()).clamp(floor, 1.0);
