@@ -65,7 +65,8 @@ impl Quality {
             percent: (losses.loss_rate + losses.discard_rate) * 100.0,
             burst_ratio: losses.burst_ratio,
         });
-        let equipment = loss_impairment(impairment, missing.percent, missing.burst_ratio);
+        let percent = missing.percent * hardship(missing.burst_ratio);
+        let equipment = loss_impairment(impairment, percent, missing.burst_ratio);
         let delay_ms = delay.as_secs_f64() * 1_000.0;
         let (r, lq, cq) = if impairment.wideband {
             let (quick, real) = (wideband_r(0.0, equipment), wideband_r(delay_ms, equipment));
@@ -98,6 +99,16 @@ impl Quality {
     }
 }
 
+/// By how much more each lost packet of long rows costs. G.107 has little of it: with 3 % lost in
+/// stalls of 150 ms its formula finds a MOS of 3.7 where PESQ finds 2.3, since what fills three
+/// packets in a row fades after them and words are lost.
+fn hardship(burst_ratio: f64) -> f64 {
+    1.0 + ((burst_ratio - BRIDGED) / BRIDGED).clamp(0.0, 1.5)
+}
+
+/// Packets in a row that concealment bridges.
+const BRIDGED: f64 = 3.0;
+
 /// From the wideband scale to the one on which MOS is defined (G.107.1).
 const WIDEBAND_SCALE: f64 = WIDEBAND_R / 100.0;
 
@@ -122,6 +133,17 @@ mod tests {
         let g722 = rated(CodecId::G722, 0.0, 0);
         assert!(g722.wideband && (g722.r_factor - 116.0).abs() < 0.01, "{g722:?}");
         assert!((g722.r_of_100() - 89.9).abs() < 0.1);
+    }
+
+    #[test]
+    fn packets_lost_in_long_rows_cost_more_than_single_ones() {
+        let rated = |burst_ratio| {
+            let losses = BurstMetrics { loss_rate: 0.03, burst_ratio, ..BurstMetrics::default() };
+            Quality::rate(CodecId::Opus, &losses, None, Duration::ZERO).mos_lq
+        };
+        assert!(rated(1.0) - rated(3.0) < 0.2, "{} {}", rated(1.0), rated(3.0));
+        assert!(rated(3.0) - rated(7.0) > 0.5, "{} {}", rated(3.0), rated(7.0));
+        assert!(rated(60.0) > 1.0);
     }
 
     #[test]
