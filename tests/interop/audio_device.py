@@ -219,7 +219,8 @@ def check_echo(said):
     must(echo.wait(20) == 0, "echo: " + echo.text())
     loud = [float(line.split()[2]) for line in echo.text().splitlines() if line.startswith("microphone ")
             and "dBFS" in line]
-    must(max(loud) > -40 and min(loud) < -60, f"levels of the microphone: {loud}")
+    # The meter falls slowly: by how much depends on when the lines are printed.
+    must(max(loud) > -40 and min(loud) < max(loud) - 25, f"levels of the microphone: {loud}")
 
 
 def secure_pair(*more):
