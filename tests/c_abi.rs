@@ -293,20 +293,26 @@ fn the_desk_phone_calls_the_rust_phone() {
     assert_tone(&all(&heard), C_TONE, "the Rust phone");
 }
 
-#[test]
-fn the_rust_phone_calls_the_desk_phone() {
-    let (phone, account, _) = rust_phone();
-    let mut desk = Desk::start("answers", &["--answer", "--seconds", "30"]);
-    let address = desk.line("listening: tls 127.0.0.1:");
-    let to = format!("sip:desk@localhost:{address};transport=tls").parse().unwrap();
+/// Calls it and lets both speak until 3 s are heard of it.
+fn call_the_desk_phone(phone: &Phone, account: AccountId, desk: &mut Desk) -> (CallId, AudioRing) {
+    let port = desk.line("listening: tls 127.0.0.1:");
+    let to = format!("sip:desk@localhost:{port};transport=tls").parse().unwrap();
     let (audio, heard) = audio();
     let call = phone.place_call(account, to, CallOptions::default(), audio).unwrap();
-    wait(&phone, |event| matches!(event, Event::CallEstablished { .. }).then_some(()));
+    wait(phone, |event| matches!(event, Event::CallEstablished { .. }).then_some(()));
     desk.line("established");
     let deadline = Instant::now() + PATIENCE;
     while heard.len() < RATE as usize * 3 && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
     }
+    (call, heard)
+}
+
+#[test]
+fn the_rust_phone_calls_the_desk_phone() {
+    let (phone, account, _) = rust_phone();
+    let mut desk = Desk::start("answers", &["--answer", "--seconds", "30"]);
+    let (call, heard) = call_the_desk_phone(&phone, account, &mut desk);
     assert_eq!(padlock(&phone, call), Padlock::EncryptedToProvider);
     phone.hang_up(call).unwrap();
     let (code, rest, recorded) = desk.finish();
@@ -320,15 +326,7 @@ fn the_rust_phone_calls_the_desk_phone() {
 fn after_a_call_from_nobody_in_particular_the_desk_phone_has_a_status_of_its_own() {
     let (phone, account) = rust_phone_with(false);
     let mut desk = Desk::start("stranger", &["--answer", "--seconds", "30"]);
-    let port = desk.line("listening: tls 127.0.0.1:");
-    let to = format!("sip:desk@localhost:{port};transport=tls").parse().unwrap();
-    let (audio, heard) = audio();
-    let call = phone.place_call(account, to, CallOptions::default(), audio).unwrap();
-    wait(&phone, |event| matches!(event, Event::CallEstablished { .. }).then_some(()));
-    let deadline = Instant::now() + PATIENCE;
-    while heard.len() < RATE as usize * 3 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let (call, _heard) = call_the_desk_phone(&phone, account, &mut desk);
     // Who calls knows whom; who answers does not, though everything is encrypted.
     assert_eq!(padlock(&phone, call), Padlock::EncryptedToProvider);
     phone.hang_up(call).unwrap();

@@ -6,6 +6,7 @@
 
 use super::fft::RealFft;
 use super::kalman::{Kalman, RenderHistory};
+use super::split::dot;
 
 /// Terms of the series: the square, the cube, the fifth power.
 const TERMS: usize = 3;
@@ -181,15 +182,6 @@ impl Distortion {
         let mut owns = rows.iter().enumerate().map(own);
         right.map(|b| b / owns.next().unwrap_or(1.0))
     }
-}
-
-/// The sum of products, eight at a time.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
-    }
-    sums.iter().sum()
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ pub(super) struct Split {
     gain: f32,
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+/// The sum of products, eight at a time: of whole eights.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; 8];
     for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
         sums.iter_mut().zip(a.iter().zip(b)).for_each(|(s, (a, b))| *s += a * b);
