@@ -31,9 +31,9 @@ fn bound(profile: Profile) -> Bound {
         Profile::Still | Profile::Clean | Profile::Duplicates => (12.0, 0.0),
         Profile::Loss(0..=10) => (12.0, 20.0),
         Profile::Loss(_) | Profile::Bursts => (12.0, 20.0),
-        Profile::Jitter => (54.0, 40.0),
-        Profile::Spikes(_) => (49.0, 1_750.0),
-        Profile::Reorder => (104.0, 400.0),
+        Profile::Jitter => (52.0, 40.0),
+        Profile::Spikes(_) => (47.0, 1_750.0),
+        Profile::Reorder => (101.0, 480.0),
     };
     Bound { mean_ms, concealed_ms }
 }

@@ -204,9 +204,9 @@ fn where_packets_are_lost_the_delay_is_long_enough_for_what_the_next_one_recalls
             (config.tuning.fec, config.tuning.expected_loss_percent) = (fec, 10);
         });
         say(&mut ends, &speech(16_000), 16_000, |n| lossy && n % 20 == 19);
-        ends[1].stats().buffer_target.as_millis()
+        ends[1].stats().buffer_target.as_micros()
     };
-    assert_eq!((delay(true, false), delay(false, true), delay(true, true)), (5, 5, 25));
+    assert_eq!((delay(true, false), delay(false, true), delay(true, true)), (2_500, 2_500, 22_500));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How long packets take, relative to the fastest recent one, and the delay that this calls for.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::histogram::{BIN_US, Histogram, bin};
+use super::histogram::{Histogram, bin, end_us};
 use crate::time::{Duration, Instant};
 
 /// The fastest packet is looked for in the last one to two of these.
@@ -127,12 +127,11 @@ impl DelayEstimator {
         self.worth.0 = worth(&self.in_order, PERCENT_US, self.worth.0);
         self.worth.1 = worth(&self.overtaken, OVERTAKEN_US, self.worth.1);
         let bin = self.in_order.quantile(LATER).max(self.worth.0).max(self.worth.1);
-        let bins = i64::try_from(bin).unwrap_or(0).saturating_add(1);
-        self.target_us = bins.saturating_mul(BIN_US);
+        self.target_us = end_us(bin);
     }
 
-    /// The delay with which playing is rarely too early, rounded up to 5 ms; zero before the
-    /// first packet.
+    /// The delay with which playing is rarely too early, rounded up: 2.5 ms, 7.5 ms and so on
+    /// in steps of 5 ms. Zero before the first packet.
     pub fn target(&self) -> Duration {
         Duration::from_micros(self.target_us.max(0).cast_unsigned())
     }
@@ -176,37 +175,37 @@ mod tests {
                 self.0.arrived(now, timestamp, is_late && overtaken);
             }
             self.1 += n;
-            self.0.target().as_millis()
+            self.0.target().as_micros()
         }
     }
 
     #[test]
     fn the_target_follows_the_jitter_and_forgets_it() {
         let mut feed = Feed::new();
-        assert_eq!(feed.packets(300, 1_000, 0, false), 5);
+        assert_eq!(feed.packets(300, 1_000, 0, false), 2_500);
         // One in six comes 62 ms late: within two seconds the target covers it.
-        assert_eq!(feed.packets(90, 6, 62, false), 65);
-        assert_eq!(feed.packets(250, 6, 62, false), 65);
-        assert_eq!(feed.packets(100, 10_000, 0, false), 65);
-        assert_eq!(feed.packets(1_100, 10_000, 0, false), 5);
+        assert_eq!(feed.packets(90, 6, 62, false), 62_500);
+        assert_eq!(feed.packets(250, 6, 62, false), 62_500);
+        assert_eq!(feed.packets(100, 10_000, 0, false), 62_500);
+        assert_eq!(feed.packets(1_100, 10_000, 0, false), 2_500);
     }
 
     #[test]
     fn rare_spikes_are_not_waited_for() {
         let mut feed = Feed::new();
         feed.packets(999, 2_000, 0, false);
-        assert_eq!(feed.packets(2_000, 250, 150, false), 5);
+        assert_eq!(feed.packets(2_000, 250, 150, false), 2_500);
     }
 
     #[test]
     fn jitter_counts_from_the_first_packets_on() {
-        assert_eq!(Feed::new().packets(6, 4, 38, false), 40);
+        assert_eq!(Feed::new().packets(6, 4, 38, false), 42_500);
     }
 
     #[test]
     fn a_few_reordered_packets_are_given_up_and_many_are_waited_for() {
-        assert_eq!(Feed::new().packets(2_000, 40, 100, true), 5);
-        assert_eq!(Feed::new().packets(2_000, 10, 100, true), 105);
+        assert_eq!(Feed::new().packets(2_000, 40, 100, true), 2_500);
+        assert_eq!(Feed::new().packets(2_000, 10, 100, true), 102_500);
     }
 
     #[test]
@@ -216,7 +215,7 @@ mod tests {
             for i in 0..50_000u64 {
                 d.arrived(Instant::from_micros(i * step), (i * 160) as u32, false);
             }
-            assert_eq!(d.target(), Duration::from_millis(5));
+            assert_eq!(d.target(), Duration::from_micros(2_500));
         }
     }
 }

@@ -2,7 +2,9 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 /// Delays are told apart by this much, in µs.
-pub(super) const BIN_US: i64 = 5_000;
+const BIN_US: i64 = 5_000;
+/// The first bin is shorter: a network without jitter to speak of is not waited for.
+const FIRST_US: i64 = 2_500;
 /// Longer delays count as the longest.
 pub(super) const BINS: usize = 128;
 /// All of the mass, spread over the bins.
@@ -19,7 +21,13 @@ pub(super) struct Histogram {
 
 /// The bin of a delay in µs.
 pub(super) fn bin(delay_us: i64) -> usize {
-    usize::try_from(delay_us / BIN_US).unwrap_or(0).min(BINS.saturating_sub(1))
+    let from = delay_us.saturating_add(BIN_US).saturating_sub(FIRST_US);
+    usize::try_from(from / BIN_US).unwrap_or(0).min(BINS.saturating_sub(1))
+}
+
+/// Where a bin ends, in µs.
+pub(super) fn end_us(bin: usize) -> i64 {
+    i64::try_from(bin).unwrap_or(0).saturating_mul(BIN_US).saturating_add(FIRST_US)
 }
 
 impl Histogram {
@@ -75,7 +83,7 @@ impl Histogram {
         let mut above = 0u32;
         let (mut best, mut at_of) = ((0, u64::MAX), 0);
         for (bin, mass) in self.mass.iter().enumerate().rev() {
-            let wait = (bin as u64).saturating_add(1).saturating_mul(BIN_US.cast_unsigned());
+            let wait = end_us(bin).cast_unsigned();
             let lost = u64::from(above).saturating_mul(percent_us).saturating_mul(100) >> 24;
             let cost = wait.saturating_add(lost);
             if cost <= best.1 {
@@ -119,9 +127,9 @@ mod tests {
             (0..100).for_each(|i| h.add(if i < late { 20 } else { 0 }));
             h.costs(20_000, 0)
         };
-        // Waiting for 105 ms instead of 5 ms saves 4 % or 6 % of the packets, at 20 ms a percent.
+        // Waiting for 102.5 ms instead of 2.5 ms saves 4 % or 6 % of the packets, at 20 ms a percent.
         assert_eq!((with(4).0, with(6).0), (0, 20));
         let (_, least, first) = with(6);
-        assert_eq!((least, first / 1_000), (105_000, 125));
+        assert_eq!((least, first / 1_000), (102_500, 122));
     }
 }

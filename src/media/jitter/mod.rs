@@ -46,13 +46,13 @@ pub struct JitterConfig {
 }
 
 impl JitterConfig {
-    /// The defaults for a stream of this RTP clock: 5 to 400 ms, 5 ms to begin with.
+    /// The defaults for a stream of this RTP clock: 2.5 to 400 ms, 2.5 ms to begin with.
     pub const fn new(clock_rate: u32) -> Self {
         Self {
             clock_rate,
-            min_delay: Duration::from_millis(5),
+            min_delay: Duration::from_micros(2_500),
             max_delay: Duration::from_millis(400),
-            initial_delay: Duration::from_millis(5),
+            initial_delay: Duration::from_micros(2_500),
             max_payload: super::codec::MAX_PAYLOAD,
             whole_frames: false,
         }

@@ -30,15 +30,16 @@ unsafe impl GlobalAlloc for Counting {
 struct Direct {
     pair: Pair,
     now: Instant,
-    block_ms: u32,
+    block: Duration,
     step: usize,
 }
 
 impl Direct {
-    fn new(setup: Setup, block_ms: u32) -> Self {
+    fn new(setup: Setup, block_us: u32) -> Self {
         let now = Instant::from_millis(1_000);
-        let step = (setup.rate / 1_000 * block_ms) as usize;
-        Self { pair: Pair::new(setup, now, 1), now, block_ms, step }
+        let step = (setup.rate / 100 * block_us / 10_000) as usize;
+        let block = Duration::from_micros(block_us.into());
+        Self { pair: Pair::new(setup, now, 1), now, block, step }
     }
 
     /// Both ends say `said`; what each heard.
@@ -60,7 +61,7 @@ impl Direct {
         for (end, heard) in heard.iter_mut().enumerate() {
             self.pair.ends[end].read_pcm(self.now, heard).unwrap();
         }
-        self.now += Duration::from_millis(self.block_ms.into());
+        self.now += self.block;
     }
 }
 
@@ -76,7 +77,7 @@ fn worked() -> f64 {
 /// Share of one core that one end of a call takes, in percent, and allocations per 1000 packets
 /// once the call is under way: over a hundred seconds of call at least, and a second of work.
 pub fn share_of_core(setup: Setup, speech: &[i16]) -> (f64, f64) {
-    let mut call = Direct::new(setup, 20);
+    let mut call = Direct::new(setup, 20_000);
     let step = call.step;
     let mut heard = [vec![0; step], vec![0; step]];
     let frames: Vec<&[i16]> = speech.chunks_exact(step).collect();
@@ -93,20 +94,20 @@ pub fn share_of_core(setup: Setup, speech: &[i16]) -> (f64, f64) {
     (busy / ticks as f64 / 2.0 / 0.020 * 100.0, allocations as f64 * 1_000.0 / ticks as f64)
 }
 
-/// The block in which `delay_ms` writes and reads: no sound card that must be waited for.
-const BLOCK_MS: u32 = 5;
+/// The block in which `delay_ms` writes and reads, in µs: no sound card that must be waited for.
+const BLOCK_US: u32 = 2_500;
 
 /// From a click's place in what is written to its place in what is read, in ms, after half a
 /// minute of call: the longest of five, the worse way. A block is written when it is full, and what
 /// is read begins to play at that time.
 pub fn delay_ms(setup: Setup) -> f64 {
-    let mut call = Direct::new(setup, BLOCK_MS);
+    let mut call = Direct::new(setup, BLOCK_US);
     let step = call.step;
     let mut heard = [vec![0; step], vec![0; step]];
     let mut played = [Vec::new(), Vec::new()];
     let mut said = Vec::new();
     let every = setup.rate as usize * 2;
-    for tick in 0..(42_000 / BLOCK_MS) as usize {
+    for tick in 0..(42_000_000 / BLOCK_US) as usize {
         let frame: Vec<i16> = (0..step)
             .map(|i| match tick * step + i {
                 // A short burst at 1 kHz with a sharp edge, so that any codec shows its place.
@@ -131,7 +132,7 @@ pub fn delay_ms(setup: Setup) -> f64 {
             };
             let place = (click..click + setup.rate as usize / 2).max_by_key(|at| likeness(*at));
             let samples = (place.unwrap() - click) as f64;
-            let between = f64::from(BLOCK_MS);
+            let between = f64::from(BLOCK_US) / 1e3;
             worst = worst.max(samples * 1_000.0 / f64::from(setup.rate) + between);
         }
     }
