@@ -208,7 +208,9 @@ impl OpusDecoder {
             w_silk_out: vec![0.0f32; 5760 * channels],
             w_pcm_resampled: vec![0i16; 5760 * channels],
             softclip: SoftClip::new(channels),
-            w_pcm_f32: Vec::new(),
+            // With room for what a call can ask of each, so that none grows later:
+            // a whole packet, 5 ms of transition, 20 ms of concealment.
+            w_pcm_f32: Vec::with_capacity(sampling_rate as usize * 120 / 1000 * channels),
             w_celt_out: vec![0.0f32; 5760 * channels],
             silk_s_mid: [0; 2],
             last_range: 0,
@@ -216,9 +218,9 @@ impl OpusDecoder {
             prev_redundancy: false,
             silk_internal_rate: 16_000,
             celt_end_band: 21,
-            w_transition: Vec::new(),
-            w_plc: Vec::new(),
-            w_plc_celt: Vec::new(),
+            w_transition: Vec::with_capacity(sampling_rate as usize / 200 * channels),
+            w_plc: Vec::with_capacity(sampling_rate as usize / 50 * channels),
+            w_plc_celt: Vec::with_capacity(sampling_rate as usize / 50 * channels),
         })
     }
 

@@ -4,7 +4,8 @@ use crate::analysis;
 use crate::celt::{self, CeltEncoder};
 use crate::config::{Application, Bandwidth, OpusMode, RateControl, Signal};
 use crate::hp_cutoff::hp_cutoff;
-use crate::range_coder::RangeCoder;
+use crate::range_coder::{MAX_FRAME_BYTES, RangeCoder};
+use crate::repacketizer::Repacketizer;
 use crate::silk::{
     self, control_codec::silk_control_encoder, enc_api::silk_encode,
     init_encoder::silk_init_encoder, macros::*, structs::SilkEncoder,
@@ -184,6 +185,11 @@ pub struct OpusEncoder {
     /// The spare half of the CELT delay line's double buffer. Swapped with
     /// `celt_delay` each frame so neither allocation is dropped.
     celt_delay_next: Vec<f32>,
+
+    /// For packets of several frames: what assembles them, and what each frame
+    /// and then the packet is written into.
+    repacketizer: Repacketizer,
+    buf_split: Vec<u8>,
 
     rc: RangeCoder<'static>,
 }
@@ -392,6 +398,43 @@ fn celt_delay_samples(sampling_rate: i32, application: Application) -> usize {
     }
 }
 
+/// The bandwidth an encoder starts at. Only this is kept: `encode()` re-derives
+/// the coding mode from bitrate, frame size and signal on every call, so an
+/// initial mode here would never be read.
+fn starting_bandwidth(sampling_rate: i32, application: Application) -> Bandwidth {
+    match application {
+        Application::Voip => match sampling_rate {
+            8000 => Bandwidth::Narrowband,
+            12000 => Bandwidth::Mediumband,
+            16000 => Bandwidth::Wideband,
+            24000 => Bandwidth::Superwideband,
+            48000 => Bandwidth::Fullband,
+            _ => Bandwidth::Narrowband,
+        },
+        Application::RestrictedLowDelay => match sampling_rate {
+            8000 => Bandwidth::Narrowband,
+            12000 => Bandwidth::Mediumband,
+            16000 => Bandwidth::Wideband,
+            24000 => Bandwidth::Superwideband,
+            _ => Bandwidth::Fullband,
+        },
+        Application::Audio => {
+            if sampling_rate <= 16000 {
+                match sampling_rate {
+                    8000 => Bandwidth::Narrowband,
+                    12000 => Bandwidth::Mediumband,
+                    _ => Bandwidth::Wideband,
+                }
+            } else {
+                match sampling_rate {
+                    24000 => Bandwidth::Superwideband,
+                    _ => Bandwidth::Fullband,
+                }
+            }
+        }
+    }
+}
+
 /// The largest packet [`OpusEncoder::encode`] can produce, and therefore the
 /// output buffer size that never costs you bitrate.
 ///
@@ -413,6 +456,9 @@ fn celt_delay_samples(sampling_rate: i32, application: Application) -> usize {
 /// # Ok::<(), opus_pure::Error>(())
 /// ```
 pub const MAX_PACKET_BYTES: usize = 6 * 1275 + 2 + 5 * 2;
+
+/// The frames of that packet.
+const MAX_PACKET_FRAMES: usize = 6;
 
 /// Lowest bitrate the encoder will act on, matching libopus's `OPUS_SET_BITRATE`
 /// floor. Anything positive below it is raised to it.
@@ -736,42 +782,11 @@ impl OpusEncoder {
             return Err(Error::Internal("SILK encoder initialization failed"));
         }
 
-        // Only the starting bandwidth is kept: `encode()` re-derives the coding
-        // mode from bitrate, frame size and signal on every call, so an initial
-        // mode here would never be read.
-        let bw = match application {
-            Application::Voip => match sampling_rate {
-                8000 => Bandwidth::Narrowband,
-                12000 => Bandwidth::Mediumband,
-                16000 => Bandwidth::Wideband,
-                24000 => Bandwidth::Superwideband,
-                48000 => Bandwidth::Fullband,
-                _ => Bandwidth::Narrowband,
-            },
-            Application::RestrictedLowDelay => match sampling_rate {
-                8000 => Bandwidth::Narrowband,
-                12000 => Bandwidth::Mediumband,
-                16000 => Bandwidth::Wideband,
-                24000 => Bandwidth::Superwideband,
-                _ => Bandwidth::Fullband,
-            },
-            Application::Audio => {
-                if sampling_rate <= 16000 {
-                    match sampling_rate {
-                        8000 => Bandwidth::Narrowband,
-                        12000 => Bandwidth::Mediumband,
-                        _ => Bandwidth::Wideband,
-                    }
-                } else {
-                    match sampling_rate {
-                        24000 => Bandwidth::Superwideband,
-                        _ => Bandwidth::Fullband,
-                    }
-                }
-            }
-        };
-
+        let bw = starting_bandwidth(sampling_rate, application);
         let variable_hp_smth2_q15 = silk_lin2log(60) << 8;
+        let ms = |ms: usize| sampling_rate as usize * ms / 1000;
+        // SILK's longest frame at its highest internal rate.
+        let silk_60ms = ms(60).min(60 * silk::define::MAX_FS_KHZ);
 
         Ok(Self {
             celt_enc,
@@ -805,21 +820,27 @@ impl OpusEncoder {
             detected_bandwidth: 0,
             hp_mem: vec![0; channels * 2],
 
-            buf_from_s16: Vec::new(),
-            buf_filtered: Vec::new(),
-            buf_silk_input: Vec::new(),
-            buf_stereo_mid: Vec::new(),
-            buf_stereo_side: Vec::new(),
-            buf_celt_input: Vec::new(),
+            // Every buffer has room for the longest that it will hold, so that
+            // none grows later, whatever the duration and the mode change to.
+            buf_from_s16: Vec::with_capacity(ms(120) * channels),
+            buf_filtered: Vec::with_capacity(ms(60) * channels),
+            buf_silk_input: Vec::with_capacity(if channels == 1 { silk_60ms } else { 0 }),
+            buf_stereo_mid: Vec::with_capacity(if channels == 2 { silk_60ms } else { 0 }),
+            buf_stereo_side: Vec::with_capacity(if channels == 2 { silk_60ms } else { 0 }),
+            buf_celt_input: Vec::with_capacity(ms(20) * channels),
             down_fir_l: None,
             down_fir_r: None,
-            silk_prefill_tail: Vec::new(),
+            silk_prefill_tail: Vec::with_capacity(if channels == 1 { ms(10) } else { 0 }),
             silk_prefill_pending: false,
-            buf_left: Vec::new(),
-            buf_right: Vec::new(),
-            celt_prefill_tail: Vec::new(),
+            buf_left: Vec::with_capacity(if channels == 2 { ms(60) } else { 0 }),
+            buf_right: Vec::with_capacity(if channels == 2 { ms(60) } else { 0 }),
+            celt_prefill_tail: Vec::with_capacity(celt_prefill_samples(sampling_rate) * channels),
             celt_delay: vec![0.0; celt_delay_samples(sampling_rate, application) * channels],
-            celt_delay_next: Vec::new(),
+            celt_delay_next: Vec::with_capacity(
+                celt_delay_samples(sampling_rate, application) * channels,
+            ),
+            repacketizer: Repacketizer::with_capacity(MAX_PACKET_FRAMES, MAX_FRAME_BYTES),
+            buf_split: Vec::with_capacity(MAX_PACKET_BYTES),
             rc: RangeCoder::new_encoder(1),
         })
     }
@@ -869,28 +890,115 @@ impl OpusEncoder {
     ///
     /// Equivalent to building a new encoder with the same sample rate, channel
     /// count and [`Application`], then re-applying every setting you had
-    /// changed — which is what it does. Use it to encode an unrelated second
+    /// changed. Use it to encode an unrelated second
     /// stream through the same instance, so that nothing from the first one
     /// (the filter histories, the bandwidth hysteresis, the speech/music
     /// decision) carries across and colours its opening frames.
     ///
-    /// This is libopus's `OPUS_RESET_STATE`. Note it re-initialises the coding
-    /// state rather than merely rewinding it, so it is not free; it is cheaper
-    /// and far less error-prone than trying to keep a used encoder honest by
-    /// hand, but a caller counting allocations should know it makes some.
+    /// This is libopus's `OPUS_RESET_STATE`. It re-initialises the coding state
+    /// in the memory that the encoder has, so it allocates nothing.
     pub fn reset_state(&mut self) -> Result<()> {
-        let mut fresh = Self::new(self.sampling_rate, self.channels, self.application)?;
-        fresh.bitrate_bps = self.bitrate_bps;
-        fresh.complexity = self.complexity;
-        fresh.rate_control = self.rate_control;
-        fresh.use_inband_fec = self.use_inband_fec;
-        fresh.use_dtx = self.use_dtx;
-        fresh.packet_loss_perc = self.packet_loss_perc;
-        fresh.force_bandwidth = self.force_bandwidth;
-        fresh.signal_type = self.signal_type;
-        fresh.max_bandwidth = self.max_bandwidth;
-        fresh.lsb_depth = self.lsb_depth;
-        *self = fresh;
+        // Destructured in full, so that a new field cannot be forgotten here.
+        let Self {
+            celt_enc,
+            silk_enc,
+            application,
+            sampling_rate,
+            channels,
+            bandwidth,
+            bitrate_bps: _,
+            complexity: _,
+            rate_control: _,
+            use_inband_fec: _,
+            use_dtx: _,
+            nb_no_activity_ms_q1,
+            range_final,
+            packet_loss_perc: _,
+            lbrr_coded,
+            silk_initialized,
+            prev_enc_mode,
+            variable_hp_smth2_q15,
+            auto_bandwidth,
+            first_frame,
+            force_bandwidth: _,
+            signal_type: _,
+            max_bandwidth: _,
+            tonality,
+            analysis_kfft: _,
+            lsb_depth: _,
+            coded_lsb_depth,
+            voice_ratio,
+            detected_bandwidth,
+            hp_mem,
+            buf_from_s16,
+            buf_filtered,
+            buf_silk_input,
+            buf_stereo_mid,
+            buf_stereo_side,
+            buf_celt_input,
+            down_fir_l,
+            down_fir_r,
+            silk_prefill_tail,
+            silk_prefill_pending,
+            buf_left,
+            buf_right,
+            celt_prefill_tail,
+            celt_delay,
+            celt_delay_next,
+            repacketizer,
+            buf_split,
+            rc,
+        } = self;
+        celt_enc.reset();
+        celt_enc.set_upsample(celt_upsample(*sampling_rate));
+        **silk_enc = SilkEncoder::default();
+        if silk_init_encoder(&mut silk_enc.state[0], 0) != 0 {
+            return Err(Error::Internal("SILK encoder initialization failed"));
+        }
+        *bandwidth = starting_bandwidth(*sampling_rate, *application);
+        *nb_no_activity_ms_q1 = 0;
+        *range_final = 0;
+        *lbrr_coded = false;
+        *silk_initialized = false;
+        *prev_enc_mode = None;
+        *variable_hp_smth2_q15 = silk_lin2log(60) << 8;
+        *auto_bandwidth = 0;
+        *first_frame = true;
+        tonality.reset();
+        *coded_lsb_depth = DEFAULT_LSB_DEPTH;
+        *voice_ratio = -1;
+        *detected_bandwidth = 0;
+        hp_mem.fill(0);
+        for buf in [
+            buf_filtered,
+            buf_silk_input,
+            buf_stereo_mid,
+            buf_stereo_side,
+            silk_prefill_tail,
+            buf_left,
+            buf_right,
+        ] {
+            buf.clear();
+        }
+        for buf in [
+            buf_from_s16,
+            buf_celt_input,
+            celt_prefill_tail,
+            celt_delay_next,
+        ] {
+            buf.clear();
+        }
+        *down_fir_l = None;
+        *down_fir_r = None;
+        *silk_prefill_pending = false;
+        celt_delay.clear();
+        celt_delay.resize(
+            celt_delay_samples(*sampling_rate, *application) * *channels,
+            0.0,
+        );
+        repacketizer.clear();
+        buf_split.clear();
+        *rc = RangeCoder::new_encoder(1);
         Ok(())
     }
 
@@ -1435,6 +1543,38 @@ impl OpusEncoder {
         layout: PacketLayout,
         analysis_at: Option<analysis::AnalysisReadPos>,
     ) -> Result<usize> {
+        // Both live on `self` to keep their memory between packets, and are moved
+        // out of it and back because coding a frame needs `&mut self` as well.
+        let mut rp = std::mem::take(&mut self.repacketizer);
+        let mut scratch = std::mem::take(&mut self.buf_split);
+        rp.clear();
+        scratch.clear();
+        let result = self.encode_split_packet_with(
+            input,
+            output,
+            mode,
+            layout,
+            analysis_at,
+            &mut rp,
+            &mut scratch,
+        );
+        self.repacketizer = rp;
+        self.buf_split = scratch;
+        result
+    }
+
+    /// The work of [`Self::encode_split_packet`], in memory that arrives empty.
+    #[allow(clippy::too_many_arguments)]
+    fn encode_split_packet_with(
+        &mut self,
+        input: &[f32],
+        output: &mut [u8],
+        mode: OpusMode,
+        layout: PacketLayout,
+        analysis_at: Option<analysis::AnalysisReadPos>,
+        rp: &mut Repacketizer,
+        scratch: &mut Vec<u8>,
+    ) -> Result<usize> {
         let PacketLayout {
             enc_frame_size,
             nb_frames,
@@ -1467,8 +1607,6 @@ impl OpusEncoder {
             / self.sampling_rate as i64)
             / 8) as usize;
 
-        let mut rp = crate::repacketizer::Repacketizer::new();
-
         // Not enough of a packet to seat every frame. libopus answers this the
         // same way (`opus_encoder.c:1340`, "If the space is too low to do
         // something useful, emit 'PLC' frames"): write the framing and no
@@ -1483,10 +1621,10 @@ impl OpusEncoder {
             self.range_final = 0;
             self.prev_enc_mode = Some(mode);
             let pad_to = self.rate_control.is_cbr().then_some(repacketize_len);
-            return Self::emit(rp, nb_frames, pad_to, output);
+            return Self::emit(rp, nb_frames, pad_to, scratch, output);
         }
 
-        let mut scratch = vec![0u8; max_len_sum];
+        scratch.resize(max_len_sum, 0);
         let mut tot_size = 0usize;
         let mut dtx_count = 0usize;
 
@@ -1536,22 +1674,25 @@ impl OpusEncoder {
         // put the bytes back that DTX exists to save.
         let pad_to =
             (self.rate_control.is_cbr() && dtx_count != nb_frames).then_some(repacketize_len);
-        Self::emit(rp, nb_frames, pad_to, output)
+        Self::emit(rp, nb_frames, pad_to, scratch, output)
     }
 
     /// Assemble the held frames into `output` (`opus_repacketizer_out_range_impl`
-    /// plus C's copy into the caller's buffer).
+    /// plus C's copy into the caller's buffer). `packet` is where: the frames were
+    /// copied out of it by then.
     fn emit(
-        rp: crate::repacketizer::Repacketizer,
+        rp: &Repacketizer,
         nb_frames: usize,
         pad_to: Option<usize>,
+        packet: &mut Vec<u8>,
         output: &mut [u8],
     ) -> Result<usize> {
-        let packet = rp.out_range_impl(0, nb_frames, pad_to)?;
+        packet.clear();
+        rp.out_range_full(0, nb_frames, pad_to, false, packet)?;
         if packet.len() > output.len() {
             return Err(Error::buffer_too_small(packet.len(), output.len()));
         }
-        output[..packet.len()].copy_from_slice(&packet);
+        output[..packet.len()].copy_from_slice(packet);
         Ok(packet.len())
     }
 
@@ -1630,7 +1771,7 @@ impl OpusEncoder {
         {
             if mode != OpusMode::SilkOnly {
                 let ch = self.channels;
-                self.celt_enc = CeltEncoder::new(celt::modes::default_mode(), ch);
+                self.celt_enc.reset();
                 // Prefill one CELT block so the fresh state has real
                 // preemph/overlap history instead of a hard edge
                 // (opus_encoder.c:2060). Skipped when the previous frame was
@@ -1874,14 +2015,16 @@ impl OpusEncoder {
                 let n10 = (self.sampling_rate / 100) as usize;
                 if self.channels == 1 && self.silk_prefill_tail.len() == n10 {
                     let need = silk_fs_khz as usize * 10;
-                    let mut resampled = vec![0i16; need];
+                    // 10 ms at 16 kHz at most.
+                    let mut resampled = [0i16; 160];
+                    let resampled = &mut resampled[..need];
                     if let Some(r) = &mut self.down_fir_l {
-                        r.process(&mut resampled, &self.silk_prefill_tail);
+                        r.process(resampled, &self.silk_prefill_tail);
                     } else {
                         resampled.copy_from_slice(&self.silk_prefill_tail[..need]);
                     }
                     let (state, stereo) = (&mut self.silk_enc.state[0], &mut self.silk_enc.stereo);
-                    silk::enc_api::silk_encode_prefill(state, stereo, &resampled, 0);
+                    silk::enc_api::silk_encode_prefill(state, stereo, resampled, 0);
                 }
             }
 

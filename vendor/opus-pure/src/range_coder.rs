@@ -33,11 +33,48 @@ macro_rules! tell_frac_inline {
 }
 pub(crate) use tell_frac_inline;
 
-use std::borrow::Cow;
+/// The largest coded frame (RFC 6716 §3.4), which bounds what an encoder writes.
+pub const MAX_FRAME_BYTES: usize = 1275;
+
+/// The bytes behind a coder: a decoder borrows its packet, and an encoder holds
+/// its frame inline, so that cloning one to code something twice (the SILK rate
+/// loop, two-pass coarse energy) copies the frame and allocates nothing.
+#[derive(Clone)]
+#[allow(clippy::large_enum_variant)] // being inline is the point
+pub enum CoderBuf<'a> {
+    Borrowed(&'a [u8]),
+    Inline {
+        bytes: [u8; MAX_FRAME_BYTES],
+        len: usize,
+    },
+}
+
+impl CoderBuf<'_> {
+    /// The bytes of an encoder. A decoder's packet is never written to.
+    #[inline(always)]
+    fn to_mut(&mut self) -> &mut [u8] {
+        match self {
+            CoderBuf::Borrowed(_) => &mut [],
+            CoderBuf::Inline { bytes, len } => &mut bytes[..*len],
+        }
+    }
+}
+
+impl std::ops::Deref for CoderBuf<'_> {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        match self {
+            CoderBuf::Borrowed(data) => data,
+            CoderBuf::Inline { bytes, len } => &bytes[..*len],
+        }
+    }
+}
 
 #[derive(Clone)]
 pub struct RangeCoder<'a> {
-    pub buf: Cow<'a, [u8]>,
+    pub buf: CoderBuf<'a>,
     pub storage: u32,
     pub end_offs: u32,
     pub end_window: u32,
@@ -53,9 +90,13 @@ pub struct RangeCoder<'a> {
 
 impl RangeCoder<'static> {
     pub fn new_encoder(size: u32) -> Self {
-        let buf = vec![0u8; size as usize];
+        // `size` is a frame's, so the slice in `to_mut` cannot fail.
+        assert!(size as usize <= MAX_FRAME_BYTES);
         RangeCoder {
-            buf: Cow::Owned(buf),
+            buf: CoderBuf::Inline {
+                bytes: [0; MAX_FRAME_BYTES],
+                len: size as usize,
+            },
             storage: size,
             end_offs: 0,
             end_window: 0,
@@ -72,15 +113,16 @@ impl RangeCoder<'static> {
 
     #[inline]
     pub fn reset_for_encode(&mut self, size: u32) {
-        // Length becomes exactly `size`, and the allocation is kept whatever it
-        // was. Neither branch has to zero what it exposes: the encoder writes
-        // every byte before it reads one, and `storage` below bounds it to the
-        // length set here.
-        let buf = self.buf.to_mut();
-        if buf.len() < size as usize {
-            buf.resize(size as usize, 0);
-        } else {
-            buf.truncate(size as usize);
+        // Length becomes exactly `size`. What that exposes is zeroed, as a `Vec`
+        // that grows would be; what was there before need not be: the encoder
+        // writes every byte before it reads one, and `storage` below bounds it
+        // to the length set here.
+        if let CoderBuf::Inline { bytes, len } = &mut self.buf {
+            let (size, was) = (size as usize, *len);
+            if was < size {
+                bytes[was..size].fill(0);
+            }
+            *len = size;
         }
         self.storage = size;
         self.end_offs = 0;
@@ -99,7 +141,7 @@ impl RangeCoder<'static> {
 impl<'a> RangeCoder<'a> {
     pub fn new_decoder(data: &'a [u8]) -> Self {
         let storage = data.len() as u32;
-        let buf = Cow::Borrowed(data);
+        let buf = CoderBuf::Borrowed(data);
         let mut rc = RangeCoder {
             buf,
             storage,

@@ -299,6 +299,15 @@ impl Repacketizer {
         Repacketizer::default()
     }
 
+    /// One that takes `frames` frames of up to `bytes` bytes without allocating.
+    pub(crate) fn with_capacity(frames: usize, bytes: usize) -> Self {
+        Repacketizer {
+            frames: Vec::with_capacity(frames),
+            spare: (0..frames).map(|_| Vec::with_capacity(bytes)).collect(),
+            ..Repacketizer::default()
+        }
+    }
+
     /// Drop every frame, keeping the buffers that held them.
     ///
     /// This is what makes one repacketizer reusable across packets. Building a
@@ -398,7 +407,8 @@ impl Repacketizer {
         Ok(out)
     }
 
-    fn out_range_full(
+    /// What every form above does, appended to `out`.
+    pub(crate) fn out_range_full(
         &self,
         begin: usize,
         end: usize,

@@ -33,6 +33,10 @@ pub fn lpc(lpc: &mut [f32], ac: &[f32], p: usize) {
     }
 }
 
+/// The longest span that [`autocorr`] windows, in a copy on the stack: what the
+/// pitch-based concealment hands it, one `COMBFILTER_MAXPERIOD`.
+const MAX_WINDOWED: usize = 1024;
+
 pub fn autocorr(
     x: &[f32],
     ac: &mut [f32],
@@ -41,20 +45,21 @@ pub fn autocorr(
     lag: usize,
     n: usize,
 ) {
-    let xx_vec;
+    let xx_windowed;
     let xx: &[f32] = if let Some(win) = window {
         if x.len() < n {
             return;
         }
-        xx_vec = {
-            let mut v = x[0..n].to_vec();
+        xx_windowed = {
+            let mut v = [0.0f32; MAX_WINDOWED];
+            v[..n].copy_from_slice(&x[..n]);
             for i in 0..overlap {
                 v[i] *= win[i];
                 v[n - 1 - i] *= win[i];
             }
             v
         };
-        &xx_vec
+        &xx_windowed[..n]
     } else {
         &x[0..n]
     };

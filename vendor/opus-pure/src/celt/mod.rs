@@ -62,6 +62,8 @@ pub(crate) fn have_avx() -> bool {
 use std::arch::aarch64::*;
 
 const MAX_FRAME_SIZE: usize = 2880;
+/// The overlap of the one mode there is.
+const MAX_OVERLAP: usize = 120;
 
 /// Decoder history buffer, libopus `DEC_PITCH_BUF_SIZE` (modes.h). It holds the
 /// last frame plus a full `COMBFILTER_MAXPERIOD` of postfilter history, and it
@@ -1385,10 +1387,15 @@ fn run_prefilter(
 
     let pitch_buf_len = (max_period + frame_size) >> 1;
     {
-        let pre_slices: Vec<&[f32]> = (0..channels)
-            .map(|c| &pre[c * pre_size..c * pre_size + pre_size])
-            .collect();
-        crate::celt::pitch::pitch_downsample(&pre_slices, pitch_buf, pitch_buf_len, channels, 2);
+        // One slice a channel; mono has the same one twice.
+        let pre_slices = [0, channels - 1].map(|c| &pre[c * pre_size..c * pre_size + pre_size]);
+        crate::celt::pitch::pitch_downsample(
+            &pre_slices[..channels],
+            pitch_buf,
+            pitch_buf_len,
+            channels,
+            2,
+        );
     }
 
     let search_max = max_period - 3 * min_period;
@@ -2072,6 +2079,120 @@ impl CeltEncoder {
             loss_rate: 0,
             overlap_max: 0.0,
         }
+    }
+
+    /// Back to the state that [`CeltEncoder::new`] leaves, in the same memory. A
+    /// mode transition does this in the middle of a stream.
+    pub fn reset(&mut self) {
+        // Destructured in full, so that a new field cannot be forgotten here.
+        let Self {
+            mode: _,
+            channels: _,
+            complexity,
+            syn_mem,
+            old_band_e,
+            upsample,
+            preemph_mem,
+            tonal_average,
+            hf_average,
+            tapset_decision,
+            spread_decision,
+            intensity,
+            last_coded_bands,
+            lsb_depth,
+            vbr_rate,
+            constrained_vbr,
+            silk_signal_type,
+            silk_offset,
+            vbr_reservoir,
+            vbr_drift,
+            vbr_offset,
+            vbr_count,
+            prefilter_mem,
+            prefilter_period,
+            prefilter_gain,
+            prefilter_tapset,
+            old_band_e2,
+            delayed_intra,
+            w_in_buf,
+            w_freq,
+            w_band_e,
+            w_x,
+            w_band_log_e,
+            w_band_log_e2,
+            w_error,
+            w_tf_res,
+            w_cap,
+            w_offsets,
+            w_pulses,
+            w_ebits,
+            w_fine_priority,
+            w_collapse_masks,
+            consec_transient,
+            w_prefilter_pre,
+            w_prefilter_pitch_buf,
+            w_transient_tmp,
+            w_transient_tmp2,
+            analysis,
+            loss_rate,
+            overlap_max,
+        } = self;
+        *complexity = 9;
+        *upsample = 1;
+        *tonal_average = 256;
+        *hf_average = 0;
+        *tapset_decision = 0;
+        *spread_decision = SPREAD_NORMAL;
+        *intensity = 0;
+        *last_coded_bands = 0;
+        *lsb_depth = 24;
+        *vbr_rate = 0;
+        *constrained_vbr = true;
+        *silk_signal_type = 0;
+        *silk_offset = 0;
+        *vbr_reservoir = 0;
+        *vbr_drift = 0;
+        *vbr_offset = 0;
+        *vbr_count = 0;
+        *prefilter_period = COMBFILTER_MINPERIOD;
+        *prefilter_gain = 0.0;
+        *prefilter_tapset = 0;
+        *delayed_intra = 0.0;
+        *consec_transient = 0;
+        *analysis = AnalysisInfo::default();
+        *loss_rate = 0;
+        *overlap_max = 0.0;
+        for floats in [
+            syn_mem,
+            old_band_e,
+            preemph_mem,
+            prefilter_mem,
+            old_band_e2,
+            w_in_buf,
+            w_freq,
+            w_band_e,
+            w_x,
+            w_band_log_e,
+            w_band_log_e2,
+            w_error,
+            w_prefilter_pre,
+            w_prefilter_pitch_buf,
+            w_transient_tmp,
+            w_transient_tmp2,
+        ] {
+            floats.fill(0.0);
+        }
+        for ints in [
+            w_tf_res,
+            w_cap,
+            w_offsets,
+            w_pulses,
+            w_ebits,
+            w_fine_priority,
+        ] {
+            ints.fill(0);
+        }
+        w_collapse_masks.fill(0);
     }
 
     /// Set how many 48 kHz samples each input sample stands for: 1 at a
@@ -4015,6 +4136,9 @@ impl CeltDecoder {
         let c = self.channels;
         let mem_size = DECODE_BUFFER_SIZE + overlap;
         const MAX_PERIOD: usize = COMBFILTER_MAXPERIOD;
+        // A frame is at most 20 ms: what `DECODE_BUFFER_SIZE` holds beside
+        // `MAX_PERIOD`. The buffers below are on the stack, as in libopus.
+        const MAX_EXTRAPOLATION: usize = DECODE_BUFFER_SIZE - MAX_PERIOD + MAX_OVERLAP;
         let ord = PLC_LPC_ORDER;
         let out_syn_idx = DECODE_BUFFER_SIZE - n;
         const SIG_SAT: f32 = 536870911.0;
@@ -4025,11 +4149,17 @@ impl CeltDecoder {
         let first = self.last_frame_type != FRAME_PLC_PERIODIC;
         let mut fade = 1.0f32;
         if first {
-            let mut lp = vec![0.0f32; DECODE_BUFFER_SIZE >> 1];
-            let slices: Vec<&[f32]> = (0..c)
-                .map(|ch| &self.decode_mem[ch * mem_size..ch * mem_size + DECODE_BUFFER_SIZE])
-                .collect();
-            crate::celt::pitch::pitch_downsample(&slices, &mut lp, DECODE_BUFFER_SIZE >> 1, c, 2);
+            let mut lp = [0.0f32; DECODE_BUFFER_SIZE >> 1];
+            // One slice a channel; a mono decoder has the same one twice.
+            let slices = [0, c - 1]
+                .map(|ch| &self.decode_mem[ch * mem_size..ch * mem_size + DECODE_BUFFER_SIZE]);
+            crate::celt::pitch::pitch_downsample(
+                &slices[..c],
+                &mut lp,
+                DECODE_BUFFER_SIZE >> 1,
+                c,
+                2,
+            );
             let pr = crate::celt::pitch::pitch_search(
                 &lp[PLC_PITCH_LAG_MAX >> 1..],
                 &lp,
@@ -4046,12 +4176,12 @@ impl CeltDecoder {
         for ch in 0..c {
             let base = ch * mem_size;
             // exc[k] = exc_buf[ord + k] for k in -ord..MAX_PERIOD.
-            let mut exc_buf = vec![0.0f32; MAX_PERIOD + ord];
+            let mut exc_buf = [0.0f32; MAX_PERIOD + PLC_LPC_ORDER];
             for (i, v) in exc_buf.iter_mut().enumerate() {
                 *v = self.decode_mem[base + DECODE_BUFFER_SIZE - MAX_PERIOD - ord + i];
             }
             if first {
-                let mut ac = vec![0.0f32; ord + 1];
+                let mut ac = [0.0f32; PLC_LPC_ORDER + 1];
                 crate::celt::lpc::autocorr(
                     &exc_buf[ord..ord + MAX_PERIOD],
                     &mut ac,
@@ -4066,17 +4196,18 @@ impl CeltDecoder {
                     // reference is, so the intermediate rounds identically.
                     ac[i] -= ac[i] * (0.008 * 0.008) * i as f32 * i as f32; // lag windowing
                 }
-                let mut lc = vec![0.0f32; ord];
+                let mut lc = [0.0f32; PLC_LPC_ORDER];
                 crate::celt::lpc::lpc(&mut lc, &ac, ord);
                 self.plc_lpc[ch * ord..ch * ord + ord].copy_from_slice(&lc);
             }
-            let lc: Vec<f32> = self.plc_lpc[ch * ord..ch * ord + ord].to_vec();
+            let mut lc = [0.0f32; PLC_LPC_ORDER];
+            lc.copy_from_slice(&self.plc_lpc[ch * ord..ch * ord + ord]);
 
             // Whiten the last exc_length excitation samples (celt_fir with history
             // — pass the ord preceding samples and read outputs at [ord..]).
             {
                 let x = &exc_buf[MAX_PERIOD - exc_length..];
-                let mut y = vec![0.0f32; ord + exc_length];
+                let mut y = [0.0f32; PLC_LPC_ORDER + MAX_PERIOD];
                 crate::celt::lpc::celt_fir(x, &lc, &mut y, ord + exc_length, ord);
                 for i in 0..exc_length {
                     exc_buf[ord + MAX_PERIOD - exc_length + i] = y[ord + i];
@@ -4124,11 +4255,13 @@ impl CeltDecoder {
             for (i, v) in lpc_mem.iter_mut().enumerate().take(ord) {
                 *v = self.decode_mem[base + DECODE_BUFFER_SIZE - n - 1 - i];
             }
-            let extrap: Vec<f32> = self.decode_mem
-                [base + out_syn_idx..base + out_syn_idx + extrapolation_len]
-                .to_vec();
+            let mut extrap = [0.0f32; MAX_EXTRAPOLATION];
+            let extrap = &mut extrap[..extrapolation_len];
+            extrap.copy_from_slice(
+                &self.decode_mem[base + out_syn_idx..base + out_syn_idx + extrapolation_len],
+            );
             crate::celt::lpc::celt_iir(
-                &extrap,
+                extrap,
                 &lc,
                 &mut self.decode_mem[base + out_syn_idx..base + out_syn_idx + extrapolation_len],
                 extrapolation_len,

@@ -1,6 +1,9 @@
 use crate::celt::modes::CeltMode;
 use crate::range_coder::RangeCoder;
 
+/// Band energies of one frame at most: 21 bands of two channels.
+const MAX_ENERGIES: usize = 2 * 21;
+
 pub const PRED_COEF: [f32; 4] = [
     29440.0 / 32768.0,
     26112.0 / 32768.0,
@@ -222,8 +225,12 @@ pub fn quant_coarse_energy_advanced(
     }
 
     let enc_start_state = enc.clone();
-    let mut old_e_bands_intra = old_e_bands.to_vec();
-    let mut error_intra = error.to_vec();
+    // On the stack, as in libopus: two channels of bands at most.
+    let (mut old_e_bands_intra, mut error_intra) = ([0.0; MAX_ENERGIES], [0.0; MAX_ENERGIES]);
+    let old_e_bands_intra = &mut old_e_bands_intra[..old_e_bands.len()];
+    let error_intra = &mut error_intra[..error.len()];
+    old_e_bands_intra.copy_from_slice(old_e_bands);
+    error_intra.copy_from_slice(error);
     let mut badness1 = 0i32;
     let mut tell_intra = 0i32;
     let intra_prob = &E_PROB_MODEL[lm][1];
@@ -234,11 +241,11 @@ pub fn quant_coarse_energy_advanced(
             start,
             end,
             e_bands,
-            &mut old_e_bands_intra,
+            old_e_bands_intra,
             budget,
             tell,
             intra_prob,
-            &mut error_intra,
+            error_intra,
             enc,
             channels,
             lm,
@@ -278,13 +285,13 @@ pub fn quant_coarse_energy_advanced(
                     && crate::range_coder::tell_frac_inline!(enc) + intra_bias > tell_intra))
         {
             *enc = enc_intra_state;
-            old_e_bands.copy_from_slice(&old_e_bands_intra);
-            error.copy_from_slice(&error_intra);
+            old_e_bands.copy_from_slice(old_e_bands_intra);
+            error.copy_from_slice(error_intra);
             intra = true;
         }
     } else {
-        old_e_bands.copy_from_slice(&old_e_bands_intra);
-        error.copy_from_slice(&error_intra);
+        old_e_bands.copy_from_slice(old_e_bands_intra);
+        error.copy_from_slice(error_intra);
     }
 
     if intra {

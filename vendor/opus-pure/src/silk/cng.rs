@@ -8,7 +8,7 @@
 //! noise rather than dead air.
 
 use crate::silk::decoder_structs::{SilkDecoderControl, SilkDecoderState};
-use crate::silk::define::{MAX_LPC_ORDER, TYPE_NO_VOICE_ACTIVITY};
+use crate::silk::define::{MAX_FRAME_LENGTH, MAX_LPC_ORDER, TYPE_NO_VOICE_ACTIVITY};
 use crate::silk::macros::{
     silk_add_sat16, silk_add_sat32, silk_lshift_sat32, silk_rand, silk_rshift_round, silk_sat16,
     silk_smlawb, silk_smulwb, silk_smulww, silk_sqrt_approx,
@@ -89,7 +89,7 @@ pub fn silk_cng(
     }
 
     if ps_dec.loss_cnt != 0 {
-        let mut cng_sig_q14 = vec![0i32; length + MAX_LPC_ORDER];
+        let mut cng_sig_q14 = [0i32; MAX_FRAME_LENGTH + MAX_LPC_ORDER];
 
         // Comfort-noise gain from the PLC scale and the smoothed background gain.
         let mut gain_q16 = silk_smulww(

@@ -779,8 +779,8 @@ pub fn silk_encode(
                 if ps_enc.prev_decode_only_middle == 1 {
                     reset_side_encoder(&mut ps_enc.state[1]);
                 }
-                let vad_frame = input_buf[1][1..1 + frame_length].to_vec();
-                silk_encode_do_vad(&mut ps_enc.state[1], &vad_frame, activity);
+                let vad_frame = &input_buf[1][1..1 + frame_length];
+                silk_encode_do_vad(&mut ps_enc.state[1], vad_frame, activity);
             } else {
                 ps_enc.state[1].s_cmn.vad_flags[fi] = 0;
             }
@@ -798,8 +798,8 @@ pub fn silk_encode(
             ps_enc.stereo.s_mid[1] = input_buf[0][frame_length + 1];
         }
 
-        let vad_frame = input_buf[0][1..1 + frame_length].to_vec();
-        silk_encode_do_vad(&mut ps_enc.state[0], &vad_frame, activity);
+        let vad_frame = &input_buf[0][1..1 + frame_length];
+        silk_encode_do_vad(&mut ps_enc.state[0], vad_frame, activity);
 
         for ch in 0..n_channels {
             let mut ch_max_bits = max_bits;
@@ -843,12 +843,12 @@ pub fn silk_encode(
                 CODE_CONDITIONALLY
             };
 
-            let frame_samples = input_buf[ch][1..1 + frame_length].to_vec();
+            let frame_samples = &input_buf[ch][1..1 + frame_length];
 
             let mut frame_bytes = 0i32;
             let ret = silk_encode_frame(
                 &mut ps_enc.state[ch],
-                &frame_samples,
+                frame_samples,
                 rc,
                 &mut frame_bytes,
                 cond_coding,

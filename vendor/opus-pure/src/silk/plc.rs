@@ -5,7 +5,10 @@
 //! energy-matches the first good frame after a loss.
 
 use crate::silk::decoder_structs::{SilkDecoderControl, SilkDecoderState};
-use crate::silk::define::{LTP_ORDER, MAX_LPC_ORDER, MAX_NB_SUBFR, TYPE_VOICED};
+use crate::silk::define::{
+    LTP_MEM_LENGTH_MS, LTP_ORDER, MAX_FRAME_LENGTH, MAX_FS_KHZ, MAX_LPC_ORDER, MAX_NB_SUBFR,
+    MAX_SUB_FRAME_LENGTH, TYPE_VOICED,
+};
 use crate::silk::lpc_analysis::silk_lpc_inverse_pred_gain;
 use crate::silk::macros::*;
 use crate::silk::sigproc_fix::{silk_bwexpander, silk_lpc_analysis_filter, silk_sum_sqr_shift};
@@ -20,6 +23,7 @@ const LOG2_INV_LPC_GAIN_HIGH_THRES: i32 = 3;
 const LOG2_INV_LPC_GAIN_LOW_THRES: i32 = 8;
 const PITCH_DRIFT_FAC_Q16: i32 = 655; // 0.01
 const NB_ATT: usize = 2;
+const MAX_LTP_MEM_LENGTH: usize = LTP_MEM_LENGTH_MS * MAX_FS_KHZ;
 const HARM_ATT_Q15: [i16; NB_ATT] = [32440, 31130]; // 0.99, 0.95
 const PLC_RAND_ATTENUATE_V_Q15: [i16; NB_ATT] = [31130, 26214]; // 0.95, 0.8
 const PLC_RAND_ATTENUATE_UV_Q15: [i16; NB_ATT] = [32440, 29491]; // 0.99, 0.9
@@ -117,7 +121,7 @@ fn silk_plc_energy(
     subfr_length: usize,
     nb_subfr: usize,
 ) -> (i32, i32, i32, i32) {
-    let mut exc_buf = vec![0i16; 2 * subfr_length];
+    let mut exc_buf = [0i16; 2 * MAX_SUB_FRAME_LENGTH];
     for k in 0..2 {
         for i in 0..subfr_length {
             exc_buf[k * subfr_length + i] = silk_sat16(silk_rshift(
@@ -146,8 +150,8 @@ fn silk_plc_conceal(
     let ltp_mem_length = ps_dec.ltp_mem_length as usize;
     let frame_length = ps_dec.frame_length as usize;
 
-    let mut s_ltp_q14 = vec![0i32; ltp_mem_length + frame_length];
-    let mut s_ltp = vec![0i16; ltp_mem_length];
+    let mut s_ltp_q14 = [0i32; MAX_LTP_MEM_LENGTH + MAX_FRAME_LENGTH];
+    let mut s_ltp = [0i16; MAX_LTP_MEM_LENGTH];
 
     let prev_gain_q10 = [
         silk_rshift(ps_dec.s_plc.prev_gain_q16[0], 6),

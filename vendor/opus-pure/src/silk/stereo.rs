@@ -158,7 +158,7 @@ pub fn silk_stereo_lr_to_ms(
     debug_assert!(x2.len() >= frame_length + 2);
 
     let mid = x1;
-    let mut side = vec![0i16; frame_length + 2];
+    let mut side = [0i16; MAX_FRAME_LENGTH + 2];
 
     // Basic mid/side, before any prediction.
     for n in 0..frame_length + 2 {
@@ -182,10 +182,10 @@ pub fn silk_stereo_lr_to_ms(
     // Split both signals into a low band and a high band. The two get their own
     // prediction weight, because a stereo image is rarely the same width at the
     // bottom of the spectrum as at the top.
-    let mut lp_mid = vec![0i16; frame_length];
-    let mut hp_mid = vec![0i16; frame_length];
-    let mut lp_side = vec![0i16; frame_length];
-    let mut hp_side = vec![0i16; frame_length];
+    let mut lp_mid = [0i16; MAX_FRAME_LENGTH];
+    let mut hp_mid = [0i16; MAX_FRAME_LENGTH];
+    let mut lp_side = [0i16; MAX_FRAME_LENGTH];
+    let mut hp_side = [0i16; MAX_FRAME_LENGTH];
     for n in 0..frame_length {
         let sum = silk_rshift_round(
             silk_add_lshift32(mid[n] as i32 + mid[n + 2] as i32, mid[n + 1] as i32, 1),
@@ -223,16 +223,16 @@ pub fn silk_stereo_lr_to_ms(
     let mut pred_q13 = [0i32; 2];
     pred_q13[0] = silk_stereo_find_predictor(
         &mut lp_ratio_q14,
-        &lp_mid,
-        &lp_side,
+        &lp_mid[..frame_length],
+        &lp_side[..frame_length],
         &mut state.mid_side_amp_q0[0..2],
         frame_length,
         smooth_coef_q16,
     );
     pred_q13[1] = silk_stereo_find_predictor(
         &mut hp_ratio_q14,
-        &hp_mid,
-        &hp_side,
+        &hp_mid[..frame_length],
+        &hp_side[..frame_length],
         &mut state.mid_side_amp_q0[2..4],
         frame_length,
         smooth_coef_q16,
