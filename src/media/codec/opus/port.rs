@@ -79,7 +79,10 @@ impl RawEncoder for PortEncoder {
     }
 
     fn reset(&mut self) {
-        self.begin_anew();
+        // Keeps the settings.
+        if self.inner.reset_state().is_err() {
+            self.begin_anew();
+        }
     }
 }
 
