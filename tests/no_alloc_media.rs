@@ -31,7 +31,7 @@ fn a_tick_allocates_nothing() {
         for (codec, rate) in
             [(CodecId::Pcmu, 8_000), (CodecId::G722, 16_000), (CodecId::G722, 48_000)]
         {
-            let (allocations, _) = run(codec, rate, suite, ProcessingConfig::OFF);
+            let allocations = run(codec, rate, suite, ProcessingConfig::OFF);
             assert_eq!(allocations, 0, "{codec:?} at {rate} Hz, {suite:?}");
         }
     }
@@ -41,14 +41,14 @@ fn a_tick_allocates_nothing() {
 fn a_tick_with_all_of_the_voice_processing_allocates_nothing() {
     for (codec, rate) in [(CodecId::Pcmu, 48_000), (CodecId::G722, 16_000)] {
         let suite = Suite::AeadAes128Gcm;
-        let (allocations, _) = run(codec, rate, suite, ProcessingConfig::VOICE);
+        let allocations = run(codec, rate, suite, ProcessingConfig::VOICE);
         assert_eq!(allocations, 0, "{codec:?} at {rate} Hz");
     }
 }
 
 #[test]
 fn copies_of_lost_packets_are_sent_and_taken_without_allocating() {
-    let (allocations, _) = run_with(CodecId::Pcmu, 8_000, Suite::AeadAes128Gcm, |config| {
+    let allocations = run_with(CodecId::Pcmu, 8_000, Suite::AeadAes128Gcm, |config| {
         (config.red_send, config.red_receive) = (Some(121), vec![121]);
     });
     assert_eq!(allocations, 0);
@@ -61,7 +61,7 @@ fn pauses_are_found_told_and_heard_without_allocating() {
             config.tuning.dtx = true;
             (config.comfort_noise_send, config.comfort_noise_receive) = (Some(13), vec![13]);
         };
-        let (allocations, _) = run_with(codec, rate, Suite::AeadAes128Gcm, pausing);
+        let allocations = run_with(codec, rate, Suite::AeadAes128Gcm, pausing);
         assert_eq!(allocations, 0, "{codec:?} at {rate} Hz");
     }
 }
@@ -83,25 +83,32 @@ fn processing_at_every_rate_allocates_nothing() {
     }
 }
 
-/// The reference library of Opus has all its memory from its construction on. The backend in Rust
-/// alone takes 3 times a little for a frame that it encodes (8 with the upper band) and 4 times for
-/// one that is lost: `no_alloc_opus.rs` counts them one by one. Nothing else may come to it.
+/// Opus at the rates of hosts, and with each of what the sessions above had.
 #[cfg(any(feature = "opus", feature = "libopus"))]
 #[test]
-fn a_tick_with_opus_allocates_what_its_backend_does_and_nothing_more() {
-    for rate in [8_000, 16_000, 48_000] {
-        let of_encoder = match (cfg!(feature = "libopus"), rate) {
-            (true, _) => 0,
-            (false, 48_000) => 8,
-            (false, _) => 3,
-        };
-        let of_gap = if of_encoder > 0 { 4 } else { 0 };
-        let (counted, concealed) =
-            run(CodecId::Opus, rate, Suite::AeadAes128Gcm, ProcessingConfig::OFF);
-        // Two ends, 500 ticks, one of 17 packets lost; comfort noise where the buffer waits after a
-        // gap is as much again, and at most one such frame comes after each gap.
-        let most = 1_000 * of_encoder + 2 * concealed * of_gap;
-        assert!(counted <= most, "at {rate} Hz: {counted}, not {most}");
+fn a_tick_with_opus_allocates_nothing() {
+    let cases: [(&str, &[u32], &dyn Fn(&mut MediaConfig)); 5] = [
+        ("plain", &[8_000, 16_000, 44_100, 48_000], &|_| {}),
+        ("processing", &[16_000], &|config| config.processing = ProcessingConfig::VOICE),
+        ("copies", &[16_000], &|config| {
+            (config.red_send, config.red_receive) = (Some(121), vec![121]);
+        }),
+        ("pauses", &[8_000, 48_000], &|config| config.tuning.dtx = true),
+        ("60 ms at 128 kbit/s", &[48_000], &|config| {
+            (config.ptime_ms, config.tuning.bitrate) = (60, 128_000);
+        }),
+    ];
+    for backend in subrosa::media::codec::OpusBackend::AVAILABLE {
+        for (name, rates, change) in cases {
+            for rate in rates {
+                let with = |config: &mut MediaConfig| {
+                    config.opus_backend = Some(*backend);
+                    change(config);
+                };
+                let counted = run_with(CodecId::Opus, *rate, Suite::AeadAes128Gcm, with);
+                assert_eq!(counted, 0, "{backend:?} at {rate} Hz, {name}");
+            }
+        }
     }
 }
 
@@ -200,24 +207,18 @@ fn encoded_frames_allocate_nothing() {
     assert_eq!(counted, 0);
 }
 
-/// Allocations of ten seconds after the first second, RTCP, loss and drift of delay included; and
-/// how many frames were concealed.
-fn run(codec: CodecId, rate: u32, suite: Suite, processing: ProcessingConfig) -> (u64, u64) {
+/// Allocations of ten seconds after the first second, RTCP, loss and drift of delay included.
+fn run(codec: CodecId, rate: u32, suite: Suite, processing: ProcessingConfig) -> u64 {
     run_with(codec, rate, suite, |config| config.processing = processing)
 }
 
-fn run_with(
-    codec: CodecId,
-    rate: u32,
-    suite: Suite,
-    change: impl Fn(&mut MediaConfig),
-) -> (u64, u64) {
+fn run_with(codec: CodecId, rate: u32, suite: Suite, change: impl Fn(&mut MediaConfig)) -> u64 {
     let mut rng = SeededRng::new(3);
     let (ka, kb) = (MasterKey::generate(suite, &mut rng), MasterKey::generate(suite, &mut rng));
     let (a, b) = ("192.0.2.1:4000".parse().unwrap(), "192.0.2.2:4000".parse().unwrap());
     let mut now = Instant::from_millis(1);
     let payload_type = codec.description().static_payload_type.unwrap_or(111);
-    let (mut redundant, mut pausing) = (false, false);
+    let (mut redundant, mut pausing, mut telling, mut ptime) = (false, false, false, 20);
     let mut end = |out: &MasterKey, into: &MasterKey, remote| {
         let security = MediaSecurity::Srtp {
             sender: SrtpSender::new(out).unwrap(),
@@ -227,6 +228,7 @@ fn run_with(
         (config.write_rate, config.read_rate) = (rate, rate);
         change(&mut config);
         (redundant, pausing) = (config.red_send.is_some(), config.tuning.dtx);
+        (telling, ptime) = (config.comfort_noise_send.is_some(), u64::from(config.ptime_ms));
         MediaSession::new(now, config, &mut rng).unwrap()
     };
     let mut ends = [end(&ka, &kb, b), end(&kb, &ka, a)];
@@ -261,13 +263,20 @@ fn run_with(
         }
         now += Duration::from_millis(20);
     }
-    assert!(received > if pausing { 50 } else { 500 } && ends[0].stats().rtcp_sent > 0);
-    let concealed = ends.iter().map(|end| end.stats().concealed_frames);
+    let counted = allocations() - before;
+    let least = if pausing { 50 } else { 500 * 20 / ptime };
+    assert!(received > least && ends[0].stats().rtcp_sent > 0, "{received}");
+    let mut concealed = ends.iter().map(|end| end.stats().concealed_frames);
     // With copies, what was lost before the first reports of it.
-    let least = if redundant || pausing { 3 } else { 10 };
-    assert!(concealed.clone().all(|frames| frames > least));
+    let least = if redundant || pausing || ptime > 20 { 3 } else { 10 };
+    assert!(concealed.all(|frames| frames > least));
     let told = ends.iter().map(|end| end.stats().comfort_noise_received);
-    assert_eq!(told.min() > Some(5), pausing);
-    assert_eq!(ends.iter().all(|end| end.stats().recovered > 10), redundant);
-    (allocations() - before, concealed.sum())
+    assert_eq!(told.min() > Some(5), telling);
+    let mut recovered = ends.iter().map(|end| end.stats().recovered > 10);
+    match codec {
+        // Its own error correction recovers as well, and not every loss is reported in time.
+        CodecId::Opus => assert!(recovered.any(|much| much) || !redundant),
+        _ => assert_eq!(recovered.all(|much| much), redundant),
+    }
+    counted
 }
