@@ -50,6 +50,15 @@ pub enum CoderBuf<'a> {
 }
 
 impl CoderBuf<'_> {
+    /// The packet of a decoder. An encoder's frame is never decoded from.
+    #[inline(always)]
+    fn packet(&self) -> &[u8] {
+        match self {
+            CoderBuf::Borrowed(data) => data,
+            CoderBuf::Inline { .. } => &[],
+        }
+    }
+
     /// The bytes of an encoder. A decoder's packet is never written to.
     #[inline(always)]
     fn to_mut(&mut self) -> &mut [u8] {
@@ -193,7 +202,7 @@ impl<'a> RangeCoder<'a> {
 
     fn read_byte(&mut self) -> u8 {
         if self.offs < self.storage {
-            let b = self.buf[self.offs as usize];
+            let b = self.buf.packet()[self.offs as usize];
             self.offs += 1;
             b
         } else {
@@ -307,7 +316,7 @@ impl<'a> RangeCoder<'a> {
             loop {
                 let byte = if self.end_offs < self.storage {
                     self.end_offs += 1;
-                    self.buf[(self.storage - self.end_offs) as usize]
+                    self.buf.packet()[(self.storage - self.end_offs) as usize]
                 } else {
                     0
                 };
