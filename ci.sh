@@ -43,7 +43,21 @@ lint() {
   fi
   run fuzz-targets cargo check --manifest-path fuzz/Cargo.toml
   run peers cargo check --manifest-path benches/peers/Cargo.toml --no-default-features --features sip --benches
+  run opus-copy cargo test --manifest-path benches/peers/Cargo.toml --no-default-features --features opus \
+    --test opus_copy
+  run vendor vendor_differs_as_said
   run doc env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --features sim,ffi,provisioning,serde
+}
+vendor_differs_as_said() { # beside the source that opus-copy has fetched: the files that PATCHES.md names
+  local published said found
+  published=$(ls -d "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/opus-pure-0.2.2 2>/dev/null | head -n 1)
+  [ -n "$published" ] || { echo "the published opus-pure is not there"; return 1; }
+  said=$(sed -n 's/^- `\(src[^`]*\)`.*/\1/p' vendor/opus-pure/PATCHES.md | sort)
+  found=$(cd "$published" && diff -rq src "$OLDPWD/vendor/opus-pure/src" | sed -n 's/^Files \(src[^ ]*\) and .*/\1/p; /^Only in/p' | sort)
+  diff <(echo "$said") <(echo "$found") || return 1
+  local file; for file in LICENSE ATTRIBUTION.md CHANGELOG.md README.md; do
+    cmp "$published/$file" "vendor/opus-pure/$file" || return 1
+  done
 }
 tests() {
   run test cargo test

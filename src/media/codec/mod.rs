@@ -1,8 +1,7 @@
 //! Audio codecs behind two traits, and the names by which SDP knows them.
 //!
 //! A codec works on whole frames in the caller's buffers and allocates nothing after its
-//! construction (but for [`OpusBackend::Port`], which takes its work space from the allocator for
-//! each frame). The session asks them for their rates and lengths.
+//! construction. The session asks them for their rates and lengths.
 
 mod g711;
 mod g722;

@@ -26,9 +26,10 @@ pub const OPUS_PTIMES: [u32; 7] = [10, 20, 40, 60, 80, 100, 120];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OpusBackend {
-    /// `opus-pure`, in Rust alone (feature `opus`). Decoding allocates nothing; for each frame that
-    /// it encodes it asks the allocator a few times and gives all back (`tests/no_alloc_opus.rs`).
-    /// At 8 kHz its DTX takes nothing but digital silence for silence.
+    /// `opus-pure`, in Rust alone (feature `opus`), as the patched copy in `vendor/opus-pure`.
+    /// Allocates nothing after its construction (`tests/no_alloc_opus.rs`); the crate of that name
+    /// as published does, three to eight times for each frame that it encodes. At 8 kHz its DTX
+    /// takes nothing but digital silence for silence.
     Port,
     /// libopus, in C (feature `libopus`). Allocates nothing after its construction.
     Libopus,
