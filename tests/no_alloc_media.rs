@@ -87,7 +87,8 @@ fn processing_at_every_rate_allocates_nothing() {
 #[cfg(any(feature = "opus", feature = "libopus"))]
 #[test]
 fn a_tick_with_opus_allocates_nothing() {
-    let cases: [(&str, &[u32], &dyn Fn(&mut MediaConfig)); 5] = [
+    type Case<'a> = (&'a str, &'a [u32], &'a dyn Fn(&mut MediaConfig));
+    let cases: [Case<'_>; 5] = [
         ("plain", &[8_000, 16_000, 44_100, 48_000], &|_| {}),
         ("processing", &[16_000], &|config| config.processing = ProcessingConfig::VOICE),
         ("copies", &[16_000], &|config| {
