@@ -78,11 +78,11 @@ def jobs(base, names, codecs, heard):
     for clip in names:
         sent = base / f"clips/16000/{clip}.wav"
         yield ("same", "", "clean", clip), sent, sent, 16_000, True
-        for kind in ("babble", "fan"):
-            clean = base / f"noise/{kind}/{clip}.clean.wav"
-            for part in ("noisy", "out"):
-                if clean.exists():
-                    yield (part, "", kind, clip), clean, base / f"noise/{kind}/{clip}.{part}.wav", 16_000, False
+    for kind in rows.NOISES:
+        for clean in sorted((base / "noise" / kind).glob("*.clean.wav")):
+            clip = clean.name.removesuffix(".clean.wav")
+            for part in rows.SUPPRESSORS:
+                yield ("noise " + part, "", kind, clip), clean, clean.with_name(f"{clip}.{part}.wav"), 16_000, False
     for network in ("P5", "P6"):
         for who in ("ours", "neteq"):
             yield (who, "PCMU", network, "long"), base / "long/8000.wav", base / f"{who}/PCMU/{network}/long.wav", 8_000, False

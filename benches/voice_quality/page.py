@@ -51,7 +51,7 @@ def write(run, table):
     body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in rows.cells(r)[:-1])
                    + f'<td class="{mark[r.verdict]}">{r.verdict}</td></tr>' for r in table)
     speakers = "".join(f"<tr><td>{n}</td><td>{html.escape(who)}</td><td>{licence}</td></tr>"
-                       for n, (who, licence, _, _) in clips.SPEAKERS.items())
+                       for n, (who, licence, _, _) in (clips.SPEAKERS | clips.OTHERS).items())
     (run.base / "index.html").write_text(f"""<!doctype html><html lang="en"><meta charset="utf-8">
 <title>subrosa: voice quality</title><style>{STYLE}</style>
 <h1>subrosa: the voice path on recorded speech</h1>

@@ -12,20 +12,15 @@
     missing_docs
 )]
 
-#[path = "../../../tests/support/voice.rs"]
-mod voice;
 #[path = "voice_processing/others.rs"]
 mod others;
+#[path = "../../../tests/support/voice.rs"]
+mod voice;
 
-use others::{Aec3, Nnnoiseless, Sonora, Speex};
+use others::{Aec3, Nnnoiseless, Peer, Sonora, Speex, Task};
 use std::time::Instant;
 use subrosa::media::dsp::{Processing, ProcessingConfig};
 use voice::*;
-
-/// What is compared: works on blocks of 10 ms at 16 kHz.
-pub trait Peer {
-    fn block(&mut self, render: &[i16], capture: &mut [i16]);
-}
 
 struct Own(Processing);
 
@@ -34,12 +29,6 @@ impl Peer for Own {
         self.0.process_render(render);
         self.0.process_capture(capture);
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub enum Task {
-    Echo,
-    Noise,
 }
 
 fn own(config: ProcessingConfig) -> Box<dyn Peer> {

@@ -1,10 +1,21 @@
 //! The other implementations, behind one trait.
+#![allow(dead_code, unreachable_pub)]
 
-use super::{Peer, Task};
 use aec3::nodes::audio::AudioFormat;
 use aec3::pipelines::linear::{self, LinearPipeline};
 use sonora::{AudioProcessing, Config, StreamConfig};
 use std::ffi::{c_int, c_void};
+
+/// What is compared: works on blocks of 10 ms at 16 kHz.
+pub trait Peer {
+    fn block(&mut self, render: &[i16], capture: &mut [i16]);
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Task {
+    Echo,
+    Noise,
+}
 
 fn float(x: &[i16]) -> Vec<f32> {
     x.iter().map(|s| f32::from(*s) / 32_768.0).collect()

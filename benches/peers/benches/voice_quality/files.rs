@@ -16,7 +16,12 @@ impl Folder {
 
     /// The clips at this rate by name, in order.
     pub fn clips(&self, rate: u32) -> Vec<(String, Wav)> {
-        let mut clips: Vec<_> = fs::read_dir(self.0.join(format!("clips/{rate}")))
+        self.sounds(&format!("clips/{rate}"))
+    }
+
+    /// The recordings of a folder by name, in order.
+    pub fn sounds(&self, folder: &str) -> Vec<(String, Wav)> {
+        let mut clips: Vec<_> = fs::read_dir(self.0.join(folder))
             .expect("no clips: run benches/voice_quality/run.sh, which fetches them")
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|e| e == "wav"))

@@ -7,9 +7,15 @@ mod call;
 mod cost;
 mod files;
 mod netq;
+mod noise;
+#[path = "../voice_processing/others.rs"]
+mod others;
 mod scenes;
 #[path = "../../../../tests/support/jitter_trace.rs"]
 mod trace;
+#[allow(unused)]
+#[path = "../../../../tests/support/voice.rs"]
+mod voice;
 
 use call::Setup;
 use files::Folder;
@@ -44,6 +50,7 @@ fn main() {
         }
     }
     scenes::play(&folder, &mut facts);
+    noise::play(&folder);
     println!("{RECORDED}");
     jitter(&folder, &mut facts);
     folder.facts(&facts);

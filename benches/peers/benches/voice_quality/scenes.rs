@@ -1,57 +1,24 @@
-//! Voice processing on the clips: an echo in a room, both talking at once, noise behind a voice.
-
-#[allow(unused)]
-#[path = "../../../../tests/support/voice.rs"]
-mod voice;
+//! Voice processing on the clips: an echo in a room, both talking at once.
 
 use crate::files::Folder;
+use crate::voice::{RATE, Scene, at_level, erle, room, si_sdr, to_float};
 use subrosa::media::dsp::{Processing, ProcessingConfig};
 use subrosa::media::wav::Wav;
-use voice::{
-    BLOCK, RATE, Scene, at_level, db, erle, fan, mix, power, room, si_sdr, to_float, to_pcm,
-};
+
 
 const ECHO: ProcessingConfig =
     ProcessingConfig { echo_cancellation: true, ..ProcessingConfig::OFF };
-const NOISE: ProcessingConfig =
-    ProcessingConfig { noise_suppression: true, ..ProcessingConfig::OFF };
-/// Speech over noise.
-const SNR_DB: f64 = 10.0;
 
 /// The speech of a clip without the silence around it.
-fn said(wav: &Wav) -> Vec<f32> {
+pub fn said(wav: &Wav) -> Vec<f32> {
     to_float(&wav.samples[RATE / 2..RATE / 2 + 8 * RATE])
 }
 
-/// Facts on echo, and recordings of noise before and after for PESQ.
+/// Facts on echo.
 pub fn play(folder: &Folder, facts: &mut Vec<(String, f64)>) {
     let clips = folder.clips(RATE as u32);
     let speech: Vec<_> = clips.iter().map(|(_, wav)| said(wav)).collect();
     echo(&speech, facts);
-    for (number, (name, _)) in clips.iter().enumerate() {
-        let voice = at_level(&speech[number], -26.0);
-        let others: Vec<_> =
-            (1..clips.len()).map(|n| &speech[(number + n) % clips.len()]).collect();
-        let babble = others.iter().fold(vec![0.0; voice.len()], |sum, x| mix(&sum, x));
-        for (kind, noise) in [("babble", babble), ("fan", fan(5, voice.len()))] {
-            let level = db(power(&voice)) - db(32_768f64.powi(2)) - SNR_DB;
-            // Two seconds of noise alone come first, so that it can be learnt.
-            let lead: Vec<f32> = noise[..2 * RATE].to_vec();
-            let noise = at_level(&[lead, noise].concat(), level);
-            let clean = [vec![0.0; 2 * RATE], voice.clone()].concat();
-            let noisy = mix(&clean, &noise);
-            let mut out = to_pcm(&noisy);
-            let mut processing = Processing::new(RATE as u32, RATE as u32, NOISE).unwrap();
-            out.chunks_exact_mut(BLOCK).for_each(|block| {
-                processing.process_capture(block);
-            });
-            for (part, pcm) in [("clean", to_pcm(&clean)), ("noisy", to_pcm(&noisy)), ("out", out)]
-            {
-                let wav = Wav { sample_rate: RATE as u32, samples: pcm[2 * RATE..].to_vec() };
-                folder.sound(&format!("noise/{kind}/{name}.{part}"), &wav);
-            }
-        }
-    }
 }
 
 /// The mean over all pairs of a clip and the next.
