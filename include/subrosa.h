@@ -1584,6 +1584,22 @@ typedef struct subrosa_call_info {
      * The Call-ID of its dialog, to find the call in the logs of servers.
      */
     struct subrosa_str sip_call_id;
+    /**
+     * What we send is silenced: 1 or 0.
+     */
+    int32_t muted;
+    /**
+     * SUBROSA_PROCESSING_ bits: the parts that were asked for.
+     */
+    uint32_t processing;
+    /**
+     * How much louder the far end hears us, in dB.
+     */
+    float send_gain_db;
+    /**
+     * How much louder the far end is heard, in dB.
+     */
+    float receive_gain_db;
 } subrosa_call_info;
 
 /**
@@ -3299,7 +3315,7 @@ subrosa_status subrosa_call_send_dtmf(struct subrosa_engine *engine,
                                       uint32_t duration_ms);
 
 /**
- * Silences what is sent (1), or ends that (0).
+ * Silences what is sent (1), or ends that (0). It holds for the whole call and may be set before there is media.
  */
 subrosa_status subrosa_call_mute(struct subrosa_engine *engine,
                                  uint64_t now_us,
@@ -4774,9 +4790,11 @@ subrosa_status subrosa_phone_send_dtmf(struct subrosa_phone *phone,
                                        uint32_t duration_ms);
 
 /**
- * Silences what is sent (1), or ends that (0).
+ * Silences what is sent (1), or ends that (0). It holds for the whole call and may be set before there is media.
  */
-subrosa_status subrosa_phone_mute(struct subrosa_phone *phone, uint64_t call, int32_t on);
+subrosa_status subrosa_phone_mute(struct subrosa_phone *phone,
+                                  uint64_t call,
+                                  int32_t on);
 
 /**
  * Switches the processing of what a call sends: SUBROSA_PROCESSING_ bits.

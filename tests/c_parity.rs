@@ -133,6 +133,10 @@ fn the_phone_can_do_what_the_engine_can() {
         "policy",
         "account_policy",
         "tone",
+        "is_muted",
+        "send_gain",
+        "receive_gain",
+        "processing",
     ];
     for item in rust_items(HELD, TOOLS) {
         let Some(("Engine" | "Call", name)) = item.split_once("::") else { continue };

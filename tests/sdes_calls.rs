@@ -91,6 +91,23 @@ fn what_the_fork_that_lost_still_says_is_not_heard() {
 }
 
 #[test]
+fn who_is_muted_for_one_fork_is_muted_for_the_next() {
+    let mut lab = Lab::new(|_| {}, |_| vec![]);
+    lab.run(300);
+    let invite = lab.peer().requests("INVITE")[0].clone();
+    let tag = tag_of(invite.body(), GCM);
+    let fork = |port, seed| description(port, "RTP/SAVP", &[line(tag, GCM, seed, "")]);
+    lab.say(response(&invite, 183, "one", &fork(4000, 1)));
+    lab.run(20);
+    let (id, alice) = (lab.call, lab.alice);
+    lab.world.command(alice, |engine, now| engine.call(id).unwrap().mute(now, true).unwrap());
+    lab.say(response(&invite, 200, "two", &fork(4002, 2)));
+    lab.run(200);
+    assert_eq!(lab.peer().ssrcs(4002).len(), 1, "another session");
+    assert!(lab.world.command(alice, |engine, _| engine.call(id).unwrap().is_muted()));
+}
+
+#[test]
 fn a_fork_that_repeats_a_key_of_another_or_of_ours_is_refused() {
     for own in [false, true] {
         let mut lab = Lab::new(|_| {}, |_| vec![]);

@@ -20,6 +20,7 @@ use crate::engine::{
     CallState, Codec, Config, ConfigError, EndReason, Engine, EngineStats, Event, Input,
     PolicyError, SecurityPolicy, SecurityReport,
 };
+use crate::media::dsp::ProcessingConfig;
 use crate::media::session::MediaStats;
 use crate::media::tones::ToneKind;
 use crate::time::{Duration, Instant};
@@ -171,6 +172,14 @@ pub struct CallInfo {
     pub end_reason: Option<EndReason>,
     /// The tone that the person at this end should hear now; [`CallAudio::tones`] plays ringback.
     pub tone: Option<ToneKind>,
+    /// What we send is silenced ([`Phone::mute`]).
+    pub muted: bool,
+    /// How much louder the far end hears us, in dB ([`Phone::set_send_gain`]).
+    pub send_gain_db: f32,
+    /// How much louder the far end is heard, in dB ([`Phone::set_receive_gain`]).
+    pub receive_gain_db: f32,
+    /// The parts of the processing that were asked for ([`Phone::set_processing`]).
+    pub processing: ProcessingConfig,
 }
 
 impl Phone {
@@ -399,6 +408,10 @@ impl Phone {
                 codec: call.codec(),
                 end_reason: call.end_reason(),
                 tone: call.tone(),
+                muted: call.is_muted(),
+                send_gain_db: call.send_gain(),
+                receive_gain_db: call.receive_gain(),
+                processing: call.processing(),
             })
         })
     }

@@ -43,10 +43,11 @@ impl Phone {
         self.with_call(call, move |mut call, now| call.set_receive_gain(now, db))
     }
 
-    /// Mutes our end, so that the far end hears silence, or unmutes it.
+    /// Mutes our end, so that the far end hears silence, or unmutes it; for the whole call, from
+    /// before the answer on.
     ///
     /// # Errors
-    /// [`PhoneError::Call`] if there is no such call, or not in this state.
+    /// [`PhoneError::Call`] if there is no such call, or it is over already.
     pub fn mute(&self, call: CallId, muted: bool) -> Result<(), PhoneError> {
         self.with_call(call, move |mut call, now| call.mute(now, muted))
     }

@@ -65,8 +65,10 @@ pub(super) struct CallEntry {
     pub(super) early_hellos: EarlyHellos,
     /// The keys that it gave.
     pub(super) dtls_keys: Option<(KeySet, KeySet)>,
-    /// The SSRC with which another fork heard us, and whether we were muted.
-    pub(super) former_source: Option<(u32, bool)>,
+    /// The SSRC with which another fork heard us.
+    pub(super) former_source: Option<u32>,
+    /// What is sent is silenced.
+    pub(super) muted: bool,
     /// Gain of what is sent and of what is heard, dB.
     pub(super) gains: (f32, f32),
     /// Keys pressed while the keys of the media are being agreed on.
@@ -111,6 +113,7 @@ impl CallEntry {
             early_hellos: EarlyHellos::default(),
             dtls_keys: None,
             former_source: None,
+            muted: false,
             gains: (0.0, 0.0),
             waiting_digits: Vec::new(),
             renewal: Renewal::default(),

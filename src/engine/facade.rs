@@ -10,8 +10,8 @@ use super::policy::EffectivePolicy;
 use super::report::SecurityReport;
 use super::{AudioOptions, CallId, Codec, Engine};
 use crate::crypto::safety_number::SafetyNumber;
-use crate::media::dsp::{ProcessingConfig, ProcessingStats};
-use crate::media::session::{DtmfError, MediaStats, MediaUpdate, SrtpProgress};
+use crate::media::dsp::ProcessingStats;
+use crate::media::session::{DtmfError, MediaStats, SrtpProgress};
 use crate::sip::SocketId;
 use crate::time::{Duration, Instant};
 use crate::wire::dtmf::Digit;
@@ -19,7 +19,7 @@ use crate::wire::dtmf::Digit;
 /// A call: its facts, and what can be done with it.
 #[derive(Debug)]
 pub struct Call<'e> {
-    engine: &'e mut Engine,
+    pub(super) engine: &'e mut Engine,
     id: CallId,
 }
 
@@ -32,7 +32,7 @@ impl Engine {
 }
 
 impl Call<'_> {
-    fn entry(&self) -> Option<&super::CallEntry> {
+    pub(super) fn entry(&self) -> Option<&super::CallEntry> {
         self.engine.calls.get(self.id)
     }
 
@@ -118,7 +118,7 @@ impl Call<'_> {
         confirmed.then_some(()).ok_or(CallError::NoSafetyNumber)
     }
 
-    fn command(
+    pub(super) fn command(
         &mut self,
         now: Instant,
         run: impl FnOnce(&mut super::CallEntry, &mut dyn crate::util::Rng) -> Result<(), CallError>,
@@ -285,86 +285,6 @@ impl Call<'_> {
             let restarted = e.media.here_mut().is_some_and(|s| s.restart_sending(now));
             let wrong = CallError::WrongState { command: "restart the sending of", state };
             restarted.then_some(()).ok_or(wrong)
-        })
-    }
-    /// Switches parts of the processing of what is sent on and off, now or once there is media. A
-    /// session that was taken hears of it by an update.
-    ///
-    /// # Errors
-    /// [`CallError::WrongState`] if the call is over; [`CallError::Encoded`].
-    pub fn set_processing(
-        &mut self,
-        now: Instant,
-        config: ProcessingConfig,
-    ) -> Result<(), CallError> {
-        self.command(now, |e, _| {
-            if e.machine.is_over() {
-                let state = e.machine.state().as_str();
-                return Err(CallError::WrongState { command: "switch processing in", state });
-            }
-            if e.machine.options.encoded {
-                return Err(CallError::Encoded);
-            }
-            e.machine.options.processing = Some(config);
-            let suites = e.media.suites();
-            e.media.update(now, MediaUpdate::new().processing(config), suites);
-            Ok(())
-        })
-    }
-    /// Silences what is sent, or ends that. With encoded frames nothing is sent meanwhile.
-    ///
-    /// # Errors
-    /// [`CallError::WrongState`] without media.
-    pub fn mute(&mut self, now: Instant, muted: bool) -> Result<(), CallError> {
-        self.command(now, |e, _| {
-            let state = e.machine.state().as_str();
-            if e.media.is_away() {
-                return Err(CallError::MediaTaken);
-            }
-            let session = e.media.here_mut();
-            session
-                .map(|s| s.set_muted(muted))
-                .ok_or(CallError::WrongState { command: "mute", state })
-        })
-    }
-    /// How much louder the far end hears us than what is written, in dB: up to +24, what is too
-    /// loud saturates; -90 or less is silence. A change takes 10 ms. It holds for the whole call
-    /// and may be set before there is media.
-    ///
-    /// # Errors
-    /// [`CallError::MediaTaken`]: set it at the session; [`CallError::Encoded`].
-    pub fn set_send_gain(&mut self, now: Instant, db: f32) -> Result<(), CallError> {
-        self.set_gains(now, Some(db), None)
-    }
-    /// How much louder the far end is heard, in dB, as [`set_send_gain`](Self::set_send_gain).
-    ///
-    /// # Errors
-    /// [`CallError::MediaTaken`]: set it at the session; [`CallError::Encoded`].
-    pub fn set_receive_gain(&mut self, now: Instant, db: f32) -> Result<(), CallError> {
-        self.set_gains(now, None, Some(db))
-    }
-
-    fn set_gains(
-        &mut self,
-        now: Instant,
-        send: Option<f32>,
-        receive: Option<f32>,
-    ) -> Result<(), CallError> {
-        self.command(now, |e, _| {
-            if e.media.is_away() {
-                return Err(CallError::MediaTaken);
-            }
-            if e.machine.options.encoded {
-                return Err(CallError::Encoded);
-            }
-            let (former_send, former_receive) = e.gains;
-            e.gains = (send.unwrap_or(former_send), receive.unwrap_or(former_receive));
-            let gains = e.gains;
-            if let Some(session) = e.media.here_mut() {
-                session.set_send_gain(gains.0);
-                session.set_receive_gain(gains.1);
-            }
-            Ok(())
         })
     }
 }

@@ -74,8 +74,8 @@ impl Engine {
     /// (RFC 3711 §9.1).
     fn leave_former_end(&mut self, id: CallId) {
         let Some(entry) = self.calls.get_mut(id) else { return };
-        if let Some(source) = entry.media.discard() {
-            entry.former_source = Some(source);
+        if let Some((source, muted)) = entry.media.discard() {
+            (entry.former_source, entry.muted) = (Some(source), muted);
         }
         (entry.report.media_out, entry.report.media_in, entry.report.rtcp) = (None, None, None);
     }
@@ -227,8 +227,7 @@ impl Engine {
             config.wall_clock = unix;
             config.circuit_breaker = self.config.circuit_breaker;
             config.source_lock = SourceLock::LatchPlain(LATCH);
-            let former = entry.former_source.take();
-            if let Some((former, _)) = former {
+            if let Some(former) = entry.former_source.take() {
                 let ssrc = self.rng.next_u32();
                 config.ssrc = Some(if ssrc == former { !ssrc } else { ssrc });
             }
@@ -237,7 +236,7 @@ impl Engine {
                 entry.media.start(session);
             }
             if let Some(session) = entry.media.here_mut() {
-                session.set_muted(former.is_some_and(|(_, muted)| muted));
+                session.set_muted(entry.muted);
                 session.set_send_gain(entry.gains.0);
                 session.set_receive_gain(entry.gains.1);
                 // Keys that were pressed meanwhile; what the far end does not take is lost.

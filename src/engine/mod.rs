@@ -37,6 +37,7 @@ mod renewal;
 mod report;
 mod responses;
 mod sockets;
+mod sound;
 mod stats;
 #[cfg(test)]
 mod tests;

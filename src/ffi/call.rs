@@ -6,9 +6,11 @@ use super::end::{SUBROSA_END_NONE, end_number};
 use super::engine::{EngineState, subrosa_engine, with};
 use super::guard::{Access, Failure, Texts};
 use super::pointer::{Out, OutStruct, Versioned, slice, slice_mut, subrosa_str};
+use super::processing::bits;
 use super::status::subrosa_status;
 use super::tones::tone_number;
 use crate::engine::{AccountId, Call, CallError, CallId, CallState, Codec, Direction, EndReason};
+use crate::media::dsp::ProcessingConfig;
 use crate::media::tones::ToneKind;
 use crate::time::{Duration, Instant};
 
@@ -223,7 +225,7 @@ pub unsafe extern "C" fn subrosa_call_send_dtmf(
     }
 }
 
-/// Silences what is sent (1), or ends that (0).
+/// Silences what is sent (1), or ends that (0). It holds for the whole call and may be set before there is media.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_call_mute(
     engine: *mut subrosa_engine,
@@ -259,6 +261,14 @@ pub struct subrosa_call_info {
     pub remote: subrosa_str,
     /// The Call-ID of its dialog, to find the call in the logs of servers.
     pub sip_call_id: subrosa_str,
+    /// What we send is silenced: 1 or 0.
+    pub muted: i32,
+    /// SUBROSA_PROCESSING_ bits: the parts that were asked for.
+    pub processing: u32,
+    /// How much louder the far end hears us, in dB.
+    pub send_gain_db: f32,
+    /// How much louder the far end is heard, in dB.
+    pub receive_gain_db: f32,
 }
 
 // SAFETY: repr(C), Copy, the first field is the size.
@@ -279,6 +289,10 @@ pub(super) struct CallFacts {
     tone: Option<ToneKind>,
     remote: String,
     sip_call_id: String,
+    muted: bool,
+    processing: ProcessingConfig,
+    /// Of what is sent, of what is heard.
+    gains: (f32, f32),
 }
 
 impl CallFacts {
@@ -292,6 +306,9 @@ impl CallFacts {
             tone: call.tone(),
             remote: call.remote(),
             sip_call_id: call.sip_call_id().to_owned(),
+            muted: call.is_muted(),
+            processing: call.processing(),
+            gains: (call.send_gain(), call.receive_gain()),
         }
     }
 }
@@ -309,6 +326,10 @@ impl subrosa_call_info {
             tone: tone_number(facts.tone),
             remote: texts.lend(&facts.remote),
             sip_call_id: texts.lend(&facts.sip_call_id),
+            muted: facts.muted.into(),
+            processing: bits(facts.processing),
+            send_gain_db: facts.gains.0,
+            receive_gain_db: facts.gains.1,
         }
     }
 }
@@ -383,6 +404,7 @@ mod tests {
     use super::super::account::SUBROSA_CODEC_PCMU;
     use super::super::end::SUBROSA_END_NO_ANSWER;
     use super::super::named::number;
+    use super::super::processing::SUBROSA_PROCESSING_HIGH_PASS;
     use super::*;
 
     #[test]
@@ -396,6 +418,9 @@ mod tests {
             tone: Some(ToneKind::Busy),
             remote: "sip:bob@example.com".to_owned(),
             sip_call_id: "3f1a".to_owned(),
+            muted: holds.0,
+            processing: ProcessingConfig { high_pass: true, ..ProcessingConfig::OFF },
+            gains: (6.0, -3.0),
         };
         let mut texts = Texts::default();
         let told = [
@@ -410,6 +435,9 @@ mod tests {
             // SAFETY: `texts` keeps what it lent.
             let words = unsafe { (info.remote.text().unwrap(), info.sip_call_id.text().unwrap()) };
             assert_eq!(words, ("sip:bob@example.com", "3f1a"));
+            assert_eq!(info.muted, i32::from(holds.0));
+            assert_eq!(info.processing, SUBROSA_PROCESSING_HIGH_PASS);
+            assert_eq!((info.send_gain_db, info.receive_gain_db), (6.0, -3.0));
             (info.outgoing, info.local_hold, info.remote_hold, info.end_reason)
         });
         assert_eq!(told[0], (1, 1, 0, SUBROSA_END_NONE));

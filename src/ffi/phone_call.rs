@@ -245,7 +245,7 @@ pub unsafe extern "C" fn subrosa_phone_send_dtmf(
     unsafe { command(phone, call, press) }
 }
 
-/// Silences what is sent (1), or ends that (0).
+/// Silences what is sent (1), or ends that (0). It holds for the whole call and may be set before there is media.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subrosa_phone_mute(
     phone: *mut subrosa_phone,
