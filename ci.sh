@@ -67,7 +67,7 @@ tests() {
     --test softphone_provision --test softphone_cli
   run test-serde cargo test --features serde --lib engine::report
   if command -v cmake >/dev/null; then
-    run test-libopus cargo test --features libopus --test opus_codec --test opus_session \
+    run test-libopus cargo test --features libopus --test opus_codec --test opus_session --test no_alloc_opus \
       --test no_alloc_media
   fi
   run test-report-serde cargo test --features serde --test report_serde

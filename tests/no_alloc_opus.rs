@@ -1,5 +1,6 @@
 //! Opus asks nothing of the allocator after its construction, by either backend: whatever it
-//! encodes, however it is tuned meanwhile, whatever a peer sends and whatever is lost of it.
+//! encodes, however it is tuned meanwhile, whatever a peer sends and whatever is lost of it. (What
+//! libopus might ask of C's allocator is not seen here.)
 #![cfg(any(feature = "opus", feature = "libopus"))]
 #![allow(
     clippy::unwrap_used,
@@ -168,10 +169,11 @@ fn our_own_packets_in_every_tuning() {
         for rate in OPUS_RATES {
             let switches = walk(*backend, rate, &mut SeededRng::new(1));
             let modes = if rate > 16_000 { "SHC" } else { "SC" };
-            for from in modes.chars() {
-                for to in modes.chars() {
-                    assert!(switches.contains(&(from, to)), "{rate} Hz: no {from} to {to}");
-                }
+            let pairs = modes.chars().flat_map(|from| modes.chars().map(move |to| (from, to)));
+            for pair in pairs {
+                // libopus goes from one mode to another in its own time.
+                let other = matches!(backend, OpusBackend::Libopus) && pair.0 != pair.1;
+                assert!(other || switches.contains(&pair), "{rate} Hz: no {pair:?}");
             }
         }
     }
