@@ -49,6 +49,9 @@ impl MediaSession {
         }
         if let Some((rtp, rtcp, mux)) = update.remote {
             let elsewhere = self.path.signalled != rtp;
+            if elsewhere {
+                self.outbound.forget_path();
+            }
             let stopped = self.breaker.tripped().is_some();
             if stopped && (elsewhere || self.breaker.may_restart(now)) {
                 self.begin_sending(now);

@@ -2,7 +2,9 @@
 //! that encodes by itself (`frames`).
 
 mod frames;
+mod rate;
 mod ring;
+mod tuning;
 
 use super::config::{COMFORT_NOISE_CLOCK, MediaConfigError, Payload};
 use super::dtmf::DtmfSender;
@@ -16,6 +18,7 @@ use crate::media::gain::Gain;
 use crate::media::resample::Resampler;
 use crate::time::{Duration, Instant};
 use crate::wire::comfort_noise::ComfortNoise;
+use rate::RateControl;
 use ring::{PacketRing, Queued};
 
 /// The longest payload of the codecs of 64 kbit/s: 60 ms.
@@ -40,6 +43,7 @@ pub(super) struct Outbound {
     coding: Coding,
     /// Loss that the far end reports, in percent.
     reported_loss: u8,
+    rate: RateControl,
     resampler: Resampler,
     pub(super) voice: Voice,
     framer: Framer,
@@ -99,6 +103,7 @@ impl Outbound {
             ptime_ms,
             coding,
             reported_loss: 0,
+            rate: RateControl::default(),
             resampler: Resampler::new(host_rate, description.sample_rate)?,
             voice: Voice::new(description.sample_rate),
             framer: Framer::new(payload, description, ptime_ms, encoder, first_timestamp),
@@ -148,52 +153,12 @@ impl Outbound {
         new.written = self.written;
         core::mem::swap(&mut new.voice, &mut self.voice);
         new.voice.set_rate(new.framer.sample_rate);
-        new.reported_loss = self.reported_loss;
+        (new.reported_loss, new.rate) = (self.reported_loss, self.rate);
         new.set_red_payload_type(old.copies.payload_type());
         new.framer.pauses.go_on_from(&old.pauses);
         new.retune();
         *self = new;
         Ok(())
-    }
-
-    /// The far end reports this loss, in percent. Less is believed slowly.
-    pub(super) fn hear_of_loss(&mut self, percent: u8) {
-        let before = self.reported_loss;
-        self.reported_loss = percent.min(100).max(before.saturating_sub(before.div_ceil(4)));
-        if self.reported_loss != before {
-            self.retune();
-        }
-    }
-
-    fn expected_loss(&self) -> u8 {
-        self.coding.tuning.expected_loss_percent.max(self.reported_loss)
-    }
-
-    /// The settings with the loss that is reported.
-    fn tuning_now(&self) -> EncoderTuning {
-        let mut tuning = self.coding.tuning;
-        // Our own detection of pauses stands in for the encoder's.
-        tuning.dtx &= !self.framer.pauses.is_watching();
-        tuning.expected_loss_percent = self.expected_loss();
-        if self.framer.copies.envelope().is_some() {
-            // A whole copy is better than the coarse one of FEC, and all is sent twice.
-            tuning.fec = false;
-            tuning.bitrate = (tuning.bitrate / 3).saturating_mul(2).max(EncoderTuning::MIN_BITRATE);
-        }
-        tuning
-    }
-
-    fn retune(&mut self) {
-        self.framer.copies.follow(self.expected_loss());
-        self.watch_pauses();
-        let tuning = self.tuning_now();
-        if let Some(encoder) = &mut self.framer.encoder {
-            encoder.tune(&tuning);
-        }
-    }
-
-    pub(super) fn tuning(&self) -> EncoderTuning {
-        self.coding.tuning
     }
 
     pub(super) fn payload(&self) -> Payload {

@@ -149,8 +149,9 @@ impl MediaSession {
         };
         let known = self.remote.as_ref().map(|r| r.ssrc);
         let heard = self.control.handle(now, &compound, self.ssrc, known);
-        if let Some(block) = self.control.remote() {
-            self.outbound.hear_of_loss((u32::from(block.fraction_lost) * 100 / 256) as u8);
+        if let Some(block) = heard.report {
+            let loss = (u32::from(block.fraction_lost) * 100 / 256) as u8;
+            self.outbound.hear_report(loss, self.control.rtt());
         }
         if !self.path.mux && self.guard.is_srtp() && self.path.lock != SourceLock::Signalled {
             self.path.rtcp = from;
