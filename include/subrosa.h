@@ -1454,7 +1454,8 @@ typedef struct subrosa_audio_options {
      */
     uint32_t ptime_ms;
     /**
-     * Mean bitrate of what we send, in bit/s: 6000 to 510000.
+     * Mean bitrate of what we send, in bit/s: 6000 to 510000. Less is sent, down to 12000, while the
+     * far end's reports show a queue on the way (a round trip that grows) or very much loss.
      */
     uint32_t bitrate;
     /**
@@ -1799,7 +1800,8 @@ typedef struct subrosa_encoding {
      */
     uint32_t ptime_ms;
     /**
-     * Mean bitrate, in bit/s, for codecs that have a choice; so are those that follow.
+     * Mean bitrate, in bit/s, for codecs that have a choice, as the network carries it now; so are
+     * those that follow.
      */
     uint32_t bitrate;
     /**

@@ -148,6 +148,9 @@ fn the_settings_do_what_they_say() {
         assert!(bytes(&high) > bytes(&low) * 4, "{by:?}");
         let constant = run(tuned(|t| t.variable_bitrate = false), 960);
         assert!(constant.iter().all(|p| p.len() == 60), "{by:?}");
+        let variable = run(EncoderTuning::default(), 960);
+        let lengths: std::collections::BTreeSet<_> = variable.iter().map(Vec::len).collect();
+        assert!(lengths.len() > 20, "{by:?}: {lengths:?}");
         let narrow = run(tuned(|t| t.max_bandwidth = AudioBandwidth::Narrowband), 960);
         // Narrowband SILK: configurations 0 to 3 (RFC 6716 table 2); CELT's are 16 to 19.
         assert!(narrow.iter().all(|p| matches!(p[0] >> 3, 0..=3 | 16..=19)), "{by:?}");

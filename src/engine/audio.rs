@@ -18,7 +18,8 @@ pub struct AudioOptions {
     /// Length of the packets that the peer is asked for, and that one gets that asks for none, in
     /// ms: 10 to 60, with Opus up to 120. Other lengths become the next shorter one.
     pub ptime_ms: u16,
-    /// Mean bitrate of what we send, in bit/s: 6000 to 510000.
+    /// Mean bitrate of what we send, in bit/s: 6000 to 510000. Less is sent, down to 12000, while the
+    /// far end's reports show a queue on the way (a round trip that grows) or very much loss.
     pub bitrate: u32,
     /// The mean bitrate that the peer is asked not to exceed, in bit/s.
     pub max_receive_bitrate: Option<u32>,

@@ -22,7 +22,8 @@ pub struct subrosa_encoding {
     pub payload_type: u32,
     /// Length of a packet, in ms, as the far end asks for it.
     pub ptime_ms: u32,
-    /// Mean bitrate, in bit/s, for codecs that have a choice; so are those that follow.
+    /// Mean bitrate, in bit/s, for codecs that have a choice, as the network carries it now; so are
+    /// those that follow.
     pub bitrate: u32,
     /// 1: each packet as long as its audio needs; 0: all have one length.
     pub variable_bitrate: i32,

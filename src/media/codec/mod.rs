@@ -327,6 +327,25 @@ mod tests {
     }
 
     #[test]
+    fn each_name_stands_for_its_own_coding() {
+        let coded = |id: CodecId| {
+            let mut out = [0; 2];
+            let n = id.encoder().unwrap().encode(&[0x0102, 0x0102], &mut out[..]);
+            n.map(|n| out[..n].to_vec()).unwrap_or_default()
+        };
+        // ITU-T G.711 tables 1 and 2.
+        assert_eq!((coded(CodecId::Pcmu), coded(CodecId::Pcma)), (vec![0xe7; 2], vec![0xc5; 2]));
+        let heard = |id: CodecId, byte: u8| {
+            let mut pcm = [0; 2];
+            id.decoder().unwrap().decode(&[byte, byte], &mut pcm).map(|_| pcm[0])
+        };
+        assert_eq!(
+            (heard(CodecId::Pcmu, 0x80), heard(CodecId::Pcma, 0xaa)),
+            (Ok(32_124), Ok(32_256))
+        );
+    }
+
+    #[test]
     fn the_longest_packet_of_each_codec_fits() {
         for id in CodecId::ALL.into_iter().filter(|id| *id != CodecId::Opus) {
             let Some(mut encoder) = id.encoder() else { continue };

@@ -102,7 +102,8 @@ pub struct MediaConfig {
     /// Packet length in ms: 10 to 60, a multiple of 10; with Opus 10, 20, 40, 60, 80, 100 or 120;
     /// with L16 at 16 kHz up to 40, at 48 kHz 10.
     pub ptime_ms: u32,
-    /// How the encoder works. The loss that the peer reports is expected beside the one given here.
+    /// How the encoder works. The loss that the peer reports is expected beside the one given here;
+    /// the bitrate is the highest: while the round trip shows a queue less is sent.
     pub tuning: EncoderTuning,
     /// Which implementation of Opus is used; `None`: the preferred one of this build.
     pub opus_backend: Option<OpusBackend>,

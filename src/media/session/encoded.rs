@@ -202,7 +202,7 @@ impl MediaSession {
 
     /// What the host's encoder has to do now. In a session with encoded frames
     /// [`MediaEvent::EncodingChanged`](super::MediaEvent::EncodingChanged) tells when something
-    /// else was agreed on; what follows from the loss that the peer reports changes meanwhile.
+    /// else was agreed on; what follows from the peer's reports (expected loss, bitrate) changes meanwhile.
     pub fn encoding(&self) -> Encoding {
         self.outbound.encoding()
     }
