@@ -172,6 +172,104 @@ static void check_security(subrosa_phone *phone, uint64_t call) {
     if (secure) CHECK(report.tls_version >= 0x0303 && report.srtp_suite_out.len);
 }
 
+/* Whether the last tenth of a second of what comes is loud, after so many samples. */
+static int is_loud(subrosa_audio_ring *ring, size_t samples) {
+    int16_t pcm[RATE / 10];
+    int loud = 0;
+    size_t n;
+    while (samples) {
+        IS(subrosa_audio_ring_len(ring, &n), SUBROSA_OK);
+        if (n < RATE / 10) {
+            usleep(5000);
+            continue;
+        }
+        IS(subrosa_audio_ring_pop(ring, pcm, RATE / 10, &n), SUBROSA_OK);
+        loud = 0;
+        for (size_t i = 0; i < n; i++) loud |= pcm[i] > 1000 || pcm[i] < -1000;
+        samples -= samples < n ? samples : n;
+    }
+    return loud;
+}
+
+/* What comes becomes loud, or quiet, within some seconds of sound. */
+static void settles(subrosa_audio_ring *ring, int loud) {
+    int tenths = 200;
+    while (is_loud(ring, RATE / 10) != loud) CHECK(tenths--);
+}
+
+static subrosa_call_info info_of(subrosa_phone *phone, uint64_t call) {
+    subrosa_call_info info = {.size = sizeof info};
+    IS(subrosa_phone_call(phone, call, &info), SUBROSA_OK);
+    return info;
+}
+
+/* Mute, gain and processing: what each does, and that it is told. `hears` is what Alice hears. */
+static void controls(subrosa_phone *alice, uint64_t call, subrosa_phone *bob, uint64_t incoming,
+                     subrosa_audio_ring *hears) {
+    subrosa_processing_stats stats = {.size = sizeof stats};
+    subrosa_call_levels levels = {.size = sizeof levels};
+    subrosa_call_info info = info_of(alice, call);
+    CHECK(!info.muted && info.send_gain_db == 0 && info.receive_gain_db == 0);
+    CHECK(info.processing == SUBROSA_PROCESSING_OFF);
+    settles(hears, 1);
+    IS(subrosa_phone_levels(alice, call, &levels), SUBROSA_OK);
+    CHECK(levels.received_rms_dbfs > -30);
+    IS(subrosa_phone_mute(bob, incoming, 1), SUBROSA_OK);
+    settles(hears, 0);
+    CHECK(info_of(bob, incoming).muted == 1);
+    IS(subrosa_phone_mute(bob, incoming, 0), SUBROSA_OK);
+    settles(hears, 1);
+    IS(subrosa_phone_set_send_gain(bob, incoming, -40), SUBROSA_OK);
+    settles(hears, 0);
+    info = info_of(bob, incoming);
+    CHECK(!info.muted && info.send_gain_db == -40 && info.receive_gain_db == 0);
+    IS(subrosa_phone_set_send_gain(bob, incoming, 0), SUBROSA_OK);
+    settles(hears, 1);
+    IS(subrosa_phone_set_receive_gain(alice, call, -40), SUBROSA_OK);
+    settles(hears, 0);
+    info = info_of(alice, call);
+    CHECK(info.send_gain_db == 0 && info.receive_gain_db == -40);
+    IS(subrosa_phone_set_receive_gain(alice, call, 0), SUBROSA_OK);
+    settles(hears, 1);
+    IS(subrosa_phone_processing_stats(alice, call, &stats), SUBROSA_ERR_NO_MEDIA);
+    IS(subrosa_phone_set_processing(alice, call, 32), SUBROSA_ERR_INVALID);
+    IS(subrosa_phone_set_processing(alice, call, SUBROSA_PROCESSING_HIGH_PASS), SUBROSA_OK);
+    CHECK(info_of(alice, call).processing == SUBROSA_PROCESSING_HIGH_PASS);
+    IS(subrosa_phone_processing_stats(alice, call, &stats), SUBROSA_OK);
+    CHECK(stats.voice_active == 1);
+    IS(subrosa_phone_set_processing(alice, call, SUBROSA_PROCESSING_OFF), SUBROSA_OK);
+}
+
+/* Another codec and packet length in the middle of the call. */
+static void renegotiates(subrosa_phone *alice, uint64_t call, subrosa_audio_ring *hears) {
+    subrosa_audio_options audio = {.size = sizeof audio};
+    subrosa_media_stats before = {.size = sizeof before}, after = {.size = sizeof after};
+    int32_t codec = SUBROSA_CODEC_PCMA;
+    subrosa_status status;
+    int tenths = 200;
+    IS(subrosa_phone_restart_sending(alice, call), SUBROSA_ERR_WRONG_STATE);
+    IS(subrosa_phone_set_codecs(alice, call, &codec, 0), SUBROSA_ERR_INVALID);
+    CHECK(info_of(alice, call).codec != SUBROSA_CODEC_PCMA);
+    IS(subrosa_phone_set_codecs(alice, call, &codec, 1), SUBROSA_OK);
+    while (info_of(alice, call).codec != SUBROSA_CODEC_PCMA) {
+        CHECK(tenths--);
+        is_loud(hears, RATE / 10);
+    }
+    IS(subrosa_audio_options_init(&audio), SUBROSA_OK);
+    audio.ptime_ms = 60;
+    IS(subrosa_phone_set_audio(alice, call, &audio), SUBROSA_OK);
+    while ((status = subrosa_phone_renegotiate(alice, call)) == SUBROSA_ERR_BUSY) usleep(5000);
+    IS(status, SUBROSA_OK);
+    settles(hears, 1);
+    is_loud(hears, RATE); /* The answer is there, and what was on its way is played. */
+    IS(subrosa_phone_call_media_stats(alice, call, &before), SUBROSA_OK);
+    CHECK(is_loud(hears, 3 * RATE));
+    IS(subrosa_phone_call_media_stats(alice, call, &after), SUBROSA_OK);
+    /* 3 s are 50 packets of 60 ms, or 150 of 20 ms. */
+    CHECK(after.packets_received - before.packets_received < 100);
+    CHECK(after.packets_received - before.packets_received > 25);
+}
+
 static int told;
 
 static void on_log(void *user, uint64_t at, int32_t level, subrosa_str target, subrosa_str text) {
@@ -262,8 +360,8 @@ int main(int argc, char **argv) {
     IS(subrosa_phone_resume(alice, call), SUBROSA_OK);
     CHECK(await(bob, SUBROSA_EVENT_CALL_MEDIA_CHANGED).event.remote_hold == 0);
     await(alice, SUBROSA_EVENT_CALL_MEDIA_CHANGED);
-    IS(subrosa_phone_mute(alice, call, 1), SUBROSA_OK);
-    IS(subrosa_phone_mute(alice, call, 0), SUBROSA_OK);
+    controls(alice, call, bob, incoming, hears);
+    renegotiates(alice, call, hears);
     IS(subrosa_phone_play_wav(alice, call, in_folder("phones_say.wav"), RATE, 0), SUBROSA_OK);
     IS(subrosa_phone_play_ring(alice, call, says), SUBROSA_OK);
     IS(subrosa_phone_record_wav(alice, call, in_folder("phones_more.wav"), RATE), SUBROSA_OK);

@@ -124,6 +124,24 @@ fn a_digit_runs_on_across_a_change_of_the_codec_and_of_its_payload_type() {
 }
 
 #[test]
+fn durations_go_on_in_the_clock_of_the_codec_that_follows() {
+    let (mut s, mut now) = (talker(), Instant::ZERO);
+    press(&mut s, "7#", MS * 100);
+    let mut left = speak(&mut s, &mut now, 2, 8_000);
+    let l16 = Payload { payload_type: 113, codec: CodecId::L16Wideband };
+    let update = MediaUpdate::new().send(l16).dtmf(Some(109), vec![101]);
+    s.handle_update(now, update).unwrap();
+    left.extend(speak(&mut s, &mut now, 30, 8_000));
+    let of = |digit: u8| {
+        let events = left.iter().filter_map(|p| p.event().filter(|e| e.event == digit));
+        events.map(|e| e.duration).collect::<Vec<_>>()
+    };
+    // 20 ms are 160 at 8 kHz and 320 at 16 kHz; the end is told three times.
+    assert_eq!(of(7), [160, 320, 960, 1_280, 1_600, 1_600, 1_600]);
+    assert_eq!(of(11), [320, 640, 960, 1_280, 1_600, 1_600, 1_600]);
+}
+
+#[test]
 fn what_cannot_send_refuses_digits_and_a_hold_forgets_those_that_wait() {
     let mut s = session(config());
     let one = Digit::from_char('1').unwrap();

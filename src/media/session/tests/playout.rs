@@ -7,6 +7,7 @@ use crate::media::codec::{Encoder, G711, Law};
 const TONE: f64 = 200.0;
 const LEVEL: f64 = 8_000.0;
 const US: Duration = Duration::from_micros(1);
+const MS: Duration = Duration::from_millis(1);
 
 /// The packet of 20 ms of the tone with this number.
 fn packet(number: u32) -> Vec<u8> {
@@ -143,6 +144,8 @@ fn a_peer_whose_clock_is_fast_is_played_faster_and_its_delay_stays() {
     let stats = s.stats();
     assert_eq!((stats.lost, stats.jitter_overflow), (0, 0));
     assert!(settled(&levels) < 120, "{} ms", settled(&levels));
+    let shrunk = stats.shrunk.as_millis();
+    assert!((100..=250).contains(&shrunk) && stats.stretched < MS * 60, "{stats:?}");
     for (n, (level, likeness)) in windows(&heard).into_iter().enumerate().skip(50) {
         assert!((0.5..1.3).contains(&level), "{n}: level {level}");
         assert!(likeness > 0.7, "{n}: {likeness} of a tone");
@@ -157,6 +160,8 @@ fn a_peer_whose_clock_is_slow_is_played_slower_and_seldom_runs_dry() {
     let (heard, _) = listen(&mut s, &stream(7_990, 20_020, |_| 0), 159_900);
     let stats = s.stats();
     assert!(stats.concealed_frames <= 2, "{}", stats.concealed_frames);
+    let stretched = stats.stretched.as_millis();
+    assert!((100..=250).contains(&stretched) && stats.shrunk < MS * 60, "{stats:?}");
     for (n, (level, likeness)) in windows(&heard).into_iter().enumerate().skip(50) {
         assert!((0.5..1.3).contains(&level), "{n}: level {level}");
         assert!(likeness > 0.7, "{n}: {likeness} of a tone");
@@ -184,6 +189,22 @@ fn each_fault_of_the_order_has_a_counter_of_its_own() {
     let stats = s.stats();
     assert_eq!((stats.reordered, stats.duplicate, stats.late), (1, 1, 1));
     assert_eq!((stats.lost, stats.packets_received), (-1, 8));
+}
+
+#[test]
+fn a_peer_that_begins_its_numbers_anew_is_heard_again_at_once() {
+    for begin in [5_000, 40_000] {
+        let mut s = session(config());
+        let first = stream(100, 20_000, |_| 0).into_iter().map(|(at, n)| (at, 20_000 + n));
+        let anew = stream(300, 20_000, |_| 0).into_iter().skip(100);
+        let arrivals: Vec<_> = first.chain(anew.map(|(at, n)| (at, begin + n))).collect();
+        let (heard, _) = listen(&mut s, &arrivals, 5_900);
+        for (n, (level, _)) in windows(&heard).into_iter().enumerate().skip(220) {
+            assert!((0.9..1.1).contains(&level), "{n}: level {level} from {begin} on");
+        }
+        let stats = s.stats();
+        assert!(stats.late == 0 && stats.lost < 5, "{stats:?}");
+    }
 }
 
 #[test]
