@@ -13,7 +13,9 @@ use line::{Pair, address};
 use sound::speech;
 use subrosa::crypto::srtp::Suite;
 use subrosa::media::codec::CodecId;
-use subrosa::media::session::{Channel, MAX_TRANSMIT, MediaConfig, MediaSession, Payload};
+use subrosa::media::session::{
+    Channel, MAX_TRANSMIT, MediaConfig, MediaSession, MediaUpdate, Payload,
+};
 use subrosa::time::{Duration, Instant};
 
 const RATE: u32 = 16_000;
@@ -32,6 +34,9 @@ struct Scene {
     free: Instant,
     /// Longest time that a packet waited for the link since it was looked at.
     queue: Duration,
+    /// One packet of so many is lost on that way; 0: none.
+    lossy: usize,
+    sent: usize,
     speech: Vec<i16>,
     said: usize,
 }
@@ -52,6 +57,8 @@ impl Scene {
             capacity: u64::MAX,
             free: Instant::default(),
             queue: Duration::ZERO,
+            lossy: 0,
+            sent: 0,
             speech: speech(RATE),
             said: 0,
         }
@@ -87,6 +94,10 @@ impl Scene {
                 self.queue = self.queue.max(leaves - self.now);
                 self.free = leaves + Duration::from_micros(bits * 1_000_000 / self.capacity);
                 leaves = self.free;
+                self.sent += 1;
+                if self.lossy > 0 && self.sent.is_multiple_of(self.lossy) {
+                    continue;
+                }
             }
             self.wire.push((leaves + WAY, 1 - end, bytes));
         }
@@ -120,14 +131,9 @@ fn a_link_that_fills_up_gets_less_until_its_queue_is_gone_and_then_more_again() 
 #[test]
 fn a_link_that_only_loses_packets_keeps_its_bitrate() {
     let mut scene = Scene::new(|_| {});
-    for _ in 0..60 {
-        scene.run(1);
-        let mut n = 0;
-        scene.wire.retain(|_| {
-            n += 1;
-            n % 7 != 0
-        });
-    }
+    scene.lossy = 7;
+    scene.run(60);
+    assert!(scene.ends[1].stats().lost > 300);
     assert_eq!(scene.bitrate(), 24_000);
 }
 
@@ -138,4 +144,27 @@ fn a_bitrate_that_is_low_already_is_left_alone() {
     scene.capacity = 20_000;
     scene.run(60);
     assert_eq!(scene.bitrate(), 10_000);
+}
+
+#[test]
+fn what_the_reports_told_outlives_a_change_of_packet_length_and_is_forgotten_slowly() {
+    let mut scene = Scene::new(|_| {});
+    scene.lossy = 7;
+    scene.run(30);
+    let before = scene.ends[0].encoding();
+    assert!(before.tuning.expected_loss_percent > 8, "{before:?}");
+    scene.lossy = 0;
+    let now = scene.now;
+    scene.ends[0].handle_update(now, MediaUpdate::new().ptime_ms(40)).unwrap();
+    let after = scene.ends[0].encoding();
+    assert_eq!((after.ptime_ms, after.tuning), (40, before.tuning));
+    // A quarter of it is forgotten with each report that tells of less.
+    let mut last = after.tuning.expected_loss_percent;
+    for _ in 0..120 {
+        scene.run(1);
+        let loss = scene.ends[0].encoding().tuning.expected_loss_percent;
+        assert!((last - last.div_ceil(4)..=last).contains(&loss), "{loss} after {last}");
+        last = loss;
+    }
+    assert_eq!(last, 0);
 }

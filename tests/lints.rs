@@ -200,3 +200,14 @@ fn what_must_not_be_called_or_used_is_forbidden_by_name() {
     let ci = fs::read_to_string(source().join("../ci.sh")).unwrap();
     assert!(ci.lines().any(|l| l.contains("clippy") && l.contains("-D warnings")));
 }
+
+/// What the callback of a device runs: it may wait for nobody, or the sound has a gap.
+#[test]
+fn the_callback_of_a_device_knows_no_lock() {
+    let waits = ["Mutex", "RwLock", "Condvar", "Once", "mpsc", "lock(", "park", "sleep"];
+    for file in ["ring.rs", "capture.rs", "playout.rs", "fade.rs", "crossing.rs", "drift.rs"] {
+        let code = fs::read_to_string(source().join("driver/device").join(file)).unwrap();
+        let found: Vec<_> = waits.iter().filter(|word| code.contains(**word)).collect();
+        assert!(found.is_empty(), "driver/device/{file} has {found:?}");
+    }
+}

@@ -122,7 +122,12 @@ fn a_clean_call_has_the_rating_of_its_codec_and_the_far_end_is_told() {
         let told = theirs.remote_quality.unwrap();
         assert_eq!(told.ssrc, scene.ends[1].local_ssrc());
         assert_eq!(told.mos_lq, (quality.mos_lq * 10.0).round() as u8);
+        assert_eq!(told.mos_cq, (quality.mos_cq * 10.0).round() as u8);
         assert_eq!((told.loss_rate, told.gmin), (0, 16));
+        let target = ours.buffer_target.as_millis();
+        assert!((1..=10).contains(&target), "{target} ms");
+        assert_eq!(u128::from(told.jitter_buffer_nominal), target);
+        assert_eq!(u128::from(told.end_system_delay), 20 + target);
         assert_eq!(u32::from(told.round_trip_delay), 60);
         assert!(scene.stops(0).is_empty() && scene.stops(1).is_empty());
     }
@@ -148,9 +153,17 @@ fn random_loss_bursts_and_late_packets_are_told_apart() {
     let rated = [single, rows, late].map(|link| {
         let mut scene = Scene::new(CodecId::Pcmu, link, |_| {});
         scene.run(60);
-        scene.ends[0].stats().quality.unwrap()
+        let told = scene.ends[1].stats().remote_quality.unwrap();
+        (scene.ends[0].stats().quality.unwrap(), told)
     });
-    let [single, rows, late] = rated;
+    let [(single, alone), (rows, in_rows), (late, too_late)] = rated;
+    // The same as RFC 3611 has it, in 256ths and in ms.
+    assert_eq!((alone.loss_rate, alone.burst_density, alone.burst_duration), (12, 0, 0));
+    assert!((11..=13).contains(&alone.gap_density), "{alone:?}");
+    assert!(in_rows.burst_density > 250 && in_rows.gap_density == 0, "{in_rows:?}");
+    assert_eq!(in_rows.burst_duration, 80);
+    assert!(in_rows.gap_duration > 1_000, "{in_rows:?}");
+    assert!(too_late.discard_rate >= 10 && too_late.loss_rate == 0, "{too_late:?}");
     assert!((single.loss_rate - 0.05).abs() < 0.002 && single.discard_rate == 0.0, "{single:?}");
     // The E-model of 5 % of G.711 with our concealment.
     let model = EModel { equipment_impairment: 95.0 * 5.0 / (5.0 + 10.0), ..EModel::default() };

@@ -187,6 +187,31 @@ fn a_phone_with_hardware_of_its_own_uses_that() {
 }
 
 #[test]
+fn what_is_at_work_stays_at_work_with_another_codec() {
+    let mut line = Line::new(ProcessingConfig::VOICE);
+    let said = to_pcm(&at_level(&speech(&[930], 4.0), -40.0));
+    let speak = |line: &mut Line| {
+        said.chunks_exact(320).for_each(|s| drop(line.tick([s, &[0; 320]])));
+        line.ends[0].processing_stats().unwrap().gain_db
+    };
+    let before = speak(&mut line);
+    assert!(before > 4.0, "a quiet voice is raised: {before} dB");
+    // Of the same rate: what was learned stays. Of another: it is learned again, by the same parts.
+    for (payload_type, codec, kept) in
+        [(113, CodecId::L16Wideband, true), (0, CodecId::Pcmu, false)]
+    {
+        let payload = Payload { payload_type, codec };
+        let update = || MediaUpdate::new().send(payload).receive(vec![payload]);
+        let now = line.now;
+        line.ends.iter_mut().for_each(|end| end.handle_update(now, update()).unwrap());
+        let gain = line.ends[0].processing_stats().unwrap().gain_db;
+        assert_eq!(gain > 4.0, kept, "{codec:?}: {gain} dB");
+        assert_eq!(line.ends[0].processing(), ProcessingConfig::VOICE);
+        assert!(speak(&mut line) > 4.0, "{codec:?}");
+    }
+}
+
+#[test]
 fn a_call_begins_with_what_the_configuration_says_and_is_switched_at_any_time() {
     let mut pair = Pair::with(USUAL, |config| config.processing = ProcessingConfig::VOICE);
     let call = pair.call(USUAL);
