@@ -41,7 +41,7 @@ pub(super) enum State {
 pub struct JitterBuffer {
     pub(super) config: JitterConfig,
     pub(super) slots: Slots,
-    delay: DelayEstimator,
+    pub(super) delay: DelayEstimator,
     pub(super) copies: Copies,
     pub(super) state: State,
     /// The next packet to play, and where it begins.
@@ -157,6 +157,7 @@ impl JitterBuffer {
         let again = self.has_come(packet.sequence);
         if !again {
             self.measure(now, &packet, kind);
+            self.make_up(now, &packet);
         }
         if self.state == State::Idle {
             self.begin(now, &packet);

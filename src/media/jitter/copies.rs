@@ -5,6 +5,7 @@
 use super::buffer::State;
 use super::slots::Kind;
 use super::{JitterBuffer, MAX_PACKETS, Packet, distance};
+use crate::time::Instant;
 
 /// After a loss copies are waited for during so many packets: 10 s at 20 ms each.
 const LOSSY: u32 = 500;
@@ -31,12 +32,19 @@ pub(super) struct Copies {
     after: u32,
     /// Packets for which a loss is remembered.
     lossy: u32,
+    /// The last loss was not the first that is remembered: the delay had time to grow.
+    again: bool,
 }
 
 impl Copies {
     /// A packet came so many further than the one before.
     pub(super) fn count(&mut self, ahead: u16) {
-        self.lossy = if ahead > 1 && self.after > 0 { LOSSY } else { self.lossy.saturating_sub(1) };
+        if ahead > 1 && self.after > 0 {
+            self.again = self.lossy > 0;
+            self.lossy = LOSSY;
+        } else {
+            self.lossy = self.lossy.saturating_sub(1);
+        }
     }
 
     /// By how many ticks the delay is longer for them.
@@ -50,6 +58,23 @@ impl JitterBuffer {
     /// they carry none (any more). Where packets are lost, the delay grows by as much.
     pub fn expect_copies(&mut self, after: u32) {
         self.copies.after = after;
+    }
+
+    /// A packet came, maybe with what was lost before it, and while that was concealed. If it came
+    /// within the delay that is aimed at, the delay is not there yet: what is played cannot be
+    /// stretched, as music or loud noise. Then what it brings is played after all, and the delay is
+    /// there from then on.
+    pub(super) fn make_up(&mut self, now: Instant, packet: &Packet<'_>) {
+        let after = self.copies.wait();
+        let gap = packet.timestamp.wrapping_sub(self.next_timestamp);
+        let is_next = packet.sequence == self.next_sequence;
+        if !self.copies.again || after == 0 || is_next || gap > i32::MAX.cast_unsigned() {
+            return;
+        }
+        let lost = packet.timestamp.wrapping_sub(after);
+        if self.delay.playout_delay(now, lost).is_some_and(|delay| delay <= self.target()) {
+            self.starved = self.starved.min(gap.saturating_sub(after));
+        }
     }
 
     /// Takes a copy of a packet that came within a later one, which was
@@ -87,7 +112,7 @@ impl JitterBuffer {
 mod tests {
     use super::*;
     use crate::media::jitter::{Insert, JitterConfig, Playout};
-    use crate::time::Instant;
+    use crate::time::Duration;
 
     fn packet(n: u16, payload: &[u8]) -> Packet<'_> {
         let timestamp = u32::from(n) * 160;
@@ -129,6 +154,45 @@ mod tests {
         let copies = played.iter().flatten().filter(|byte| **byte >= 100);
         assert_eq!(copies.count(), 2);
         assert_eq!(b.stats().concealed_frames, 0, "{:?}", b.stats());
+    }
+
+    /// A host reads 20 ms at a time, just before the next packet comes, of a sound that cannot be
+    /// stretched; every tenth packet is lost. Packets heard from a copy, and those of which the
+    /// next one was at hand when they were concealed.
+    fn without_stretching(copies: bool) -> (u64, u32) {
+        let mut b = JitterBuffer::new(JitterConfig::new(8_000));
+        let block = Duration::from_millis(20);
+        let (mut recalled, mut filled) = (0, 0);
+        for n in 0..100u16 {
+            let now = at(u64::from(n) * 20);
+            while filled < 160 {
+                let place = Duration::from_micros(filled * 125);
+                filled += match b.pop_within(now, block, place) {
+                    Playout::Frame { .. } => 160,
+                    Playout::Missing { ticks, next } => {
+                        recalled += u32::from(next.is_some() && ticks == 160);
+                        ticks.into()
+                    }
+                    Playout::Waiting { ticks } => ticks.into(),
+                };
+            }
+            filled -= 160;
+            if n % 10 != 9 {
+                b.expect_copies(160);
+                b.insert(now, packet(10 + n, &[1]));
+                if copies && n > 0 {
+                    b.insert_copy(packet(9 + n, &[2]));
+                }
+            }
+        }
+        (b.stats().recovered, recalled)
+    }
+
+    #[test]
+    fn where_nothing_can_be_stretched_the_delay_grows_by_what_came_too_late_once() {
+        // Ten losses: the first is waited for by stretching, the second makes the delay.
+        assert_eq!(without_stretching(true), (8, 0));
+        assert_eq!(without_stretching(false), (0, 8));
     }
 
     #[test]
