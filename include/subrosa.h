@@ -2107,11 +2107,12 @@ typedef struct subrosa_media_stats {
      */
     uint32_t size;
     /**
-     * Level of what is sent, dB of full scale.
+     * Level of what is sent, after processing, gain and mute: the mean amplitude (a sine of full scale
+     * has -4), dB of full scale, -127 to 0.
      */
     float level_sent;
     /**
-     * Level of what is heard, dB of full scale.
+     * Level of what is heard, after the gain, likewise.
      */
     float level_received;
     /**

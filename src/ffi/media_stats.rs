@@ -16,9 +16,10 @@ use crate::wire::rtcp::UNAVAILABLE;
 pub struct subrosa_media_stats {
     /// sizeof this struct.
     pub size: u32,
-    /// Level of what is sent, dB of full scale.
+    /// Level of what is sent, after processing, gain and mute: the mean amplitude (a sine of full scale
+    /// has -4), dB of full scale, -127 to 0.
     pub level_sent: f32,
-    /// Level of what is heard, dB of full scale.
+    /// Level of what is heard, after the gain, likewise.
     pub level_received: f32,
     /// Share of the far end's packets lost lately, 0 to 1.
     pub fraction_lost: f32,

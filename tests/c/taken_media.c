@@ -262,6 +262,33 @@ static void hold_and_resume(void) {
     both_hear();
 }
 
+/* A session that was taken is made louder, is processed and says what it sends by itself. */
+static void gains_and_processing(void) {
+    subrosa_processing_stats stats = {.size = sizeof stats};
+    subrosa_encoding encoding = {.size = sizeof encoding};
+    double loud, now_heard;
+    run(50);
+    heard(&bob, 500, &loud);
+    IS(subrosa_media_set_send_gain(sides[0].media, -6), SUBROSA_OK);
+    run(50);
+    heard(&bob, 500, &now_heard);
+    CHECK(now_heard > loud * 0.2 && now_heard < loud * 0.3);
+    IS(subrosa_media_set_receive_gain(sides[1].media, -6), SUBROSA_OK);
+    run(50);
+    heard(&bob, 500, &now_heard);
+    CHECK(now_heard > loud * 0.04 && now_heard < loud * 0.09);
+    IS(subrosa_media_set_send_gain(sides[0].media, 0), SUBROSA_OK);
+    IS(subrosa_media_set_receive_gain(sides[1].media, 0), SUBROSA_OK);
+    IS(subrosa_media_processing_stats(sides[0].media, &stats), SUBROSA_ERR_NO_MEDIA);
+    IS(subrosa_media_set_processing(sides[0].media, 32), SUBROSA_ERR_INVALID);
+    IS(subrosa_media_set_processing(sides[0].media, SUBROSA_PROCESSING_HIGH_PASS), SUBROSA_OK);
+    IS(subrosa_media_processing_stats(sides[0].media, &stats), SUBROSA_OK);
+    IS(subrosa_media_set_processing(sides[0].media, SUBROSA_PROCESSING_OFF), SUBROSA_OK);
+    IS(subrosa_media_encoding(sides[0].media, &encoding), SUBROSA_OK);
+    CHECK(encoding.codec && encoding.ptime_ms == 20);
+    IS(subrosa_media_restart_sending(sides[0].media, now), SUBROSA_ERR_WRONG_STATE);
+}
+
 static void mute_and_digits(void) {
     double energy;
     IS(subrosa_media_set_muted(sides[0].media, 1), SUBROSA_OK);
@@ -374,6 +401,7 @@ int main(int argc, char **argv) {
     misuse();
     hold_and_resume();
     mute_and_digits();
+    gains_and_processing();
     end();
     lost_update();
     another_network();

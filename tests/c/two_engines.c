@@ -135,6 +135,38 @@ static void processing(void) {
     IS(subrosa_call_set_processing(e, now, 77, SUBROSA_PROCESSING_OFF), SUBROSA_ERR_UNKNOWN_ID);
 }
 
+/* What Bob hears of Alice in half a second, once a change has come through. */
+static double loudness(void) {
+    run(25);
+    bob.energy = 0;
+    run(25);
+    return bob.energy;
+}
+
+/* Gain and mute of a running call: what they do, and that they are told. */
+static void gains(void) {
+    subrosa_call_info info = {.size = sizeof info};
+    double loud = loudness(), now_heard;
+    IS(subrosa_call_set_send_gain(alice.engine, now, alice.call, -6), SUBROSA_OK);
+    now_heard = loudness();
+    CHECK(now_heard > loud * 0.2 && now_heard < loud * 0.3);
+    IS(subrosa_call_set_receive_gain(bob.engine, now, bob.call, -6), SUBROSA_OK);
+    now_heard = loudness();
+    CHECK(now_heard > loud * 0.04 && now_heard < loud * 0.09);
+    IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_OK);
+    CHECK(info.send_gain_db == -6 && info.receive_gain_db == 0 && !info.muted);
+    IS(subrosa_call_get_info(bob.engine, bob.call, &info), SUBROSA_OK);
+    CHECK(info.send_gain_db == 0 && info.receive_gain_db == -6);
+    IS(subrosa_call_set_send_gain(alice.engine, now, alice.call, 0), SUBROSA_OK);
+    IS(subrosa_call_set_receive_gain(bob.engine, now, bob.call, 0), SUBROSA_OK);
+    IS(subrosa_call_mute(alice.engine, now, alice.call, 1), SUBROSA_OK);
+    CHECK(loudness() < loud / 1000);
+    IS(subrosa_call_get_info(alice.engine, alice.call, &info), SUBROSA_OK);
+    CHECK(info.muted == 1 && info.processing == SUBROSA_PROCESSING_OFF);
+    IS(subrosa_call_mute(alice.engine, now, alice.call, 0), SUBROSA_OK);
+    CHECK(loudness() > loud * 0.8);
+}
+
 /* Without TLS there are keys by DTLS, with whoever answers; first an announcement, later silence. */
 static void opportunistic(void) {
     subrosa_security_report report = {.size = sizeof report};
@@ -170,6 +202,7 @@ static void opportunistic(void) {
     CHECK(alice.established == 1 && bob.established == 1);
     one_step(SUBROSA_TRANSPORT_UDP);
     processing();
+    gains();
     IS(subrosa_call_security(alice.engine, alice.call, &report), SUBROSA_OK);
     CHECK(report.padlock == SUBROSA_PADLOCK_NONE && report.srtp_suite_out.len);
     CHECK(report.keying_out == SUBROSA_KEYING_DTLS_UNAUTHENTICATED);

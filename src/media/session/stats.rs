@@ -197,9 +197,11 @@ pub struct MediaStats {
     pub buffer_target: Duration,
     /// Mean delay that the jitter buffer added, since each packet's earliest possible arrival.
     pub buffer_delay: Duration,
-    /// Level of what is sent, in dB of full scale (-127 to 0); -127 with encoded frames.
+    /// Level of what is sent, after processing, gain and mute: the mean amplitude (a sine of full
+    /// scale has -4) in dB of full scale, -127 to 0; it rises at once and falls slowly. -127 with
+    /// encoded frames.
     pub level_sent: f32,
-    /// Level of what is heard, in dB of full scale (-127 to 0); -127 with encoded frames.
+    /// Level of what is heard, after the gain, likewise.
     pub level_received: f32,
     /// How good the peer sounds; `None` before it was heard.
     pub quality: Option<Quality>,
