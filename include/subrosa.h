@@ -3718,6 +3718,13 @@ subrosa_status subrosa_media_encoding(const struct subrosa_media *media,
                                       struct subrosa_encoding *out);
 
 /**
+ * How a call of a phone is encoded now: as subrosa_call_encoding, of what the phone encodes.
+ */
+subrosa_status subrosa_phone_encoding(const struct subrosa_phone *phone,
+                                      uint64_t call,
+                                      struct subrosa_encoding *out);
+
+/**
  * Makes an engine. The configuration is used up, whether or not this succeeds, and still has to
  * be freed; subrosa_config_last_error tells what is wrong with it.
  */

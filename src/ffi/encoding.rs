@@ -4,6 +4,8 @@ use super::account::codec_number;
 use super::engine::{subrosa_engine, with};
 use super::guard::Access;
 use super::media::{self, subrosa_media};
+#[cfg(feature = "driver")]
+use super::phone::{on_engine, subrosa_phone};
 use super::pointer::{OutStruct, Versioned};
 use super::status::subrosa_status;
 use crate::engine::{CallId, Codec};
@@ -117,6 +119,26 @@ pub unsafe extern "C" fn subrosa_media_encoding(
     unsafe {
         media::with(media, Access::Read, |session| {
             OutStruct::new(out)?.write(subrosa_encoding::of(&session.encoding()));
+            Ok(())
+        })
+    }
+}
+
+/// How a call of a phone is encoded now: as subrosa_call_encoding, of what the phone encodes.
+#[cfg(feature = "driver")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subrosa_phone_encoding(
+    phone: *const subrosa_phone,
+    call: u64,
+    out: *mut subrosa_encoding,
+) -> subrosa_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        super::phone::with(phone, Access::Read, |phone, _| {
+            let out = OutStruct::new(out)?;
+            let id = CallId::from_raw(call);
+            let encoding = on_engine(phone, move |engine, _| Ok(engine.encoding(id)?))?;
+            out.write(subrosa_encoding::of(&encoding));
             Ok(())
         })
     }

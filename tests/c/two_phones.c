@@ -244,6 +244,7 @@ static void controls(subrosa_phone *alice, uint64_t call, subrosa_phone *bob, ui
 static void renegotiates(subrosa_phone *alice, uint64_t call, subrosa_audio_ring *hears) {
     subrosa_audio_options audio = {.size = sizeof audio};
     subrosa_media_stats before = {.size = sizeof before}, after = {.size = sizeof after};
+    subrosa_encoding encoding = {.size = sizeof encoding};
     int32_t codec = SUBROSA_CODEC_PCMA;
     subrosa_status status;
     int tenths = 200;
@@ -268,6 +269,10 @@ static void renegotiates(subrosa_phone *alice, uint64_t call, subrosa_audio_ring
     /* 3 s are 50 packets of 60 ms, or 150 of 20 ms. */
     CHECK(after.packets_received - before.packets_received < 100);
     CHECK(after.packets_received - before.packets_received > 25);
+    IS(subrosa_phone_encoding(alice, call, &encoding), SUBROSA_OK);
+    CHECK(encoding.codec == SUBROSA_CODEC_PCMA && encoding.payload_type == 8);
+    CHECK(encoding.ptime_ms == 20); /* What Bob asks for. */
+    IS(subrosa_phone_encoding(alice, 99, &encoding), SUBROSA_ERR_UNKNOWN_ID);
 }
 
 static int told;
