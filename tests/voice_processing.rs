@@ -152,6 +152,20 @@ fn a_crowd_goes_down_and_the_near_voice_stays() {
 }
 
 #[test]
+fn a_small_crowd_that_comes_after_the_microphone_opened_is_learnt_behind_a_voice() {
+    let mut clean = vec![0.0; RATE];
+    clean.extend(at_level(&speech(&[930], 6.0), -26.0));
+    clean.resize(10 * RATE, 0.0);
+    let mut crowd = at_level(&babble(&[880], 4, clean.len()), -36.0);
+    crowd[..RATE / 4].iter_mut().for_each(|s| *s *= 0.001);
+    let mic = mix(&clean, &crowd);
+    let out = run_alone(&mut processing(NOISE), &mic);
+    let quieter = db(power(&mic[15 * RATE / 2..]) / power(&out[15 * RATE / 2..]));
+    let (_, gain) = si_sdr(&clean[4 * RATE..7 * RATE], &out[4 * RATE..7 * RATE]);
+    assert!(quieter > 10.0 && gain > -4.5, "the pause is {quieter:.1} dB quieter, {gain:.1} dB");
+}
+
+#[test]
 fn a_voice_that_speaks_at_once_is_not_taken_for_noise() {
     for clip in [880, 930] {
         let clean = at_level(&speech(&[clip], 6.0), -26.0);

@@ -16,6 +16,13 @@ const MOST: f32 = 16.0;
 /// Over the minimum: noise that is steady, and a crowd.
 const STEADY: f32 = 1.7;
 const RESTLESS: f32 = 3.5;
+/// Of all parts this many are quieter than the background: the microphone opened among them, a word
+/// had its gap.
+const QUIETER: usize = 2;
+/// Noise below so many times the background is known too weak, unless it is this many times the
+/// minimum, as a fan's is: what the parts have beside it is the voice.
+const MISSED: f32 = 1.2;
+const HEARD: f32 = 1.4;
 /// What the noise is taken down by within a block at most.
 const STEP: f32 = 0.9;
 
@@ -58,6 +65,24 @@ impl Floor {
         self.minimum().filter(|_| known).map_or(0.0, |m| LEAST * m)
     }
 
+    /// The power that hardly any part of the last seconds is below, if `noise` is known too weak beside
+    /// it: it came while a voice was there, or after the microphone opened. `None` for a second.
+    pub(super) fn missed(&self, noise: f32) -> Option<f32> {
+        let minimum = self.minimum()?;
+        if noise >= HEARD * minimum {
+            return None;
+        }
+        let mut parts = [f32::MAX; PARTS + 1];
+        let mut known = 0;
+        for (to, part) in parts.iter_mut().zip(self.parts.iter().chain([&self.current]).flatten()) {
+            *to = *part;
+            known += 1;
+        }
+        parts.sort_unstable_by(f32::total_cmp);
+        let background = *parts.get(QUIETER * known / (PARTS + 1))?;
+        (known > KNOWN && noise < MISSED * background).then_some(background)
+    }
+
     /// How unsteady `noise` is, 0 to 1: a fan is no stronger than its minimum, a crowd is.
     pub(super) fn unrest(&self, noise: f32) -> f32 {
         let ratio = self.minimum().map_or(1.0, |m| noise / (m + 1.0));
@@ -89,11 +114,13 @@ mod tests {
         assert_eq!((floor.unrest(1000.0), floor.unrest(5000.0)), (0.0, 1.0));
         assert_eq!(floor.bound(11_000.0), 1.0);
         assert_eq!(floor.bound(1.0e6), STEP);
+        assert_eq!((floor.missed(1100.0), floor.missed(1300.0)), (Some(1000.0), None));
         for _ in 0..20 {
             floor.update(10.0);
         }
         assert!(floor.least() < 10.0, "{}", floor.least());
         assert_eq!(floor.bound(11_000.0), STEP);
+        assert_eq!((floor.missed(5.0), floor.missed(20.0)), (Some(1000.0), None));
         // The gap is forgotten after the last part that has heard it.
         for _ in 0..300 {
             floor.update(1000.0);

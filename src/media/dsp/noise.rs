@@ -34,7 +34,9 @@ const BAND_WEIGHT: (f32, f32) = (0.0, 0.4);
 /// The least ratio that is assumed.
 const LEAST_RATIO: f32 = 0.001;
 /// What is left of a voice's probability after a block, for what is learnt: words end softly.
-const HOLD: f32 = 0.7;
+const HOLD: f32 = 0.8;
+/// Where the noise is known too weak, a voice is told by its ratio to this many times the background.
+const NO_VOICE: f32 = 2.0;
 /// Blocks at the start of which the mean is taken for noise.
 const START: u32 = 8;
 /// No more than this in the band is taken for noise at the start, when somebody may be speaking:
@@ -47,6 +49,8 @@ const SILENCE: f32 = 100.0;
 #[derive(Debug)]
 pub(super) struct NoiseReducer {
     noise: Vec<f32>,
+    /// The sum of it over the band of speech.
+    known: f32,
     /// Power of the speech that the last block left.
     speech: Vec<f32>,
     /// Averages over neighbours.
@@ -74,8 +78,10 @@ fn probability(ratio: f32) -> f32 {
 
 impl NoiseReducer {
     pub(super) fn new(bins: usize) -> Self {
+        let noise = vec![1.0; bins];
         Self {
-            noise: vec![1.0; bins],
+            known: in_band(&noise),
+            noise,
             speech: vec![0.0; bins],
             blurred: vec![0.0; bins],
             own: vec![1.0; bins],
@@ -106,7 +112,9 @@ impl NoiseReducer {
             self.blocks += 1;
             1.0 / self.blocks as f32
         } else {
-            let known = in_band(&self.noise).max(self.floor.least());
+            let least = self.known.max(self.floor.least());
+            let missed = self.floor.missed(self.known);
+            let known = missed.map_or(least, |background| least.max(NO_VOICE * background));
             self.presence = probability(heard / (known + 1.0));
             self.held = self.presence.max(HOLD * self.held);
             (1.0 - NOISE_KEEP) * (1.0 - self.held)
@@ -116,6 +124,7 @@ impl NoiseReducer {
         let start = if self.blocks < START { (ROOM / (known + 1.0)).min(1.0) } else { 1.0 };
         let down = self.floor.bound(known).min(start);
         self.noise.iter_mut().for_each(|n| *n *= down);
+        self.known = down * known;
     }
 
     /// Multiplies the gains against the noise into `gains`.
@@ -124,7 +133,7 @@ impl NoiseReducer {
         let floor = (QUIET_ENOUGH * self.level / noise).sqrt().clamp(FLOOR, 1.0);
         blur(power, &mut self.blurred);
         // A fan needs less than a crowd, whose power moves about its mean as a voice does.
-        let unrest = self.floor.unrest(in_band(&self.noise));
+        let unrest = self.floor.unrest(self.known);
         let between = |steady: f32, crowd: f32| steady + (crowd - steady) * unrest;
         let sure = between(SURE.0, SURE.1);
         let keep = between(SPEECH_KEEP.0, SPEECH_KEEP.1);

@@ -19,6 +19,10 @@ const GIVES_WAY: f32 = 0.9;
 /// and that must be exceeded for the near end to be there.
 const EXPECTED: f32 = 0.5;
 const EXCEEDED: f32 = 0.25;
+/// What is heard over what is expected: from here on the near end may be there, and by so much more it
+/// is sure to be.
+const NEAR_FROM: f32 = 3.0;
+const NEAR_SPAN: f32 = 8.0;
 /// Weight of the last block's near end in the estimate of this one's.
 const KEEP: f32 = 0.8;
 /// No bin is taken down by more than this: -46 dB.
@@ -138,7 +142,7 @@ impl ResidualEcho {
             expected += 10f32.powf(*leak * 0.1) * *echo + (EXCEEDED * u).min(*echo);
         }
         let near = heard / expected;
-        let presence = ((near - 3.0) / 8.0).clamp(0.0, 1.0);
+        let presence = ((near - NEAR_FROM) / NEAR_SPAN).clamp(0.0, 1.0);
         let rate = if presence > self.near_presence { 0.6 } else { 0.1 };
         self.near_presence += rate * (presence - self.near_presence);
     }
