@@ -17,6 +17,7 @@ use subrosa::engine::{CallState, Event, Keying, Padlock, SecurityPolicy};
 use subrosa::sdp::{SdpFault, SessionDescription};
 use subrosa::sim::Fact;
 use subrosa::time::Duration;
+use subrosa::wire::sip::MessageBuilder;
 use tls_peer::{Lab, Voice, description, response};
 
 #[test]
@@ -71,19 +72,26 @@ fn forks_never_get_packets_of_one_source_under_one_key_and_the_winner_gets_a_fre
     lab.world.check().unwrap();
 }
 
-#[test]
-fn what_the_fork_that_lost_still_says_is_not_heard() {
+/// One fork rings, with early media from port 4000; and how another one answers, at port 4002.
+fn rung_by_a_fork() -> (Lab, MessageBuilder) {
     let mut lab = Lab::new(|_| {}, |_| vec![]);
     lab.run(300);
     let invite = lab.peer().requests("INVITE")[0].clone();
     let tag = tag_of(invite.body(), GCM);
     let fork = |port, seed| description(port, "RTP/SAVP", &[line(tag, GCM, seed, "")]);
     lab.say(response(&invite, 183, "one", &fork(4000, 1)));
+    let answer = response(&invite, 200, "two", &fork(4002, 2));
+    (lab, answer)
+}
+
+#[test]
+fn what_the_fork_that_lost_still_says_is_not_heard() {
+    let (mut lab, answer) = rung_by_a_fork();
     let mut loser = Voice::new(&keys(GCM, 1), 7, 100, 4000);
     lab.run(20);
     loser.speak(&mut lab, 10);
     assert_eq!(report(&mut lab).2.packets_received, 10);
-    lab.say(response(&invite, 200, "two", &fork(4002, 2)));
+    lab.say(answer);
     lab.run(20);
     loser.speak(&mut lab, 10);
     let (_, report, stats) = report(&mut lab);
@@ -92,16 +100,11 @@ fn what_the_fork_that_lost_still_says_is_not_heard() {
 
 #[test]
 fn who_is_muted_for_one_fork_is_muted_for_the_next() {
-    let mut lab = Lab::new(|_| {}, |_| vec![]);
-    lab.run(300);
-    let invite = lab.peer().requests("INVITE")[0].clone();
-    let tag = tag_of(invite.body(), GCM);
-    let fork = |port, seed| description(port, "RTP/SAVP", &[line(tag, GCM, seed, "")]);
-    lab.say(response(&invite, 183, "one", &fork(4000, 1)));
+    let (mut lab, answer) = rung_by_a_fork();
     lab.run(20);
     let (id, alice) = (lab.call, lab.alice);
     lab.world.command(alice, |engine, now| engine.call(id).unwrap().mute(now, true).unwrap());
-    lab.say(response(&invite, 200, "two", &fork(4002, 2)));
+    lab.say(answer);
     lab.run(200);
     assert_eq!(lab.peer().ssrcs(4002).len(), 1, "another session");
     assert!(lab.world.command(alice, |engine, _| engine.call(id).unwrap().is_muted()));

@@ -6,11 +6,10 @@
 mod pair;
 
 use pair::{Pair, USUAL};
-use subrosa::engine::{Call, CallError, CallId, CallOptions, CallState, Codec, Event};
+use subrosa::engine::{Call, CallError, CallId, CallState, Codec, Event};
 use subrosa::media::dsp::ProcessingConfig;
 use subrosa::sim::Source;
 use subrosa::time::{Duration, Instant};
-use subrosa::wire::sip::Uri;
 
 type Change = fn(&mut Call<'_>, Instant);
 
@@ -30,15 +29,6 @@ fn loudness(pair: &Pair, side: usize, call: CallId) -> f64 {
     (last.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / last.len() as f64).sqrt()
 }
 
-/// Alice calls; Bob's phone rings for 50 ms and is answered then.
-fn dial(pair: &mut Pair) -> CallId {
-    let account = pair.accounts[0];
-    pair.world.command(pair.phones[0], |engine, now| {
-        let to = Uri::parse("sip:bob@bob.test").unwrap();
-        engine.place_call(now, account, &to, CallOptions::default()).unwrap()
-    })
-}
-
 fn of_bob(pair: &mut Pair) -> CallId {
     pair.world.command(pair.phones[1], |engine, _| engine.call_ids()[0])
 }
@@ -50,7 +40,7 @@ const HALF: std::ops::Range<f64> = 2_500.0..3_250.0;
 #[test]
 fn who_mutes_before_the_answer_is_not_heard_after_it() {
     let mut pair = Pair::new(USUAL);
-    let ours = dial(&mut pair);
+    let ours = pair.dial(USUAL);
     with(&mut pair, 0, ours, |call, now| {
         assert_eq!((call.state(), call.is_muted()), (CallState::Dialing, false));
         call.mute(now, true).unwrap();
@@ -72,7 +62,7 @@ fn who_mutes_before_the_answer_is_not_heard_after_it() {
 fn mute_and_gain_outlive_holds_and_changes_of_codec_and_keys() {
     let mut pair = Pair::with(USUAL, |config| config.codecs = vec![Codec::G722, Codec::Pcmu]);
     pair.world.act(pair.phones[1], |host, _| host.say(Source::Sine { hz: 500, peak: 8_000 }));
-    let ours = dial(&mut pair);
+    let ours = pair.dial(USUAL);
     with(&mut pair, 0, ours, |call, now| {
         call.set_send_gain(now, -6.0206).unwrap();
         call.set_receive_gain(now, -6.0206).unwrap();
@@ -118,7 +108,7 @@ fn mute_and_gain_outlive_holds_and_changes_of_codec_and_keys() {
 fn what_was_set_is_told_until_the_end_and_refused_after_it() {
     let high_pass = ProcessingConfig { high_pass: true, ..ProcessingConfig::OFF };
     let mut pair = Pair::with(USUAL, |config| config.processing = high_pass);
-    let ours = dial(&mut pair);
+    let ours = pair.dial(USUAL);
     with(&mut pair, 0, ours, |call, now| {
         assert_eq!(call.processing(), high_pass);
         call.set_processing(now, ProcessingConfig::VOICE).unwrap();

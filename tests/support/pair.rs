@@ -98,15 +98,20 @@ impl Pair {
     }
 
     pub fn call(&mut self, setup: Setup) -> CallId {
+        let id = self.dial(setup);
+        self.world.run_for(Duration::from_secs(3));
+        id
+    }
+
+    /// Alice calls; Bob's phone rings for 50 ms and is answered then.
+    pub fn dial(&mut self, setup: Setup) -> CallId {
         let account = self.accounts[0];
-        let id = self.world.command(self.phones[0], |engine, now| {
+        self.world.command(self.phones[0], |engine, now| {
             let to = Uri::parse("sip:bob@bob.test").unwrap();
             let mut options = CallOptions::default();
             options.media_offer = setup.offer;
             engine.place_call(now, account, &to, options).unwrap()
-        });
-        self.world.run_for(Duration::from_secs(3));
-        id
+        })
     }
 
     pub fn report(&mut self, side: usize) -> Option<(CallState, SecurityReport)> {
