@@ -17,23 +17,10 @@ mod others;
 #[path = "../../../tests/support/voice.rs"]
 mod voice;
 
-use others::{Aec3, Nnnoiseless, Peer, Sonora, Speex, Task};
+use others::{Aec3, Nnnoiseless, Own, Peer, Sonora, Speex, Task};
 use std::time::Instant;
 use subrosa::media::dsp::{Processing, ProcessingConfig};
 use voice::*;
-
-struct Own(Processing);
-
-impl Peer for Own {
-    fn block(&mut self, render: &[i16], capture: &mut [i16]) {
-        self.0.process_render(render);
-        self.0.process_capture(capture);
-    }
-}
-
-fn own(config: ProcessingConfig) -> Box<dyn Peer> {
-    Box::new(Own(Processing::new(16_000, 16_000, config).unwrap()))
-}
 
 fn peer(name: &str, task: Task) -> Option<Box<dyn Peer>> {
     let config = match task {
@@ -41,7 +28,7 @@ fn peer(name: &str, task: Task) -> Option<Box<dyn Peer>> {
         Task::Noise => ProcessingConfig { noise_suppression: true, ..ProcessingConfig::OFF },
     };
     Some(match (name, task) {
-        ("subrosa", _) => own(config),
+        ("subrosa", _) => Box::new(Own::new(config)),
         ("sonora", _) => Box::new(Sonora::new(task)),
         ("aec3", _) => Box::new(Aec3::new(task)?),
         ("nnnoiseless", Task::Noise) => Box::new(Nnnoiseless::new()),

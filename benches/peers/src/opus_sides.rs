@@ -1,25 +1,30 @@
 //! The two copies of `opus-pure`, driven the same way.
 
-/// Random numbers that both sides draw alike (SplitMix64).
-pub struct Draw(pub u64);
+use subrosa::media::wav::Wav;
+use subrosa::util::{RngExt, SeededRng};
+
+/// Random choices that both sides draw alike.
+pub struct Draw(SeededRng);
 
 impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    /// From this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(SeededRng::new(seed))
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.0.next_u64() % n as u64) as usize
     }
 
     /// One of these.
     pub fn of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[(self.next() % values.len() as u64) as usize]
+        values[self.below(values.len())]
     }
 
     /// True once in `n` times.
-    pub fn once_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+    pub fn once_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
     }
 }
 
@@ -29,15 +34,13 @@ pub fn sounds() -> Vec<i16> {
         env!("CARGO_MANIFEST_DIR"),
         "/../../assets/speech/sense_and_sensibility_01_austen_64kb-0930.wav"
     );
-    let bytes = std::fs::read(file).expect("the recording");
-    let speech: Vec<_> =
-        bytes[44..].chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
-    let mut draw = Draw(5);
+    let speech = Wav::parse(&std::fs::read(file).expect("the recording")).expect("WAV").samples;
+    let mut draw = Draw::new(5);
     let mut out = Vec::new();
     for part in speech.chunks(8_000) {
         out.extend_from_slice(part);
         out.extend(part.iter().step_by(2));
-        out.extend((0..4_000).map(|_| (draw.next() % 16_000) as i16 - 8_000));
+        out.extend((0..4_000).map(|_| draw.below(16_000) as i16 - 8_000));
         out.extend([0; 12_000]);
         out.extend((0..8_000).map(|i| {
             let t = i as f64 / 16_000.0;
@@ -72,7 +75,7 @@ macro_rules! side {
             /// rates and channels, with packets lost and damaged. Everything follows from `seed`.
             pub fn walk(seed: u64, steps: usize, sounds: &[i16], mut each: impl FnMut(Step)) {
                 use Bandwidth::{Fullband, Mediumband, Narrowband, Superwideband, Wideband};
-                let mut draw = Draw(seed);
+                let mut draw = Draw::new(seed);
                 let rate = draw.of(&[8_000, 12_000, 16_000, 24_000, 48_000]);
                 let channels = draw.of(&[1, 1, 2]);
                 let application = draw.of(&[
@@ -148,15 +151,15 @@ macro_rules! side {
                     };
                     each(Step::Packet(payload[..len].to_vec(), encoder.final_range()));
                     if draw.once_in(20) {
-                        let hit = draw.next() as usize % len;
-                        payload[hit] ^= 1 << (draw.next() % 8);
+                        let hit = draw.below(len);
+                        payload[hit] ^= 1 << draw.below(8);
                     }
                     for decoder in &mut decoders {
                         let rate = decoder.sample_rate() as usize;
                         let channels = decoder.channels();
                         let (packet, pieces) = (&payload[..len], draw.of(&[1, 4, 8, 24, 48]));
                         let gap = rate / 400 * pieces;
-                        let done = match draw.next() % 12 {
+                        let done = match draw.below(12) {
                             0 | 1 => decoder.decode_s16(&[], gap, &mut pcm),
                             2 => decoder.decode_fec_s16(packet, gap, &mut pcm),
                             3 => {

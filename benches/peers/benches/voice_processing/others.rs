@@ -5,6 +5,7 @@ use aec3::nodes::audio::AudioFormat;
 use aec3::pipelines::linear::{self, LinearPipeline};
 use sonora::{AudioProcessing, Config, StreamConfig};
 use std::ffi::{c_int, c_void};
+use subrosa::media::dsp::{Processing, ProcessingConfig};
 
 /// What is compared: works on blocks of 10 ms at 16 kHz.
 pub trait Peer {
@@ -15,6 +16,22 @@ pub trait Peer {
 pub enum Task {
     Echo,
     Noise,
+}
+
+/// Ours, at 16 kHz both ways.
+pub struct Own(Processing);
+
+impl Own {
+    pub fn new(config: ProcessingConfig) -> Self {
+        Self(Processing::new(16_000, 16_000, config).unwrap())
+    }
+}
+
+impl Peer for Own {
+    fn block(&mut self, render: &[i16], capture: &mut [i16]) {
+        self.0.process_render(render);
+        self.0.process_capture(capture);
+    }
 }
 
 fn float(x: &[i16]) -> Vec<f32> {

@@ -1,10 +1,10 @@
 //! Noise behind a voice: recordings of what our noise suppression and others make of it, for PESQ.
 
 use crate::files::Folder;
-use crate::others::{Nnnoiseless, Peer, Sonora, Task};
+use crate::others::{Nnnoiseless, Own, Peer, Sonora, Task};
 use crate::scenes::said;
 use crate::voice::{BLOCK, RATE, at_level, db, fan, mix, power, to_pcm};
-use subrosa::media::dsp::{Processing, ProcessingConfig};
+use subrosa::media::dsp::ProcessingConfig;
 use subrosa::media::wav::Wav;
 
 const NOISE: ProcessingConfig =
@@ -14,18 +14,9 @@ const SNR_DB: f64 = 10.0;
 /// Noise alone comes first, so that it can be learnt.
 const LEAD: usize = 2 * RATE;
 
-struct Ours(Processing);
-
-impl Peer for Ours {
-    fn block(&mut self, _: &[i16], capture: &mut [i16]) {
-        self.0.process_capture(capture);
-    }
-}
-
 fn suppressors() -> [(&'static str, Box<dyn Peer>); 3] {
-    let rate = RATE as u32;
     [
-        ("ours", Box::new(Ours(Processing::new(rate, rate, NOISE).unwrap()))),
+        ("ours", Box::new(Own::new(NOISE))),
         ("sonora", Box::new(Sonora::new(Task::Noise))),
         ("rnnoise", Box::new(Nnnoiseless::new())),
     ]
